@@ -1,0 +1,56 @@
+"""The intent: what one request asks for, with what the detector found in it."""
+
+import enum
+import hashlib
+from dataclasses import dataclass, field
+
+from remit.detect import Label
+from remit.identity import Caller, SpiffeId
+
+
+class Action(enum.StrEnum):
+    """What a request can ask of a model server; each is a Cedar action of the same name."""
+
+    INFER = "infer"
+    EMBED = "embed"
+    LIST = "list"
+    HEALTH = "health"
+    ADMINISTER = "administer"
+    DISCLOSE = "disclose"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is asked. `route` is `METHOD /pattern`; `found` maps each rule that hit to its label.
+
+    `body_sha256` is the raw digest of the bytes that would be forwarded before masking; the log keeps
+    only a keyed digest of it.
+    """
+
+    caller: Caller
+    action: Action
+    resource: SpiffeId
+    route: str
+    dialect: str
+    model: str | None
+    model_digest: str
+    stream: bool
+    found: tuple[tuple[str, Label], ...]
+    body_sha256: bytes
+    digest: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        parts = (
+            str(self.caller.spiffe_id),
+            self.caller.proof,
+            self.caller.task or "",
+            self.action,
+            str(self.resource),
+            self.route,
+            self.model or "",
+            self.model_digest,
+            ",".join(rule for rule, _ in self.found),
+        )
+        seed = hashlib.sha256("\x00".join(parts).encode())
+        seed.update(self.body_sha256)
+        object.__setattr__(self, "digest", seed.digest())
