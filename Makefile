@@ -1,0 +1,45 @@
+# Two commands set everything up: `make run` guards a model server on this machine, `make test` proves that it works.
+PYTHON ?= python3
+BIN := .venv/bin
+LOCKS := requirements/dev.txt requirements/demo.txt
+
+# A container has no login user: then the person who types `make run` is named as the owner.
+LOGIN := $(shell cat /proc/self/loginuid 2>/dev/null || echo 4294967295)
+OWNER := $(if $(filter 4294967295,$(LOGIN)),$(if $(SUDO_USER),,--owner $(shell id -un)))
+
+.PHONY: install run test test-long check bench lock clean
+install: .venv/.installed
+
+.venv/.installed: $(LOCKS) pyproject.toml
+	@echo "remit: installing into .venv (about 40 s the first time)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/demo.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: install
+	@$(BIN)/remit up $(OWNER) $(ARGS)
+
+test: install
+	@sh tests/needs.sh
+	$(BIN)/python -m pytest -m "not long" $(ARGS)
+
+test-long: install
+	@sh tests/needs.sh
+	$(BIN)/python -m pytest -m long $(ARGS)
+
+check: install
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench
+	$(BIN)/mypy
+
+bench: install
+	@sh bench/needs.sh
+	$(BIN)/python -m bench $(ARGS)
+
+lock: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh requirements/lock.sh
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
