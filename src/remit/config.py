@@ -1,0 +1,170 @@
+"""One frozen tree of settings, read from one TOML file; every key is described in docs/configuration.md."""
+
+import difflib
+import hashlib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, get_type_hints
+
+from remit.errors import ConfigError
+
+MAX_CONFIG_BYTES: Final = 1 << 20
+MAX_SOCKET_PATH_BYTES: Final = 107  # sun_path holds 108 bytes with its final NUL (unix(7))
+LONGEST_SOCKET_NAME: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """The data path. Times are seconds, sizes bytes."""
+
+    address: str = "127.0.0.1"
+    port: int = 7400
+    body_bytes: int = 32 << 20
+    header_seconds: float = 10.0
+    idle_seconds: float = 75.0
+    connections: int = 4096
+    first_byte_seconds: float = 600.0
+    chunk_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoverySettings:
+    """Which model servers are looked for. `servers` are addresses to guard besides those found."""
+
+    servers: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be configured. Empty strings mean: decided by the program."""
+
+    trust_domain: str = ""
+    environment: str = "dev"
+    snapshot_seconds: float = 300.0
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where this instance keeps what it has. All are absolute."""
+
+    state: Path
+    run: Path
+    config: Path
+    policies: Path
+
+    @classmethod
+    def of(cls, state: Path | None, environ: Mapping[str, str]) -> "Places":
+        """The XDG directories, or all of it below `state` when one is given."""
+        if state is not None:
+            root = state.absolute()
+            return cls(root, _short(root / "run"), root / "config.toml", root / "policies")
+        home = Path(environ.get("HOME") or Path.home())
+        kept = Path(environ.get("XDG_STATE_HOME") or home / ".local/state") / "remit"
+        config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "remit"
+        runtime = environ.get("XDG_RUNTIME_DIR")
+        run = Path(runtime) / "remit" if runtime else kept / "run"
+        return cls(kept, _short(run), config / "config.toml", config / "policies")
+
+    @property
+    def audit(self) -> Path:
+        return self.state / "audit"
+
+    @property
+    def api_socket(self) -> Path:
+        return self.run / "control.sock"
+
+    @property
+    def workload_api_socket(self) -> Path:
+        return self.run / "workload.sock"
+
+    @property
+    def run_file(self) -> Path:
+        return self.run / "remit.json"
+
+
+def load(path: Path) -> Settings:
+    """The settings in `path`, or the defaults when there is no such file; raises ConfigError that names the key."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return Settings()
+    except OSError as error:
+        raise ConfigError(f"`{path}` can't be read: {error.strerror}", hint="mend its permissions") from error
+    if len(raw) > MAX_CONFIG_BYTES:
+        raise ConfigError(f"`{path}` is larger than {MAX_CONFIG_BYTES} bytes")
+    return parse(raw, str(path))
+
+
+def parse(raw: bytes, name: str) -> Settings:
+    """The settings in the TOML text `raw`; `name` is its file in errors."""
+    try:
+        tree = tomllib.loads(raw.decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"`{name}` is not UTF-8 at byte {error.start}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"`{name}` is not TOML: {error}") from error
+    settings: Settings = _build(Settings, tree, name, "")
+    _check(settings, name)
+    return settings
+
+
+def _build(kind: Any, tree: dict[str, Any], name: str, prefix: str) -> Any:
+    known = {item.name for item in fields(kind)}
+    hints = get_type_hints(kind)
+    values = {}
+    for key, value in tree.items():
+        if key not in known:
+            raise ConfigError(f"`{name}`: unknown key `{prefix}{key}`", hint=_nearest(key, sorted(known), prefix))
+        values[key] = _value(hints[key], value, name, prefix + key)
+    return kind(**values)
+
+
+def _value(hint: Any, value: Any, name: str, key: str) -> Any:
+    if hint in {GatewaySettings, DiscoverySettings}:
+        if not isinstance(value, dict):
+            raise ConfigError(f"`{name}`: `{key}` must be a table")
+        return _build(hint, value, name, key + ".")
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint == tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ConfigError(f"`{name}`: `{key}` must be a list of strings, not `{value!r}`")
+        return tuple(value)
+    if type(value) is not hint:
+        raise ConfigError(f"`{name}`: `{key}` must be a {hint.__name__}, not `{value!r}`")
+    return value
+
+
+def _nearest(key: str, known: list[str], prefix: str) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"did you mean `{prefix}{close[0]}`?" if close else f"known keys are {', '.join(known)}"
+
+
+def _check(settings: Settings, name: str) -> None:
+    gateway = settings.gateway
+    if not 1024 <= gateway.port <= 65000:
+        raise ConfigError(f"`{name}`: `gateway.port` must be from 1024 to 65000, not `{gateway.port}`")
+    if gateway.address not in {"127.0.0.1", "::1"}:
+        raise ConfigError(
+            f"`{name}`: `gateway.address` must be `127.0.0.1` or `::1`, not `{gateway.address}`",
+            hint="callers are attested by this machine's kernel: other machines can't be",
+        )
+    for key in ("body_bytes", "header_seconds", "idle_seconds", "connections", "first_byte_seconds", "chunk_seconds"):
+        if getattr(gateway, key) <= 0:
+            raise ConfigError(f"`{name}`: `gateway.{key}` must be above 0")
+    if not 1 <= settings.snapshot_seconds <= 3600:
+        raise ConfigError(f"`{name}`: `snapshot_seconds` must be from 1 to 3600")
+
+
+def _short(run: Path) -> Path:
+    """`run`, or a directory of the same user with a short name where the kernel's socket path limit is too near."""
+    if len(os.fsencode(run)) + 1 + LONGEST_SOCKET_NAME <= MAX_SOCKET_PATH_BYTES:
+        return run
+    tag = hashlib.sha256(os.fsencode(run)).hexdigest()[:12]
+    return Path(f"/tmp/remit-{os.getuid()}-{tag}")  # noqa: S108 (made 0700 and checked for its owner before use)

@@ -1,0 +1,47 @@
+"""The tables, as SQLAlchemy knows them. `migrations/` makes them."""
+
+from typing import Any
+
+from sqlalchemy import JSON, Float, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """All tables of one instance."""
+
+
+class HumanRow(Base):
+    """One person and the pseudonym that stands for them in the log."""
+
+    __tablename__ = "humans"
+    name: Mapped[str] = mapped_column(String(256), primary_key=True)
+    person: Mapped[str] = mapped_column(String(64), unique=True)
+    uids: Mapped[list[int]] = mapped_column(JSON)
+
+
+class WorkloadRow(Base):
+    """One enrolled workload. `record` is `Workload.to_dict()`; the columns beside it are for look-ups."""
+
+    __tablename__ = "workloads"
+    spiffe_id: Mapped[str] = mapped_column(String(2048), primary_key=True)
+    name: Mapped[str] = mapped_column(String(256), index=True)
+    owner: Mapped[str] = mapped_column(String(256), index=True)
+    record: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class TaskRow(Base):
+    """One task. `record` is `Task.to_dict()`: it never holds the token."""
+
+    __tablename__ = "tasks"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    human: Mapped[str] = mapped_column(String(256), index=True)
+    expires: Mapped[float] = mapped_column(Float, index=True)
+    record: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class MetaRow(Base):
+    """Single values of this instance, such as its trust domain."""
+
+    __tablename__ = "meta"
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(String(4096))
