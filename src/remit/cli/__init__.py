@@ -1,0 +1,53 @@
+"""The command line: one file a command; heavy imports stay inside the commands, so that `--help` is quick."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, NoReturn
+
+import typer
+
+from remit import __version__
+from remit.cli import audit, down, explain, policy, status, task, up, whois
+from remit.errors import RemitError
+
+app = typer.Typer(
+    name="remit",
+    help="Guard the model servers on this machine: identity, owner, policy, clean logs, proof.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+COMMANDS: tuple[Callable[..., None], ...] = (up.up, status.status, whois.whois, explain.explain, down.down)
+for _command in COMMANDS:
+    app.command()(_command)
+app.add_typer(task.app, name="task")
+app.add_typer(policy.app, name="policy")
+app.add_typer(audit.app, name="audit")
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(f"remit {__version__}")
+        raise typer.Exit
+
+
+def main() -> NoReturn:
+    """Run a command; an error is one line and a hint on stderr, and its family's exit code."""
+    try:
+        app(standalone_mode=True)
+    except RemitError as error:
+        complain(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(0)
+
+
+def complain(error: RemitError) -> None:
+    typer.secho(f"remit: {error}", err=True, fg="red" if sys.stderr.isatty() else None)
+    if error.hint:
+        typer.echo(f"  hint: {error.hint}", err=True)

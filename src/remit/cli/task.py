@@ -1,0 +1,89 @@
+"""`remit task`: start, list and end tasks."""
+
+import time
+from typing import Annotated, Final
+
+import typer
+
+from remit.cli.places import JsonOption, StateOption, places
+from remit.errors import UsageError
+
+app = typer.Typer(
+    help="Start, list and end tasks: declared jobs that let named actions happen, and end.", no_args_is_help=True
+)
+
+UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@app.command()
+def start(
+    on: Annotated[str, typer.Argument(metavar="WORKLOAD", help="Its name or SPIFFE ID.")],
+    allow: Annotated[str, typer.Option(metavar="ACTION[,ACTION]", help="What the task may do.")],
+    lasting: Annotated[str, typer.Option("--for", metavar="TIME", help="How long: 90s, 30m, 2h, 1d.")] = "30m",
+    purpose: Annotated[str, typer.Option(help="What it is for, in your words.")] = "",
+    json: JsonOption = False,
+    state: StateOption = None,
+) -> None:
+    """Start a task. Its token goes to stdout: give it to the caller as its API key."""
+    from remit.cli.client import ask
+    from remit.cli.screen import print_json
+
+    body = {"on": on, "actions": allow.split(","), "seconds": seconds(lasting), "purpose": purpose}
+    answer = ask(places(state).api_socket, "POST", "tasks", body=body)
+    if json:
+        print_json(answer)
+        return
+    task = answer["task"]
+    until = time.strftime("%H:%M:%S", time.localtime(task["expires"]))
+    typer.echo(f"task {task['id']} may {', '.join(task['actions'])} on {on} until {until}", err=True)
+    if task["proof"] == "uid":
+        typer.echo("  you are known by uid alone (no terminal): recorded as weak", err=True)
+    if answer["pending"]:
+        typer.echo("  not every gateway has taken it yet", err=True)
+    typer.echo("  its token is the API key to use, shown once; end it with: remit task end " + task["id"], err=True)
+    typer.echo(answer["token"])
+
+
+@app.command(name="list")
+def list_(json: JsonOption = False, state: StateOption = None) -> None:
+    """List the tasks that are running."""
+    from remit.cli.client import ask
+    from remit.cli.screen import print_json, table
+
+    tasks = ask(places(state).api_socket, "GET", "tasks")
+    if json:
+        print_json(tasks)
+        return
+    if not tasks:
+        typer.echo("no task is running", err=True)
+        return
+    rows = [
+        (t["id"], t["human"], t["on_name"], ", ".join(t["actions"]), f"{max(0, t['left']):.0f} s", t["purpose"])
+        for t in tasks
+    ]
+    table(("task", "for", "on", "may", "left", "purpose"), rows)
+
+
+@app.command()
+def end(
+    task_id: Annotated[str, typer.Argument(metavar="TASK")], json: JsonOption = False, state: StateOption = None
+) -> None:
+    """End a task now: its token is dead and its open streams are cut."""
+    from remit.cli.client import ask
+    from remit.cli.screen import print_json
+
+    answer = ask(places(state).api_socket, "DELETE", "tasks", task_id, body={})
+    if json:
+        print_json(answer)
+    else:
+        typer.echo(
+            f"ended {task_id}" + (" (pending: a gateway has not taken it yet)" if answer["pending"] else ""), err=True
+        )
+
+
+def seconds(text: str) -> float:
+    """A duration such as `90s`, `30m`, `2h`, `1d`, in seconds."""
+    number, unit = text[:-1], text[-1:]
+    if unit not in UNITS or not number.isdecimal() or int(number) == 0:
+        raise UsageError(f"`{text}` is not a duration", hint="write 90s, 30m, 2h or 1d")
+    return float(int(number) * UNITS[unit])

@@ -1,0 +1,94 @@
+"""`remit up`: find the model servers here, guard them, and say how to call them."""
+
+import json as jsonlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from remit.cli.places import JsonOption, StateOption
+
+RESTART_WINDOW_SECONDS: Final = 60.0
+MAX_RESTARTS: Final = 3
+
+
+def up(
+    owner: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The accountable person, when no one is logged in (services).")
+    ] = None,
+    json: JsonOption = False,
+    state: StateOption = None,
+) -> None:
+    """Find the model servers on this machine, guard them, and stay until Ctrl-C."""
+    show = _show_json if json else _shower()
+    control = _Control(_command(owner, state), show)
+    status = control.run()
+    raise typer.Exit(status)
+
+
+class _Control:
+    """The control process, kept alive: it is started again when it dies without having been told to stop."""
+
+    def __init__(self, command: list[str], show: Callable[[dict[str, Any]], None]) -> None:
+        self._command, self._show = command, show
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = False
+        self._starts: list[float] = []
+
+    def run(self) -> int:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._stop)
+        while True:
+            status = self._once()
+            if status >= 0 or self._stopping:
+                return max(status, 0)
+            if not self._may_restart():
+                self._show({"event": "error", "message": "control died too often", "hint": "see `remit audit tail`"})
+                return 1
+            self._show({"event": "note", "text": f"control died (signal {-status}); starting it again"})
+
+    def _once(self) -> int:
+        self._starts.append(time.monotonic())
+        # Control ends when our end of its standard input closes: also when this process is killed.
+        with subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        ) as process:
+            self._process = process
+            assert process.stdout is not None  # noqa: S101 (a pipe was asked for)
+            for line in process.stdout:
+                self._show(jsonlib.loads(line))
+        return process.returncode
+
+    def _stop(self, _number: int, _frame: object) -> None:
+        self._stopping = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
+    def _may_restart(self) -> bool:
+        since = time.monotonic() - RESTART_WINDOW_SECONDS
+        return len([start for start in self._starts if start > since]) <= MAX_RESTARTS
+
+
+def _command(owner: str | None, state: Path | None) -> list[str]:
+    command = [sys.executable, "-I", "-m", "remit.app", "control"]
+    if owner is not None:
+        command += ["--owner", owner]
+    if state is not None:
+        command += ["--state", str(state.absolute())]
+    return command
+
+
+def _show_json(event: dict[str, Any]) -> None:
+    sys.stdout.write(jsonlib.dumps(event, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _shower() -> Callable[[dict[str, Any]], None]:
+    from remit.cli.screen import print_event
+
+    return print_event

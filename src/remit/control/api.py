@@ -1,0 +1,134 @@
+"""The control API: FastAPI on a unix socket; every route needs a peer that the kernel names and that may govern here."""
+
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final
+
+import uvicorn
+from fastapi import Depends, FastAPI, Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from remit.control.desk import Desk, Visitor
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from remit import __version__
+from remit.errors import RemitError, UsageError
+
+PURPOSE_LENGTH: Final = 200
+STATUS: Final = {2: 400, 3: 403}
+
+
+class PeerProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, with the peer's kernel credentials in each request's state."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "peer": _credentials(transport.get_extra_info("socket"))}
+
+
+class TaskStart(BaseModel):
+    """What a task is started with. `seconds` is its whole life."""
+
+    model_config = ConfigDict(extra="forbid")
+    on: str
+    actions: list[str] = Field(min_length=1, max_length=16)
+    seconds: float
+    purpose: str = Field(default="", max_length=PURPOSE_LENGTH)
+
+
+class Ended(BaseModel):
+    """Why a task is ended."""
+
+    model_config = ConfigDict(extra="forbid")
+    why: str = Field(default="ended by its owner", max_length=PURPOSE_LENGTH)
+
+
+def build(desk: Desk) -> FastAPI:
+    """The API over `desk`. Every route depends on `visitor`: a test lists the routes and tries each without."""
+    api = FastAPI(title="Remit control API", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+
+    async def visitor(request: Request) -> Visitor:
+        return await desk.admit(request.state.peer)
+
+    api.add_exception_handler(RemitError, _answer_error)
+    known = [Depends(visitor)]
+
+    @api.get("/status", dependencies=known)
+    async def status() -> dict[str, Any]:
+        return desk.status()
+
+    @api.get("/names", dependencies=known)
+    async def names() -> dict[str, str]:
+        return desk.names()
+
+    @api.get("/policies", dependencies=known)
+    async def policies() -> dict[str, Any]:
+        return desk.policies()
+
+    @api.get("/whois", dependencies=known)
+    async def whois(what: Annotated[str, Query(max_length=2048)]) -> dict[str, Any]:
+        return await desk.whois(what)
+
+    @api.get("/tasks", dependencies=known)
+    async def tasks() -> list[dict[str, Any]]:
+        return desk.tasks()
+
+    @api.post("/tasks")
+    async def start_task(body: TaskStart, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
+        return await desk.start_task(who, body.on, tuple(body.actions), body.purpose, body.seconds)
+
+    @api.delete("/tasks/{task_id}")
+    async def end_task(task_id: str, body: Ended, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
+        return await desk.end_task(who, task_id, body.why)
+
+    @api.post("/stop")
+    async def stop(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
+        return await desk.stop(who)
+
+    return api
+
+
+async def serve(api: FastAPI, sock: socket.socket) -> Callable[[], Awaitable[None]]:
+    """Serve `api` on a listening unix socket; the returned function ends it."""
+    config = uvicorn.Config(
+        api, http=PeerProtocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False
+    )
+    server = uvicorn.Server(config)
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[sock])
+
+    async def close() -> None:
+        server.should_exit = True
+        await server.shutdown(sockets=[sock])
+
+    return close
+
+
+def bind(path: str) -> socket.socket:
+    """A listening unix socket that only its owner may connect to."""
+    before = os.umask(0o177)
+    try:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(path)
+    finally:
+        os.umask(before)
+    sock.listen(64)
+    return sock
+
+
+async def _answer_error(_request: Request, error: Exception) -> JSONResponse:
+    hint = getattr(error, "hint", "")
+    code = error.exit_code if isinstance(error, RemitError) else UsageError.exit_code
+    return JSONResponse(
+        {"error": {"message": str(error), "hint": hint, "exit_code": code}}, status_code=STATUS.get(code, 500)
+    )
+
+
+def _credentials(sock: Any) -> tuple[int, int, int]:
+    """(pid, uid, gid) of the connection's peer (SO_PEERCRED, unix(7))."""
+    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, gid = struct.unpack("3i", raw)
+    return pid, uid, gid

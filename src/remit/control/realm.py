@@ -1,0 +1,213 @@
+"""What is in force in this trust domain now: people, workloads, tasks and policies, and the Snapshot of them.
+
+Every change is an act: recorded durably first, then kept, then put in force with the next Snapshot.
+"""
+
+import dataclasses
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from remit.tasks.token import mint
+
+from remit.errors import UsageError
+from remit.identity import SpiffeId
+from remit.inventory import Human, Model, Workload
+from remit.inventory.registry import Humans, Workloads
+from remit.policy import Action, PolicyFile, Snapshot
+from remit.tasks import Task
+from remit.tasks.ledger import Ledger
+
+MAX_TASK_SECONDS: Final = 7 * 86400.0
+KEEP_ENDED_SECONDS: Final = 86400.0
+
+
+class Acts(Protocol):
+    """The port to the audit log: returns when the act is durably recorded; raises AuditError when it can't be."""
+
+    async def __call__(self, what: str, facts: dict[str, Any]) -> None: ...
+
+
+class State(Humans, Workloads, Ledger, Protocol):
+    """What the realm is kept in."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoliciesInForce:
+    """The last good policies. `warning` says why a newer edit is not in force, or is empty."""
+
+    files: tuple[PolicyFile, ...]
+    digest: str
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The trust domain's public keys, as workers need them."""
+
+    domain: str
+    x509_authorities: tuple[bytes, ...]
+    jwt_authorities: dict[str, Any]
+
+
+class Realm:
+    """The one place where control's view changes. `changed` is called after each change with the new Snapshot."""
+
+    def __init__(
+        self,
+        trust: Trust,
+        state: State,
+        acts: Acts,
+        clock: Callable[[], float],
+        policies: PoliciesInForce,
+        *,
+        lifetime: float,
+        grade: str,
+    ) -> None:
+        self.trust, self.policies, self.grade = trust, policies, grade
+        self._state, self._acts, self._clock, self._lifetime = state, acts, clock, lifetime
+        self._epoch = 0
+        self.humans = {human.name: human for human in state.humans()}
+        self.workloads: dict[SpiffeId, Workload] = {}
+        self.known_workloads = {workload.spiffe_id: workload for workload in state.workloads()}
+        self.tasks = {task.id: task for task in state.tasks() if task.expires > clock() - KEEP_ENDED_SECONDS}
+        self.changed: Callable[[Snapshot], None] = lambda _snapshot: None
+
+    def snapshot(self) -> Snapshot:
+        """A new version of what is in force, with the next epoch."""
+        now = self._clock()
+        self._epoch += 1
+        return Snapshot(
+            epoch=self._epoch,
+            issued=now,
+            lifetime=self._lifetime,
+            trust_domain=self.trust.domain,
+            grade=self.grade,
+            policy_files=self.policies.files,
+            policy_set=self.policies.digest,
+            policy_warning=self.policies.warning,
+            humans=tuple(self.humans.values()),
+            workloads=tuple(self.workloads.values()),
+            tasks=tuple(task for task in self.tasks.values() if task.live(now)),
+            x509_authorities=self.trust.x509_authorities,
+            jwt_authorities=self.trust.jwt_authorities,
+        )
+
+    def publish(self) -> Snapshot:
+        snapshot = self.snapshot()
+        self.changed(snapshot)
+        return snapshot
+
+    def meet(self, name: str, uids: Iterable[int]) -> Human:
+        """The person of that name, with a pseudonym made the first time; `uids` are added to theirs."""
+        known = self.humans.get(name)
+        accounts = tuple(sorted({*uids, *(known.uids if known else ())}))
+        human = Human(name, known.person if known else "p-" + secrets.token_hex(8), accounts)
+        if human != known:
+            self._state.save_human(human)
+            self.humans[name] = human
+        return human
+
+    def human_of(self, uid: int) -> Human | None:
+        return next((human for human in self.humans.values() if uid in human.uids), None)
+
+    async def enrol(self, workload: Workload) -> Workload:
+        """Give a workload its identity. It must have an owner that is known here."""
+        owner = self.humans.get(workload.owner)
+        if owner is None:
+            raise UsageError(f"`{workload.name}` has no owner that is known here", hint="name one: --owner NAME")
+        await self._acts(
+            "enrolled",
+            {
+                "workload": str(workload.spiffe_id),
+                "kind": workload.kind.value,
+                "owner": owner.person,
+                "server": workload.server,
+                "exe_sha256": workload.exe_sha256,
+                "models": [model.to_dict() | {"path": None} for model in workload.models],
+                "found": workload.found,
+            },
+        )
+        self._state.save_workload(workload)
+        self.workloads[workload.spiffe_id] = workload
+        return workload
+
+    async def leave(self, workload: Workload, why: str) -> None:
+        """Take a workload out of force (its server is gone); its record is kept."""
+        await self._acts("left", {"workload": str(workload.spiffe_id), "why": why})
+        self.workloads.pop(workload.spiffe_id, None)
+
+    async def digest_known(self, spiffe_id: SpiffeId, model: str, digest: str) -> None:
+        """A model's digest was established (or changed)."""
+        workload = self.workloads.get(spiffe_id)
+        if workload is None:
+            return
+        await self._acts("model-digest", {"workload": str(spiffe_id), "model": model, "digest": digest})
+        models = tuple(Model(m.name, digest, m.path) if m.name == model else m for m in workload.models)
+        workload = dataclasses.replace(workload, models=models)
+        self._state.save_workload(workload)
+        self.workloads[spiffe_id] = workload
+
+    async def put_policies(self, policies: PoliciesInForce) -> None:
+        """Put a new set in force, or keep the last good one with a warning about the newer edit."""
+        what = "policy-rejected" if policies.warning else "policy-loaded"
+        await self._acts(what, {"policy_set": policies.digest, "why": policies.warning})
+        self.policies = policies
+
+    async def start_task(
+        self, human: Human, on: SpiffeId, actions: tuple[str, ...], purpose: str, seconds: float, proof: str
+    ) -> tuple[Task, str]:
+        """Start a task; the task and its bearer token, which is shown once and kept nowhere."""
+        self._check_task(human, on, actions, seconds)
+        now = self._clock()
+        token, digest = mint(secrets.token_bytes(32))
+        task = Task("t-" + secrets.token_hex(6), human.name, on, actions, purpose, now, now + seconds, digest, proof)
+        await self._acts("task-started", self._facts(task, human.person))
+        self._state.save_task(task)
+        self.tasks[task.id] = task
+        return task, token
+
+    async def end_task(self, task_id: str, why: str) -> Task:
+        """End a task; it stays ended. Raises UsageError for one that isn't running."""
+        task = self.tasks.get(task_id)
+        now = self._clock()
+        if task is None or not task.live(now):
+            raise UsageError(f"no task `{task_id}` is running", hint="`remit task list` shows those that are")
+        ended = dataclasses.replace(task, ended=now)
+        owner = self.humans.get(task.human)
+        await self._acts("task-ended", {**self._facts(ended, owner.person if owner else ""), "why": why})
+        self._state.save_task(ended)
+        self.tasks[task_id] = ended
+        return ended
+
+    def workload_named(self, name: str) -> Workload:
+        """The workload in force with this name or SPIFFE ID; raises UsageError with the names there are."""
+        for workload in self.workloads.values():
+            if name in {workload.name, str(workload.spiffe_id)}:
+                return workload
+        names = ", ".join(f"`{workload.name}`" for workload in self.workloads.values()) or "none"
+        raise UsageError(f"no workload is called `{name}`", hint=f"guarded now: {names}")
+
+    def _check_task(self, human: Human, on: SpiffeId, actions: tuple[str, ...], seconds: float) -> None:
+        unknown = [action for action in actions if action not in Action]
+        if unknown or not actions:
+            raise UsageError(
+                f"`{unknown[0] if unknown else ''}` is not an action", hint=f"actions are {', '.join(Action)}"
+            )
+        if not 0 < seconds <= MAX_TASK_SECONDS:
+            raise UsageError("a task lasts more than 0 seconds and at most 7 days", hint="for example `--for 30m`")
+        workload = self.workloads.get(on)
+        if workload is None or workload.owner != human.name:
+            raise UsageError(f"`{on}` is not a workload that {human.name} owns", hint="its owner can start the task")
+
+    @staticmethod
+    def _facts(task: Task, person: str) -> dict[str, Any]:
+        return {
+            "task": task.id,
+            "human": person,
+            "workload": str(task.on),
+            "actions": list(task.actions),
+            "expires": task.expires,
+            "proof": task.proof,
+        }

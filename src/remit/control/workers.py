@@ -1,0 +1,186 @@
+"""The gateway workers: started, fed with Snapshots over their link, watched, and started again when they die."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from remit.errors import StateError
+from remit.policy import Snapshot
+from remit.sandbox.child import Child, start_child
+
+ACK_SECONDS: Final = 5.0
+READY_SECONDS: Final = 20.0
+RESTART_WINDOW_SECONDS: Final = 60.0
+MAX_RESTARTS: Final = 5
+
+
+class Listener(Protocol):
+    """A listening socket for one workload: `kind` is `tcp`, `tls` or `unix`."""
+
+    @property
+    def workload(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    def fileno(self) -> int: ...
+
+
+@dataclass
+class Worker:
+    """One live worker and what it has acknowledged."""
+
+    zone: str
+    child: Child
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    acked: int = 0
+    progress: asyncio.Condition = field(default_factory=asyncio.Condition)
+    failure: str = ""
+
+
+class Workers:
+    """One worker for each zone. `welcome` gives the first message for a new worker (settings, certificate, secrets).
+
+    `heard` takes every message that isn't about the link itself. A revocation is done when every live worker
+    acknowledged its epoch (`settled`).
+    """
+
+    def __init__(
+        self,
+        module: str,
+        welcome: Callable[[str], dict[str, Any]],
+        heard: Callable[[Worker, dict[str, Any]], Awaitable[None]],
+        died: Callable[[Worker, int], Awaitable[None]],
+    ) -> None:
+        self._module, self._welcome, self._heard, self._died = module, welcome, heard, died
+        self.live: dict[str, Worker] = {}
+        self._snapshot: Snapshot | None = None
+        self._listeners: list[Listener] = []
+        self._extra: dict[str, dict[str, Any]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._starts: list[float] = []
+
+    async def start(self, zone: str) -> Worker:
+        """Start the zone's worker; it is ready to serve when this returns."""
+        worker = Worker(zone, start_child(self._module, "gateway"))
+        self.live[zone] = worker
+        worker.child.channel.send(self._welcome(zone))
+        self._spawn(self._listen(worker))
+        self._spawn(self._watch(worker))
+        for message in self._extra.values():
+            worker.child.channel.send(message)
+        if self._snapshot is not None:
+            worker.child.channel.send({"type": "snapshot", "snapshot": self._snapshot.to_dict()})
+        for listener in self._listeners:
+            self._hand_over(worker, listener)
+        await self._until_ready(worker)
+        return worker
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send a message to every worker, and to those that start later (the last of each type counts)."""
+        self._extra[message["type"]] = message
+        for worker in self.live.values():
+            self._send(worker, message)
+
+    def push(self, snapshot: Snapshot) -> None:
+        """Send a Snapshot to every worker."""
+        self._snapshot = snapshot
+        message = {"type": "snapshot", "snapshot": snapshot.to_dict()}
+        for worker in self.live.values():
+            self._send(worker, message)
+
+    def listen(self, listener: Listener) -> None:
+        """Give every worker one more listening socket; control keeps its own copy for a worker's successor."""
+        self._listeners.append(listener)
+        for worker in self.live.values():
+            self._hand_over(worker, listener)
+
+    async def settled(self, epoch: int) -> bool:
+        """Whether every live worker acknowledged `epoch` within ACK_SECONDS; False means it is pending."""
+        try:
+            async with asyncio.timeout(ACK_SECONDS):
+                for worker in list(self.live.values()):
+                    async with worker.progress:
+                        await worker.progress.wait_for(
+                            lambda worker=worker: worker.acked >= epoch or worker.child.process.poll() is not None
+                        )
+        except TimeoutError:
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """End every worker; each ends its open calls, closes its shard and goes."""
+        self._stopping = True
+        await asyncio.gather(*(worker.child.stop() for worker in self.live.values()))
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for worker in self.live.values():
+            worker.child.forget()
+        self.live.clear()
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @staticmethod
+    def _send(worker: Worker, message: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
+        try:
+            worker.child.channel.send(message, fds)
+        except StateError:
+            return  # it has died: `_watch` starts its successor, which is told everything anew
+
+    def _hand_over(self, worker: Worker, listener: Listener) -> None:
+        message = {"type": "listen", "workload": listener.workload, "kind": listener.kind, "url": listener.url}
+        self._send(worker, message, (listener.fileno(),))
+
+    async def _until_ready(self, worker: Worker) -> None:
+        try:
+            await asyncio.wait_for(worker.ready.wait(), READY_SECONDS)
+        except TimeoutError:
+            raise StateError(f"the {worker.zone} gateway was not ready within {READY_SECONDS:.0f} s") from None
+        if worker.failure:
+            raise StateError(f"the {worker.zone} gateway could not start: {worker.failure}")
+
+    async def _listen(self, worker: Worker) -> None:
+        while (message := await worker.child.channel.receive()) is not None:
+            match message["type"]:
+                case "ready":
+                    worker.ready.set()
+                case "failed":
+                    worker.failure = str(message.get("why", ""))
+                    worker.ready.set()
+                case "ack":
+                    async with worker.progress:
+                        worker.acked = int(message["epoch"])
+                        worker.progress.notify_all()
+                case _:
+                    await self._heard(worker, message)
+
+    async def _watch(self, worker: Worker) -> None:
+        status = await worker.child.ended()
+        async with worker.progress:
+            worker.progress.notify_all()
+        if not worker.ready.is_set():
+            worker.failure = worker.failure or f"it ended with status {status}"
+            worker.ready.set()
+            return
+        if self._stopping:
+            return
+        await self._died(worker, status)
+        worker.child.forget()
+        self.live.pop(worker.zone, None)
+        await self._succeed(worker.zone)
+
+    async def _succeed(self, zone: str) -> None:
+        """Start a dead worker's successor: at once, then slower, and not for ever."""
+        now = time.monotonic()
+        self._starts = [start for start in self._starts if now - start < RESTART_WINDOW_SECONDS] + [now]
+        if len(self._starts) > MAX_RESTARTS:
+            raise StateError(f"the {zone} gateway died {MAX_RESTARTS} times within a minute")
+        await asyncio.sleep(0.2 * (len(self._starts) - 1))
+        await self.start(zone)

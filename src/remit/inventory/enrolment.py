@@ -1,0 +1,85 @@
+"""From a model server that was found to a workload with a name, an owner and a SPIFFE ID; pure."""
+
+import dataclasses
+import re
+from collections.abc import Container
+from typing import Final
+from urllib.parse import urlsplit
+
+from remit.identity import SpiffeId
+from remit.inventory.discovery import Found
+from remit.inventory.workload import Capability, Kind, Workload
+
+SHORT_NAMES: Final = {"llama.cpp": "llama", "openai": "server"}
+
+# What each kind of server can do, from its own routes (gateway/profiles): all keep prompts (caches, slots, logs) and
+# can show them or their configuration; none of them acts on other systems by itself.
+CAPABILITIES: Final = (Capability.STORE, Capability.DISCLOSE)
+
+
+def enrol(
+    found: Found, *, owner: str, trust_domain: str, environment: str, taken: Container[str], now: float
+) -> Workload:
+    """The workload for `found`, owned by `owner`; its name is free in `taken`. `now` is Unix seconds."""
+    name = _free(_name(found), taken)
+    return Workload(
+        spiffe_id=SpiffeId.of(trust_domain, "inference", name),
+        name=name,
+        kind=Kind.MODEL_SERVER,
+        owner=owner,
+        server=found.server,
+        upstream=found.upstream,
+        reach=found.reach,
+        capabilities=CAPABILITIES,
+        models=found.models,
+        environment=environment,
+        selectors=_selectors(found),
+        pid=found.pids[0] if found.pids else None,
+        uid=found.uid,
+        exe=found.exe,
+        exe_sha256=found.exe_sha256,
+        found="discovered",
+        enrolled_at=now,
+    )
+
+
+def again(known: Workload, found: Found, now: float) -> Workload:
+    """A workload seen before, as it is now: the same identity, today's process and models."""
+    return dataclasses.replace(
+        known,
+        reach=found.reach,
+        models=found.models,
+        selectors=_selectors(found),
+        pid=found.pids[0] if found.pids else None,
+        uid=found.uid,
+        exe=found.exe,
+        exe_sha256=found.exe_sha256,
+        enrolled_at=known.enrolled_at or now,
+    )
+
+
+def _name(found: Found) -> str:
+    short = SHORT_NAMES.get(found.server, found.server)
+    if found.upstream.startswith("unix:"):
+        place = found.upstream.rsplit("/", 1)[-1].removesuffix(".sock")
+    else:
+        place = str(urlsplit(found.upstream).port or 80)
+    return re.sub(r"[^A-Za-z0-9._-]", "-", f"{short}-{place}")
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    if name not in taken:
+        return name
+    return next(f"{name}-{n}" for n in range(2, 10_000) if f"{name}-{n}" not in taken)
+
+
+def _selectors(found: Found) -> tuple[str, ...]:
+    """Named as SPIRE's unix workload attestor names them; only what the kernel told."""
+    if found.uid is None:
+        return ()
+    selectors = [f"unix:uid:{found.uid}"]
+    if found.exe is not None:
+        selectors.append(f"unix:path:{found.exe}")
+    if found.exe_sha256 is not None:
+        selectors.append(f"unix:sha256:{found.exe_sha256}")
+    return tuple(selectors)

@@ -1,0 +1,86 @@
+"""The state in SQLite: what is saved is there after a restart, and damage is named."""
+
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+import remit.storage
+from remit.errors import StateError
+from remit.identity import SpiffeId
+from remit.inventory import Capability, Human, Kind, Model, Workload
+from remit.storage import Store
+from remit.storage.store import HEAD
+from remit.storage.tables import Base
+from remit.tasks import Task
+
+LLAMA = SpiffeId.parse("spiffe://maple.local/inference/llama-8080")
+
+
+def a_workload() -> Workload:
+    return Workload(
+        spiffe_id=LLAMA,
+        name="llama-8080",
+        kind=Kind.MODEL_SERVER,
+        owner="ada",
+        server="llama.cpp",
+        upstream="http://127.0.0.1:8080",
+        reach="loopback",
+        capabilities=(Capability.STORE,),
+        models=(Model("smol", "sha256:00", "/m.gguf"),),
+    )
+
+
+def a_task() -> Task:
+    return Task("t-1", "ada", LLAMA, ("infer",), "try it", 10.0, 20.0, "00", "terminal")
+
+
+def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "state.db")
+    store.save_human(Human("ada", "p-1", (1000,)))
+    store.save_workload(a_workload())
+    store.save_task(a_task())
+    store.save_meta("trust_domain", "maple.local")
+    store.close()
+    store = Store(tmp_path / "state.db")
+    assert list(store.humans()) == [Human("ada", "p-1", (1000,))]
+    assert list(store.workloads()) == [a_workload()]
+    assert list(store.tasks()) == [a_task()]
+    assert store.meta("trust_domain") == "maple.local"
+    assert store.meta("absent") is None
+    store.close()
+
+
+def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    Store(tmp_path / "state.db").close()
+    assert (tmp_path / "state.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StateError, match=r"state\.db` can't be used"):
+        Store(tmp_path / "state.db")
+
+
+def test_a_newer_version_s_state_is_left_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path / "state.db")
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '9999'")
+    store.close()
+    with pytest.raises(StateError, match="another version of Remit"):
+        Store(tmp_path / "state.db")
+
+
+def test_the_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
+    store = Store(tmp_path / "state.db")
+    with store._engine.connect() as connection:
+        rows = connection.exec_driver_sql("select name from sqlite_master where type='table'").scalars().all()
+    store.close()
+    assert set(rows) - {"alembic_version"} == set(Base.metadata.tables)
+
+
+def test_head_is_the_newest_revision() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(remit.storage.__file__).parent / "migrations"))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
