@@ -1,0 +1,1 @@
+"""The data path: strict HTTP both ways, one governed call, and the dialects of model servers."""
