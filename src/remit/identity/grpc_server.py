@@ -1,0 +1,117 @@
+"""A gRPC server on one unix socket: the only file that knows grpclib's inner parts."""
+
+import asyncio
+import struct
+import weakref
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google.protobuf.message import DecodeError
+from grpclib import GRPCError, Status
+from grpclib.config import Configuration
+from grpclib.const import Cardinality, Handler
+from grpclib.protocol import H2Protocol
+from grpclib.server import Server, Stream
+
+from remit.identity.peer import PeerCredentials
+from remit.identity.spiffe_proto import message_type
+from remit.identity.unix_socket import ListeningSocket
+
+MAX_REQUEST_BYTES: Final = 65_536  # a token of 8 KiB and 16 audiences of 1 KiB fit
+REQUEST_SECONDS: Final = 10.0  # from headers to the whole request
+
+Call = Callable[["Request"], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call: who made it, with what metadata and message, and where its answers go."""
+
+    peer: PeerCredentials
+    message: Any
+    send: Callable[[Any], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of a service: `stream` when it may send any number of answers."""
+
+    name: str
+    request: str
+    reply: str
+    stream: bool
+    call: Call
+
+
+class UnixServer(Server):
+    """Serves `methods` of `service`; each caller must send the metadata `required` (name, value)."""
+
+    def __init__(self, service: str, methods: tuple[Method, ...], required: tuple[str, str]) -> None:
+        self._required = required
+        self._connections: weakref.WeakSet[H2Protocol] = weakref.WeakSet()
+        self._methods = {f"/{service}/{method.name}": self._handler(method) for method in methods}
+        # Windows as large as one request: HTTP/2 then holds no more than that of what nobody has read yet.
+        limits = Configuration(
+            http2_connection_window_size=MAX_REQUEST_BYTES, http2_stream_window_size=MAX_REQUEST_BYTES
+        )
+        super().__init__([self], config=limits)
+
+    def __mapping__(self) -> dict[str, Handler]:
+        return self._methods
+
+    async def listen(self, listening: ListeningSocket) -> None:
+        """Accept on a socket that is already bound: grpclib itself would bind by path, open to all for a moment."""
+        self._server = await self._loop.create_unix_server(self._protocol_factory, sock=listening.socket)
+        self._server_closed_fut = self._loop.create_future()
+
+    async def stop(self) -> None:
+        """End every call and connection, and wait for them. (`Server.wait_closed` waits for callers to hang up.)"""
+        self.close()
+        for connection in tuple(self._connections):
+            connection.processor.close("the server stops")
+        await asyncio.gather(*(handler.wait_closed() for handler in self._handlers))
+
+    def _protocol_factory(self) -> H2Protocol:
+        protocol = super()._protocol_factory()
+        self._connections.add(protocol)
+        return protocol
+
+    def _handler(self, method: Method) -> Handler:
+        async def answer(stream: Stream[Any, Any]) -> None:
+            peer = _peer(stream)
+            self._check_metadata(stream)
+            message = await _receive(stream, message_type(method.request))
+            await method.call(Request(peer, message, stream.send_message))
+
+        cardinality = Cardinality.UNARY_STREAM if method.stream else Cardinality.UNARY_UNARY
+        return Handler(answer, cardinality, message_type(method.request), message_type(method.reply))
+
+    def _check_metadata(self, stream: Stream[Any, Any]) -> None:
+        name, value = self._required
+        if stream.metadata is None or stream.metadata.getall(name, []) != [value]:
+            raise GRPCError(Status.INVALID_ARGUMENT, f"security header missing: send `{name}: {value}`")
+
+
+def _peer(stream: Stream[Any, Any]) -> PeerCredentials:
+    connection = stream.peer._transport.get_extra_info("socket")  # grpclib has no public way
+    try:
+        return PeerCredentials.of(connection)
+    except (OSError, AttributeError):  # the caller is gone, and its socket with it
+        raise GRPCError(Status.PERMISSION_DENIED, "the caller is not known") from None
+
+
+async def _receive(stream: Stream[Any, Any], kind: Any) -> Any:
+    """The one message of a unary request. grpclib's own `recv_message` would take up to 4 GiB into memory."""
+    raw = stream._stream
+    try:
+        async with asyncio.timeout(REQUEST_SECONDS):
+            head = await raw.recv_data(5)  # gRPC over HTTP/2: 1 byte compressed flag, 4 bytes length
+            compressed, length = struct.unpack(">BI", head)
+            if compressed or length > MAX_REQUEST_BYTES:
+                raise GRPCError(Status.RESOURCE_EXHAUSTED, "the request is compressed or too long")
+            return kind.FromString(await raw.recv_data(length))
+    except TimeoutError:
+        raise GRPCError(Status.DEADLINE_EXCEEDED, "the request did not arrive in time") from None
+    except (struct.error, AssertionError, DecodeError):  # AssertionError: grpclib's Buffer, for one cut short
+        raise GRPCError(Status.INVALID_ARGUMENT, "the request is not a message of this method") from None
