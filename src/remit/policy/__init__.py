@@ -1,16 +1,28 @@
 """May it: intents, Cedar policies, decisions, explanations, and the Snapshot that carries them to workers."""
 
+from remit.policy.directory import read_directory, write_starter
+from remit.policy.engine import Engine, Permission
 from remit.policy.intent import Action, Intent
+from remit.policy.load import load, policy_set_digest
 from remit.policy.permit import Permit, PolicyRef, RefusedError, Treatment
+from remit.policy.policy_set import Policy, PolicySet
 from remit.policy.snapshot import PolicyFile, Snapshot
 
 __all__ = [
     "Action",
+    "Engine",
     "Intent",
+    "Permission",
     "Permit",
+    "Policy",
     "PolicyFile",
     "PolicyRef",
+    "PolicySet",
     "RefusedError",
     "Snapshot",
     "Treatment",
+    "load",
+    "policy_set_digest",
+    "read_directory",
+    "write_starter",
 ]

@@ -1,0 +1,36 @@
+"""A loaded policy set: only `load()` makes one, so whoever holds one holds policies that fit the schema."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cedarpy import pst
+
+from remit.detect import Label
+from remit.policy.intent import Action
+from remit.policy.permit import PolicyRef, Treatment
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy. `actions` are those its scope can match; `plan` holds only the labels it speaks of."""
+
+    ref: PolicyRef
+    effect: pst.Effect
+    actions: frozenset[Action]
+    hint: str
+    plan: Mapping[Label, Treatment]
+    text: str
+    tree: pst.Template
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """All policies in force, in file order. `digest` is `sha256:<hex>` over file names and texts."""
+
+    policies: tuple[Policy, ...]
+    files: tuple[str, ...]
+    digest: str
+
+    def named(self, policy_id: str) -> Policy | None:
+        """The policy with this `@id`, or None."""
+        return next((policy for policy in self.policies if policy.ref.id == policy_id), None)

@@ -1,0 +1,178 @@
+"""A question as Cedar hears it: the facts of one request, typed, and the world of entities they speak of."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cedarpy import Entities
+
+from remit.identity import SpiffeId
+from remit.inventory import DIGEST_UNKNOWN, Workload
+from remit.policy.intent import Action, Intent
+from remit.policy.schema import schema
+from remit.tasks import Task
+
+USER: Final = "user"  # spiffe://TRUST-DOMAIN/user/NAME: a person's processes that are no workload of their own
+KNOWN_DIGEST: Final = "sha256:"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFact:
+    """What policies may know of the live task that a request came with."""
+
+    id: str
+    on: SpiffeId
+    actions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that a decision can depend on. `owner` owns the principal; `human` answers for this request."""
+
+    principal: SpiffeId
+    owner: str
+    enrolled: bool
+    human: str
+    action: Action
+    resource: SpiffeId
+    resource_owner: str
+    proof: str
+    exhaustive: bool
+    stream: bool
+    model: str
+    digest: str
+    found: tuple[str, ...]
+    found_labels: tuple[str, ...]
+    task: TaskFact | None
+    asked: str
+    grade: str
+
+    def request(self) -> Json:
+        """The request in Cedar's terms. EUIDs are dicts: an id may hold anything, quotes and newlines too."""
+        return {
+            "principal": {"type": "Workload", "id": str(self.principal)},
+            "action": {"type": "Action", "id": self.action.value},
+            "resource": {"type": "Workload", "id": str(self.resource)},
+            "context": self.context(),
+        }
+
+    def context(self) -> Json:
+        """Every key of the schema's `Call`; `task` only where there is one."""
+        context: Json = {
+            "proof": self.proof,
+            "exhaustive": self.exhaustive,
+            "human": entity("Human", self.human),
+            "stream": self.stream,
+            "model": {"name": self.model, "digest": self.digest, "known": self.digest.startswith(KNOWN_DIGEST)},
+            "found": list(self.found),
+            "found_labels": list(self.found_labels),
+            "asked": self.asked,
+            "grade": self.grade,
+        }
+        if self.task is not None:
+            context["task"] = {
+                "id": entity("Task", self.task.id),
+                "actions": list(self.task.actions),
+                "on": entity("Workload", str(self.task.on)),
+            }
+        return context
+
+
+def of_intent(intent: Intent, owner: str, resource: Workload, task: Task | None, grade: str) -> Question:
+    """The question that an intent asks; `owner` owns the caller, `task` is live and covers the intent."""
+    caller = intent.caller
+    return Question(
+        principal=caller.spiffe_id,
+        owner=owner,
+        enrolled=caller.enrolled,
+        human=caller.human,
+        action=intent.action,
+        resource=intent.resource,
+        resource_owner=resource.owner,
+        proof=caller.proof.value,
+        exhaustive=caller.exhaustive,
+        stream=intent.stream,
+        model=intent.model or "",
+        digest=intent.model_digest,
+        found=tuple(dict.fromkeys(rule for rule, _ in intent.found)),
+        found_labels=tuple(sorted({label.value for _, label in intent.found})),
+        task=None if task is None else TaskFact(task.id, task.on, task.actions),
+        asked=intent.route,
+        grade=grade,
+    )
+
+
+def in_general(principal: SpiffeId, own: Workload | None, human: str, resource: Workload, grade: str) -> Question:
+    """Asked by a caller known beyond doubt, of the first model there, with nothing found in what it sends.
+
+    `own` is the principal's enrolment, None for a person's process.
+    """
+    model = resource.models[0] if resource.models else None
+    return Question(
+        principal=principal,
+        owner=own.owner if own else human,
+        enrolled=own is not None,
+        human=human,
+        action=Action.INFER,
+        resource=resource.spiffe_id,
+        resource_owner=resource.owner,
+        proof="unix",
+        exhaustive=True,
+        stream=False,
+        model=model.name if model else "",
+        digest=model.digest if model else DIGEST_UNKNOWN,
+        found=(),
+        found_labels=(),
+        task=None,
+        asked="",
+        grade=grade,
+    )
+
+
+def entity(kind: str, name: str) -> Json:
+    """A reference to an entity in Cedar's JSON."""
+    return {"__entity": {"type": kind, "id": name}}
+
+
+def workload_entity(workload: Workload) -> Json:
+    """An enrolled workload as Cedar's entity."""
+    return _entity(
+        workload.spiffe_id,
+        owner=entity("Human", workload.owner),
+        kind=workload.kind.value,
+        server=workload.server,
+        environment=workload.environment,
+        label=workload.label.value,
+        classes=sorted(capability.value for capability in workload.capabilities),
+        enrolled=True,
+    )
+
+
+def person_entity(spiffe_id: SpiffeId, human: str) -> Json:
+    """A person's process that is no workload of its own: owned by the person, and nothing else is known of it."""
+    return _entity(
+        spiffe_id,
+        owner=entity("Human", human),
+        kind="process",
+        server="",
+        environment="",
+        label="unknown",
+        classes=[],
+        enrolled=False,
+    )
+
+
+def entities(rows: Sequence[Json]) -> Entities:
+    """Entities, each checked against the schema here, once; raises ValueError for one that does not fit."""
+    return Entities.from_json_str(json.dumps(rows), schema())
+
+
+def _entity(spiffe_id: SpiffeId, *, classes: list[str], **attributes: Any) -> Json:
+    return {
+        "uid": {"type": "Workload", "id": str(spiffe_id)},
+        "attrs": {**attributes, "class": classes},
+        "parents": [],
+    }

@@ -1,0 +1,134 @@
+"""The words of a refusal: what was asked, by which rule it is refused, what is missing and whom to ask.
+
+Never a command: what a refused caller reads must not be a way to widen its own remit (invariant 6).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from remit.inventory import Workload
+from remit.policy.intent import Action, Intent
+from remit.policy.permit import Treatment
+from remit.policy.policy_set import Policy
+from remit.policy.verdict import Missing, Verdict
+from remit.tasks import Task
+
+DEFAULT_DENY: Final = "default-deny"
+POLICY_ERROR: Final = "remit:policy-error"
+OUTSIDE_TASK: Final = "remit:outside-task"
+
+_ASKS: Final = {
+    Action.INFER: "infers",
+    Action.EMBED: "embeds",
+    Action.LIST: "lists models",
+    Action.HEALTH: "asks for its health",
+    Action.ADMINISTER: "administers the server",
+    Action.DISCLOSE: "discloses what the server holds",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something is refused, apart from who asked. `because` ends where the caller is named."""
+
+    rule: str
+    because: str
+    missing: str
+    hint: str
+
+    def message(self, intent: Intent, name: str) -> str:
+        """One line for the refused caller."""
+        if self.because.endswith("so"):
+            refused = f"{self.because} {intent.caller.described()} may not {intent.action.value} on {name}"
+        else:
+            refused = f"{self.because} {intent.caller.described()} to {intent.action.value} on {name}"
+        return f"`{intent.route}` {_ASKS[intent.action]}; {refused}"
+
+
+EXPIRED: Final = Reason(
+    "remit:snapshot-expired",
+    "what is in force has not been confirmed in time, so",
+    "a snapshot younger than its lifetime",
+    "the control process no longer answers; ask whoever runs remit on this machine",
+)
+NO_SUCH_WORKLOAD: Final = Reason(
+    "remit:not-enrolled",
+    "it is no enrolled workload, so",
+    "the workload were enrolled and had an owner",
+    "ask whoever runs remit on this machine",
+)
+UNKNOWN_CALLER: Final = Reason(
+    "remit:unknown-caller",
+    "the caller's identity is not, or no longer, enrolled here, so",
+    "the caller were an enrolled workload or a person of this trust domain",
+    "ask the owner of the calling workload",
+)
+
+
+def by_verdict(verdict: Verdict, lacking: Missing | None, resource: Workload) -> Reason:
+    """A refusal that Cedar's decision gives: a forbid, or nothing that permits."""
+    words = lacking.words if lacking else ""
+    places = ", ".join(f"{policy.ref.file}:{policy.ref.line}" for policy in lacking.policies) if lacking else ""
+    missing = f"{words} ({places})" if words else ""
+    if verdict.policies:
+        policy = verdict.policies[0]
+        because = f"policy {policy.ref.id} forbids"
+        hint = f"{policy.hint}; ask the owner, {resource.owner}" if policy.hint else _hint(lacking, resource)
+        return Reason(policy.ref.id, because, missing, hint)
+    return Reason(DEFAULT_DENY, "no policy permits", missing, _hint(lacking, resource))
+
+
+def by_errors(resource: Workload) -> Reason:
+    """A refusal because a policy could not be evaluated: an error is never an allow."""
+    return Reason(
+        POLICY_ERROR,
+        "a policy could not be evaluated, so",
+        "every policy could be evaluated for this request",
+        f"a policy of this server has an error; ask the owner, {resource.owner}",
+    )
+
+
+def by_label(policy: Policy, rules: tuple[str, ...], resource: Workload) -> Reason:
+    """A refusal for what was found: `rules` are the detector's, never what they found."""
+    found = ", ".join(rules)
+    return Reason(
+        policy.ref.id,
+        f"it holds what policy {policy.ref.id} refuses ({found}), so",
+        f"the request held none of: {found} ({policy.ref.file}:{policy.ref.line})",
+        f"take out what was found ({found}), or ask the owner, {resource.owner}",
+    )
+
+
+def outside_task(intent: Intent, resource: Workload, task: Task | None, now: float) -> Reason:
+    """A refusal because the task that came with the request doesn't cover it."""
+    if task is None or task.human != intent.caller.human:
+        because = "its task is not one of this caller's, so"
+    elif not task.live(now):
+        because = f"its task {task.id} has ended, so"
+    else:
+        because = f"its task {task.id} does not cover this, so"
+    return Reason(
+        OUTSIDE_TASK,
+        because,
+        f"the caller's task covered `{intent.action.value}` on {resource.name}",
+        f"a task allows only what it names; the owner, {resource.owner}, can allow this in another task",
+    )
+
+
+def refused_finding(intent: Intent, resource: Workload, verdict: Verdict) -> Reason | None:
+    """The reason when a determining policy refuses what was found; rule ids only, never the values."""
+    refused = {label for label, treatment in verdict.plan.items() if treatment is Treatment.REFUSE}
+    rules = tuple(dict.fromkeys(rule for rule, label in intent.found if label in refused))
+    if not rules:
+        return None
+    labels = {label for _, label in intent.found} & refused
+    policy = next(
+        policy for policy in verdict.policies if any(policy.plan.get(label) is Treatment.REFUSE for label in labels)
+    )
+    return by_label(policy, rules, resource)
+
+
+def _hint(lacking: Missing | None, resource: Workload) -> str:
+    if lacking is not None:
+        return lacking.hint
+    return f"no single change would allow it; ask the owner, {resource.owner}"
