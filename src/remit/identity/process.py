@@ -19,6 +19,7 @@ class Process:
     `start` is clock ticks since boot (field 22 of `/proc/PID/stat`): with `pid` it names the process once.
     `exe_sha256` is lower-case hex. `exe_node` is (device, inode) of the executable that runs now.
     `login_uid` is the kernel's audit login uid. `terminal` is the controlling terminal's device number, if any.
+    `exe_deleted` is true when the executable runs on though its path is gone or names another file.
     """
 
     pid: int
@@ -33,6 +34,7 @@ class Process:
     terminal: int | None
     foreground: bool
     parents: tuple[Ancestor, ...] = ()
+    exe_deleted: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -43,6 +45,7 @@ class Process:
             "name": self.name,
             "exe": self.exe,
             "exe_sha256": self.exe_sha256,
+            "exe_deleted": self.exe_deleted,
             "login_uid": self.login_uid,
             "parents": [{"pid": parent.pid, "name": parent.name} for parent in self.parents],
         }

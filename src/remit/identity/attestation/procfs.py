@@ -1,0 +1,187 @@
+"""What `/proc` says of one process (proc(5)): pure parsers first, then `observe`, which reads."""
+
+# Some of these are read at every request, and a Path object costs more than the call itself.
+# ruff: noqa: PTH115, PTH116
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from remit.errors import AttestationError
+from remit.identity.attestation.digests import Digests
+from remit.identity.process import Ancestor, Process
+
+MAX_ANCESTORS: Final = 32
+UNSET_LOGIN_UID: Final = 4294967295  # (uid_t) -1, see pam_loginuid(8)
+_MAX_READ: Final = 1 << 16
+_DELETED: Final = b" (deleted)"  # d_path() appends it to a path that has been unlinked
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """The fields of `/proc/PID/stat` that name a process and its place. `terminal` 0 means it has none."""
+
+    pid: int
+    name: str
+    state: str
+    parent: int
+    group: int
+    terminal: int
+    foreground_group: int
+    start: int
+
+
+def parse_stat(text: bytes) -> Stat:
+    """Parse `/proc/PID/stat`. The name may hold spaces, parentheses and newlines: it ends at the *last* `)`.
+
+    Raises AttestationError for anything that is not such a line.
+    """
+    opening, closing = text.find(b" ("), text.rfind(b") ")
+    fields = text[closing + 2 :].split()
+    if opening < 0 or closing < opening or len(fields) < 20:
+        raise AttestationError("a process's `stat` is not as proc(5) describes it")
+    try:
+        return Stat(
+            pid=int(text[:opening]),
+            name=printable(text[opening + 2 : closing]),
+            state=fields[0].decode("ascii"),
+            parent=int(fields[1]),  # field 4 of proc(5); fields[0] is field 3
+            group=int(fields[2]),
+            terminal=int(fields[4]),
+            foreground_group=int(fields[5]),
+            start=int(fields[19]),
+        )
+    except ValueError as error:
+        raise AttestationError("a process's `stat` is not as proc(5) describes it") from error
+
+
+def parse_effective_ids(text: bytes) -> tuple[int, int]:
+    """(effective uid, effective gid) from `/proc/PID/status`, where the kernel escapes newlines in the name."""
+    return _effective(text, b"\nUid:"), _effective(text, b"\nGid:")
+
+
+def _effective(text: bytes, label: bytes) -> int:
+    _, found, rest = text.partition(label)
+    columns = rest.split(b"\n", 1)[0].split()  # real, effective, saved, filesystem
+    if not found or len(columns) != 4 or not columns[1].isdigit():
+        raise AttestationError("a process's `status` is not as proc(5) describes it")
+    return int(columns[1])
+
+
+def parse_login_uid(text: bytes) -> int | None:
+    digits = text.strip()
+    if not digits.isdigit() or int(digits) == UNSET_LOGIN_UID:
+        return None
+    return int(digits)
+
+
+def printable(name: bytes) -> str:
+    """A process chooses its own name: no control characters of it reach a terminal or a log."""
+    text = name.decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
+def observe(pid: int, *, digests: Digests) -> Process:
+    """The kernel's facts about process `pid`. Blocks while a new executable is hashed.
+
+    What can't be read (another uid's executable, or a process that is not dumpable) is None. Raises AttestationError
+    when there is no such process or it changed its executable meanwhile. Not checked here: that `pid` still names
+    the process it named before the call; hold a pidfd across it (`Attested` does).
+    """
+    stat = read_stat(pid)
+    uid, gid = parse_effective_ids(_read(pid, "status"))
+    node = executable_node(pid)
+    exe, deleted = (None, False) if node is None else executable_path(pid, node)
+    digest = None if node is None else digests.of(Path(f"/proc/{pid}/exe"))
+    if executable_node(pid) != node:
+        raise AttestationError(f"process {pid} changed its executable while it was looked at")
+    return Process(
+        pid=pid,
+        start=stat.start,
+        uid=uid,
+        gid=gid,
+        name=stat.name,
+        exe=exe,
+        exe_sha256=digest,
+        exe_node=node,
+        login_uid=login_uid(pid),
+        terminal=stat.terminal or None,
+        foreground=stat.terminal != 0 and stat.foreground_group == stat.group,
+        parents=ancestors(stat.parent),
+        exe_deleted=deleted,
+    )
+
+
+def read_stat(pid: int) -> Stat:
+    return parse_stat(_read(pid, "stat"))
+
+
+def effective_uid(pid: int) -> int:
+    """The owner of `/proc/PID`: the effective uid, whether it is dumpable or not. About 2 µs. Raises OSError."""
+    return os.stat(f"/proc/{pid}").st_uid
+
+
+def executable_node(pid: int) -> tuple[int, int] | None:
+    """(device, inode) of the executable that runs now; None when the kernel won't tell. A few µs."""
+    try:
+        status = os.stat(f"/proc/{pid}/exe")
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def executable_path(pid: int, node: tuple[int, int]) -> tuple[str | None, bool]:
+    """(path, deleted) of the executable `node`. The path is None when it can't be read or is not UTF-8.
+
+    A file may really be called `x (deleted)`: it is taken as deleted only when that name isn't this executable.
+    """
+    try:
+        link = os.readlink(f"/proc/{pid}/exe".encode())
+    except OSError:
+        return None, False
+    deleted = link.endswith(_DELETED) and not _is_node(link, node)
+    try:
+        return (link[: -len(_DELETED)] if deleted else link).decode("utf-8"), deleted
+    except UnicodeDecodeError:
+        return None, deleted
+
+
+def _is_node(path: bytes, node: tuple[int, int]) -> bool:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) == node
+
+
+def login_uid(pid: int | str) -> int | None:
+    """The audit login uid; None when unset or when the kernel keeps none."""
+    try:
+        return parse_login_uid(_read(pid, "loginuid"))
+    except AttestationError:
+        return None
+
+
+def ancestors(parent: int) -> tuple[Ancestor, ...]:
+    """The chain of parents from `parent` upward, nearest first, at most MAX_ANCESTORS; ends at what can't be read."""
+    chain: list[Ancestor] = []
+    while parent > 0 and len(chain) < MAX_ANCESTORS:
+        try:
+            stat = read_stat(parent)
+        except AttestationError:
+            break
+        chain.append(Ancestor(parent, stat.name))
+        parent = stat.parent
+    return tuple(chain)
+
+
+def _read(pid: int | str, name: str) -> bytes:
+    try:
+        file = os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(file, _MAX_READ)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise AttestationError(f"can't read `{name}` of process {pid}: {error.strerror}") from error
