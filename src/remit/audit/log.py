@@ -1,0 +1,327 @@
+"""The writer: a record is on disk, hashed and signed before `record` returns. The only file that makes a Receipt.
+
+One commit thread a log takes whatever is pending and makes of it one checkpoint and one durable write. No timer: a lone
+record waits for nobody, and while one write is under way the next batch gathers. The first error of the disk closes the
+shard for good (after a failed sync the kernel may have dropped the pages: a retry would succeed and prove nothing).
+"""
+
+import asyncio
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future as ThreadFuture
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Final
+
+from remit.audit.entry import Closed, Entry, Header, encode
+from remit.audit.keys import Certificate, WriterKey, sync_directory
+from remit.audit.note import Head, SignedHead, b64
+from remit.audit.receipt import Receipt
+from remit.audit.shard import (
+    MAX_BATCH,
+    SUFFIX,
+    Checkpoint,
+    Previous,
+    last_lines,
+    marks_of,
+    read_opening,
+    shards_in,
+    writer_of,
+)
+from remit.audit.space import Space, write_all
+from remit.audit.tree import Tree, leaf_hash
+from remit.errors import AuditError
+
+_STOP: Final = None
+
+
+class _Pending:
+    """One record on its way to disk. `waiter` is the future that its receipt goes to, if anyone waits."""
+
+    __slots__ = ("loop", "of", "stored", "waiter")
+
+    def __init__(
+        self,
+        stored: bytes,
+        of: bytes,
+        waiter: "asyncio.Future[Receipt] | ThreadFuture[Receipt] | None" = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.stored, self.of, self.waiter, self.loop = stored, of, waiter, loop
+
+
+_Answer = tuple[_Pending, Receipt | AuditError]
+
+
+class AuditLog:
+    """One open shard. Made by `AuditLog.open`; usable from any thread and any event loop of this process."""
+
+    def __init__(self, path: Path, fd: int, lock: int, key: WriterKey) -> None:
+        self.path, self.shard = path, path.stem
+        self._fd, self._lock, self._key = fd, lock, key
+        self._tree, self._length = Tree(), 0
+        self._space = Space(fd, self._fail)
+        self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
+        self._gate = threading.Lock()
+        self._closed = False
+        self._failure: Exception | None = None
+        self._head: SignedHead | None = None
+        self._thread = threading.Thread(target=self._run, name=f"audit-{self.shard}", daemon=True)
+
+    @classmethod
+    def open(cls, directory: Path, key: WriterKey, certificate: Certificate, *, t: float, m: float) -> "AuditLog":
+        """Start the shard that `certificate` names, after the writer's last one. Blocks for about 30 ms.
+
+        Raises AuditError when the shard is there already, another process writes as this writer, or the disk
+        does not take it.
+        """
+        writer = writer_of(certificate.shard)
+        path = directory / (certificate.shard + SUFFIX)
+        with _told(path):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = _take_lock(directory, writer)
+            try:
+                header = encode(Header(certificate.to_dict(), _previous(directory, writer), t, m))
+                return cls._create(path, lock, key, header)
+            except BaseException:
+                os.close(lock)
+                raise
+
+    @classmethod
+    def _create(cls, path: Path, lock: int, key: WriterKey, header: bytes) -> "AuditLog":
+        """Make the shard under a hidden name, so that under its own it always has a header and a checkpoint."""
+        draft = path.with_name(f".{path.name}.new")
+        fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            log = cls(path, fd, lock, key)
+            log._commit([header])
+            os.fsync(fd)
+            os.link(draft, path)  # fails when the name is taken
+            sync_directory(path.parent)
+        except BaseException:
+            os.close(fd)
+            raise
+        finally:
+            draft.unlink(missing_ok=True)
+        log._thread.start()
+        return log
+
+    @property
+    def head(self) -> SignedHead | None:
+        """The last signed checkpoint that is on disk."""
+        return self._head
+
+    @property
+    def failure(self) -> AuditError | None:
+        """Why nothing can be written any more, or None."""
+        return None if self._failure is None else self._refusal()
+
+    async def record(self, entry: Entry, of: bytes) -> Receipt:
+        """Write `entry` and return when it is durable. `of` is the digest of what the receipt will be good for.
+
+        Raises AuditError when it can't be written; then nothing may move.
+        """
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        self._put(_Pending(encode(entry), of, waiter, loop))
+        receipt: Receipt = await waiter
+        return receipt
+
+    def record_sync(self, entry: Entry, of: bytes) -> Receipt:
+        """As `record`, for threads: blocks until the record is durable."""
+        waiter: ThreadFuture[Receipt] = ThreadFuture()
+        self._put(_Pending(encode(entry), of, waiter))
+        return waiter.result()
+
+    def note(self, entry: Entry) -> None:
+        """Write `entry` with the next batch, at once if there is none; returns before it is durable.
+
+        Raises AuditError when the log is known not to take it.
+        """
+        self._put(_Pending(encode(entry), b""))
+
+    def close(self, *, t: float, m: float) -> None:
+        """Write what is pending and a last record, free the room ahead, give up the shard. Blocks; twice is fine.
+
+        Raises AuditError when the last records could not be written.
+        """
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(_Pending(encode(Closed(t, m)), b""))
+            self._queue.put(_STOP)
+        self._thread.join()
+        self._space.settle()
+        try:
+            if self._failure is None:
+                with _told(self.path):
+                    os.ftruncate(self._fd, self._length)
+                    os.fsync(self._fd)
+        finally:
+            os.close(self._fd)
+            os.close(self._lock)
+        if self._failure is not None:
+            raise self._refusal()
+
+    def _put(self, pending: _Pending) -> None:
+        with self._gate:  # after a failure or the close no record may slip in behind the thread's back
+            if self._failure is not None:
+                raise self._refusal()
+            if self._closed:
+                raise AuditError(f"audit shard `{self.path}` is closed")
+            self._queue.put(pending)
+
+    def _refusal(self) -> AuditError:
+        """A fresh error for each waiter: one exception raised in many tasks would gather all their tracebacks."""
+        return _refusal(self.path, self._failure)
+
+    def _fail(self, error: Exception) -> None:
+        if self._failure is None:
+            self._failure = error
+
+    def _run(self) -> None:
+        """The commit thread, until the log is closed. It outlives a failure, to refuse whatever still comes."""
+        running = True
+        while running:
+            batch, running = self._take()
+            if batch:
+                self._answer(self._committed(batch))
+
+    def _take(self) -> tuple[list[_Pending], bool]:
+        """Wait for a record, then take all that is there. False: this is the last batch."""
+        first = self._queue.get()
+        if first is _STOP:
+            return [], False
+        batch = [first]
+        for _ in range(min(self._queue.qsize(), MAX_BATCH - 1)):
+            pending = self._queue.get()
+            if pending is _STOP:
+                return batch, False
+            batch.append(pending)
+        return batch, True
+
+    def _committed(self, batch: list[_Pending]) -> list[_Answer]:
+        """Commit `batch`; each record's receipt, or the reason why there is none."""
+        if self._failure is None:
+            first = self._tree.size
+            try:
+                leaves = self._commit([pending.stored for pending in batch])
+            except Exception as error:  # noqa: BLE001 - this thread's outermost loop: who waits must not wait for ever
+                self._fail(error)
+            else:
+                return [
+                    (pending, Receipt(self.shard, index, leaf, pending.of))
+                    for index, (pending, leaf) in enumerate(zip(batch, leaves, strict=True), first)
+                    if pending.waiter is not None
+                ]
+        return [(pending, self._refusal()) for pending in batch if pending.waiter is not None]
+
+    def _commit(self, stored: list[bytes]) -> list[bytes]:
+        """Append these records and a checkpoint, durably; the leaf hashes. Raises OSError."""
+        leaves = [leaf_hash(record) for record in stored]
+        tree = self._tree.copy()
+        tree.extend(leaves)
+        head = Head(self._key.verifier.name, tree.size, tree.root())
+        signature = self._key.sign(head.body())
+        checkpoint = Checkpoint(head.size, head.root, signature, marks_of(leaves))
+        data = b"\n".join([*stored, checkpoint.line()])
+        self._space.reach(self._length + len(data))
+        write_all(self._fd, data, self._length, os.RWF_DSYNC)
+        if self._failure is not None:  # the room ahead could not be synced meanwhile: so may these pages
+            raise self._failure
+        self._tree, self._length = tree, self._length + len(data)
+        self._head = SignedHead(head, signature)
+        self._space.prepare(self._length)
+        return leaves
+
+    def _answer(self, answers: list[_Answer]) -> None:
+        """Hand out the receipts: one wake-up a loop, however many wait there."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
+        for pending, answer in answers:
+            if pending.loop is not None:
+                by_loop.setdefault(pending.loop, []).append((pending, answer))
+            else:
+                _resolve(pending, answer)
+        for loop, theirs in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_resolve_all, theirs)
+            except RuntimeError:  # the loop is closed: nobody waits there any more
+                continue
+
+
+def _resolve_all(answers: list[_Answer]) -> None:
+    for pending, answer in answers:
+        _resolve(pending, answer)
+
+
+def _resolve(pending: _Pending, answer: Receipt | AuditError) -> None:
+    waiter = pending.waiter
+    if waiter is None or waiter.done():  # done: the task that waited was cancelled
+        return
+    if isinstance(answer, Receipt):
+        waiter.set_result(answer)
+    else:
+        waiter.set_exception(answer)
+
+
+def _refusal(path: Path, error: Exception | None) -> AuditError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return AuditError(
+        f"audit log `{path}` can't be written: {reason}",
+        hint="nothing is let through until it can: free or repair the disk, run `remit audit verify`, restart remit",
+    )
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """The disk's errors as ours."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise AuditError(f"audit shard `{path}` is there already", hint="start again: a shard is written once") from error
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
+def _take_lock(directory: Path, writer: str) -> int:
+    """Be the only process that writes as `writer`; the lock goes with the process."""
+    fd = os.open(directory / f".{writer}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(fd)
+        raise AuditError(
+            f"another process writes the audit log as `{writer}` in `{directory}`", hint="see `remit status`"
+        ) from error
+    return fd
+
+
+def _previous(directory: Path, writer: str) -> dict[str, object] | None:
+    """The head of this writer's last shard: the one that no other names as its previous (names can lie: clocks jump)."""
+    openings = {path: read_opening(path)[1] for path in shards_in(directory) if writer_of(path.stem) == writer}
+    named = {opening.previous.shard for opening in openings.values() if opening.previous is not None}
+    tips = [path for path in openings if path.stem not in named]
+    if not tips:
+        return None
+    tip = max(tips, key=lambda path: openings[path].certificate.started)
+    checkpoint = _last_checkpoint(tip)
+    head = None if checkpoint is None else checkpoint.signed_head(openings[tip].certificate.origin)
+    if checkpoint is None or head is None or not openings[tip].certificate.key.signed(head.head.body(), head.signature):
+        raise AuditError(
+            f"audit shard `{tip}` has no checkpoint that its writer signed",
+            hint="someone changed it: `remit audit verify` says where; move the directory aside to start a new log",
+        )
+    return Previous(tip.stem, checkpoint.size, b64(checkpoint.root)).to_dict()
+
+
+def _last_checkpoint(path: Path) -> Checkpoint | None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return last_lines(fd, 0)[1]
+    finally:
+        os.close(fd)
