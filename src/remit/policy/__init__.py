@@ -2,6 +2,7 @@
 
 from remit.policy.directory import read_directory, write_starter
 from remit.policy.engine import Engine, Permission
+from remit.policy.explain import explain, explain_json
 from remit.policy.intent import Action, Intent
 from remit.policy.load import load, policy_set_digest
 from remit.policy.permit import Permit, PolicyRef, RefusedError, Treatment
@@ -21,6 +22,8 @@ __all__ = [
     "RefusedError",
     "Snapshot",
     "Treatment",
+    "explain",
+    "explain_json",
     "load",
     "policy_set_digest",
     "read_directory",

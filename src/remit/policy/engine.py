@@ -140,7 +140,9 @@ class Engine:
         task = self._tasks.get(intent.caller.task)
         covers = task is not None and task.covers(intent.action.value, intent.resource, now)
         if task is None or not covers or task.human != intent.caller.human:
-            self._refuse(intent, decision_id, outside_task(intent, resource, task, now))
+            asked = of_intent(intent, self._owner(intent.caller), resource, None, self.snapshot.grade)
+            would = self._ask(_in_a_task(asked))
+            self._refuse(intent, decision_id, outside_task(intent, resource, task, now, would))
         return task
 
     def _outcome(self, intent: Intent, resource: Workload, task: Task | None) -> _Decided:

@@ -51,6 +51,9 @@ class Intent:
             self.model_digest,
             ",".join(rule for rule, _ in self.found),
         )
-        seed = hashlib.sha256("\x00".join(parts).encode())
+        # A model's name is the client's text: it may hold any separator, and half of a surrogate pair.
+        encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+        seed = hashlib.sha256(",".join(str(len(part)) for part in encoded).encode())
+        seed.update(b"".join(encoded))
         seed.update(self.body_sha256)
         object.__setattr__(self, "digest", seed.digest())

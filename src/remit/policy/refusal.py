@@ -67,9 +67,7 @@ UNKNOWN_CALLER: Final = Reason(
 
 def by_verdict(verdict: Verdict, lacking: Missing | None, resource: Workload) -> Reason:
     """A refusal that Cedar's decision gives: a forbid, or nothing that permits."""
-    words = lacking.words if lacking else ""
-    places = ", ".join(f"{policy.ref.file}:{policy.ref.line}" for policy in lacking.policies) if lacking else ""
-    missing = f"{words} ({places})" if words else ""
+    missing = f"{lacking.words} ({_places(lacking.policies)})" if lacking else ""
     if verdict.policies:
         policy = verdict.policies[0]
         because = f"policy {policy.ref.id} forbids"
@@ -99,19 +97,22 @@ def by_label(policy: Policy, rules: tuple[str, ...], resource: Workload) -> Reas
     )
 
 
-def outside_task(intent: Intent, resource: Workload, task: Task | None, now: float) -> Reason:
-    """A refusal because the task that came with the request doesn't cover it."""
+def outside_task(intent: Intent, resource: Workload, task: Task | None, now: float, would: Verdict) -> Reason:
+    """A refusal because the task that came doesn't cover the request. `would` is the verdict if it did."""
     if task is None or task.human != intent.caller.human:
         because = "its task is not one of this caller's, so"
     elif not task.live(now):
         because = f"its task {task.id} has ended, so"
     else:
         because = f"its task {task.id} does not cover this, so"
+    if not would.allowed:
+        hint = f"a task allows only what it names; no task alone would allow this; ask the owner, {resource.owner}"
+        return Reason(OUTSIDE_TASK, because, "", hint)
     return Reason(
         OUTSIDE_TASK,
         because,
-        f"the caller's task covered `{intent.action.value}` on {resource.name}",
-        f"a task allows only what it names; the owner, {resource.owner}, can allow this in another task",
+        f"the caller's task covered `{intent.action.value}` on {resource.name} ({_places(would.policies)})",
+        f"a task allows only what it names; the owner, {resource.owner}, can allow this for another task",
     )
 
 
@@ -132,3 +133,7 @@ def _hint(lacking: Missing | None, resource: Workload) -> str:
     if lacking is not None:
         return lacking.hint
     return f"no single change would allow it; ask the owner, {resource.owner}"
+
+
+def _places(policies: tuple[Policy, ...]) -> str:
+    return ", ".join(f"{policy.ref.file}:{policy.ref.line}" for policy in policies)

@@ -1,5 +1,7 @@
 """Tasks: declared jobs that end."""
 
+from remit.tasks.ledger import Ledger
 from remit.tasks.task import Task
+from remit.tasks.token import digest, mint
 
-__all__ = ["Task"]
+__all__ = ["Ledger", "Task", "digest", "mint"]

@@ -1,0 +1,148 @@
+"""A recorded decision told to a person: who asked, how they were known, what decided, what would allow it.
+
+Takes a record of the log as a plain dict and tolerates what an older or a newer one lacks. Pure.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from remit.policy.policy_set import PolicySet
+from remit.policy.refusal import DEFAULT_DENY
+
+_PROOFS: Final = {
+    "mtls": "an X.509-SVID on the connection",
+    "unix": "the unix socket's peer (kernel)",
+    "loopback": "the loopback socket's holder (kernel)",
+    "jwt-svid": "a JWT-SVID in place of an API key",
+}
+_BUILT_IN: Final = {
+    "remit:snapshot-expired": "what is in force had not been confirmed in time",
+    "remit:not-enrolled": "it is no enrolled workload",
+    "remit:unknown-caller": "the caller is not, or no longer, enrolled",
+    "remit:outside-task": "the caller's task does not cover it",
+    "remit:policy-error": "a policy could not be evaluated, and an error never allows",
+}
+_LABEL_WIDTH: Final = 13
+_SHORT_HEX: Final = 12
+
+Record = Mapping[str, Any]
+Names = Mapping[str, str]
+
+
+def explain(record: Record, names: Names, policies: PolicySet | None = None) -> str:
+    """The text of `remit explain`.
+
+    `names` maps pseudonyms to people; who is not in it stays a pseudonym. `policies` are those in force now:
+    they are only spoken of where the record was decided by the very same set.
+    """
+    same = policies if policies is not None and policies.digest == record.get("policy_set") else None
+    lines = [_headline(record, names)]
+    for label, text in _rows(record, same):
+        if text:
+            lines.append(f"  {label:<{_LABEL_WIDTH}}{'' if len(label) < _LABEL_WIDTH else '  '}{printable(text)}")
+    return "\n".join(lines)
+
+
+def explain_json(record: Record, names: Names, policies: PolicySet | None = None) -> dict[str, Any]:
+    """The same for machines: the record itself, with the person's name and the deciding sentence beside it."""
+    same = policies if policies is not None and policies.digest == record.get("policy_set") else None
+    return {
+        **record,
+        "human": names.get(record.get("person") or "", None),
+        "decided_by": _decided_by(record, same),
+    }
+
+
+def printable(text: str) -> str:
+    """`text` with everything a terminal could obey made visible: a process chooses its own name."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
+def _headline(record: Record, names: Names) -> str:
+    outcome = str(record.get("outcome", "unknown"))
+    task = f"task {record['task']}" if record.get("task") else "no task"
+    what = f"{record.get('action', '?')} on {_short_name(record.get('resource'))}"
+    return printable(f"{outcome:<9} {what} by {_caller(record, names)}, {task}")
+
+
+def _caller(record: Record, names: Names) -> str:
+    person = record.get("person") or "nobody known"
+    who = names.get(person, person)
+    process = record.get("process")
+    if not process:
+        return f"{record.get('workload') or 'an unidentified peer'} ({who})"
+    program = process.get("exe") or process.get("name") or "a program of unknown path"
+    return f"{program} (pid {process.get('pid')}, uid {process.get('uid')} {who})"
+
+
+def _rows(record: Record, policies: PolicySet | None) -> Iterator[tuple[str, str]]:
+    yield "asked", _asked(record)
+    yield "known by", _known_by(record)
+    yield "found", ", ".join(f"{rule} ({label})" for rule, label in (record.get("found") or {}).items())
+    yield "decided by", _decided_by(record, policies)
+    if record.get("outcome") != "allowed":
+        yield "would be allowed if", str(record.get("missing") or "")
+    yield "policy set", _where(record)
+
+
+def _asked(record: Record) -> str:
+    model = record.get("model")
+    digest = _short_digest(str(record.get("model_digest") or "unknown"))
+    return f"{record.get('route', '?')}" + (f", model {model} {digest}" if model else "")
+
+
+def _known_by(record: Record) -> str:
+    proof = _PROOFS.get(str(record.get("proof")), str(record.get("proof") or "nothing: the caller is unidentified"))
+    process = record.get("process") or {}
+    parts = [proof]
+    if process.get("exe_sha256"):
+        parts.append("sha256:" + str(process["exe_sha256"])[:_SHORT_HEX] + "…")
+    elif process:
+        parts.append("its executable is unknown")
+    if record.get("workload"):
+        parts.append(str(record["workload"]))
+    return ", ".join(parts)
+
+
+def _decided_by(record: Record, policies: PolicySet | None) -> str:
+    named = [_policy(policy) for policy in record.get("policies") or ()]
+    rule = str(record.get("rule") or "")
+    if named:
+        return "; ".join(named)
+    if rule == DEFAULT_DENY:
+        return "nothing permits it" + _counted(record, policies)
+    return f"{_BUILT_IN[rule]} ({rule})" if rule in _BUILT_IN else rule
+
+
+def _policy(policy: Mapping[str, Any]) -> str:
+    reason = policy.get("reason")
+    return f"{policy.get('id')} ({policy.get('file')}:{policy.get('line')})" + (f": {reason}" if reason else "")
+
+
+def _counted(record: Record, policies: PolicySet | None) -> str:
+    if policies is None:
+        return ""
+    action = str(record.get("action"))
+    speaking = sum(action in policy.actions for policy in policies.policies)
+    where = policies.files[0] if len(policies.files) == 1 else f"{len(policies.files)} files"
+    return f" ({where}: {len(policies.policies)} policies, {speaking} of `{action}`)"
+
+
+def _where(record: Record) -> str:
+    parts = [_short_digest(str(record.get("policy_set") or "unknown"))]
+    if "epoch" in record:
+        parts.append(f"epoch {record['epoch']}")
+    if record.get("grade"):
+        parts.append(f"grade {record['grade']}" + (" (advisory)" if record["grade"] == "C" else ""))
+    if "index" in record and "shard" in record:
+        parts.append(f"record {record['index']} of shard {record['shard']}")
+    return "  ·  ".join(parts)
+
+
+def _short_name(resource: Any) -> str:
+    return str(resource).rpartition("/")[2] if resource else "?"
+
+
+def _short_digest(digest: str) -> str:
+    kind, separator, body = digest.partition(":")
+    return f"{kind}:{body[:_SHORT_HEX]}…" if separator and len(body) > _SHORT_HEX else digest
