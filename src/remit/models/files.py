@@ -24,7 +24,7 @@ class ModelFile:
 
     `path` is its name as that process sees it; `reading` is a path through which its very bytes can be read here
     (also from another mount namespace). `node` is (device, inode). `current` is false when the name now stands for
-    another file: the process still uses the old weights, and what lies at `path` is not them.
+    another file: the process still uses the old weights, and that path is not them (device 0: unreadable).
     """
 
     path: str
@@ -54,14 +54,21 @@ def format_of(head: bytes, name: str = "") -> str | None:
 def mapped_model_files(pid: int) -> tuple[ModelFile, ...] | None:
     """Every model file that `pid` has open or mapped, by path; None when the kernel doesn't show us: unknown."""
     try:
-        found = [*_mapped(pid), *_open(pid)]
+        found = [*_open(pid), *_mapped(pid)]
     except OSError:
         return None
-    by_node: dict[tuple[int, int], ModelFile] = {}
+    once: dict[tuple[str, int], ModelFile] = {}
     for file in found:
-        if file.node not in by_node or (file.current and not by_node[file.node].current):
-            by_node[file.node] = file
-    return tuple(sorted(by_node.values(), key=lambda file: file.path))
+        once.setdefault((file.path, file.node[1]), file)
+    return tuple(sorted(once.values(), key=lambda file: file.path))
+
+
+def model_file_at(path: str, pid: int | None = None) -> ModelFile | None:
+    """The model file at `path` (as process `pid` sees it, when given); None when there is none that can be read."""
+    reading = path if pid is None else f"/proc/{pid}/root{path}"
+    node, head = _peek(reading)
+    kind = format_of(head, path)
+    return ModelFile(path, reading, node, kind, current=True) if node is not None and kind is not None else None
 
 
 def _mapped(pid: int) -> Iterator[ModelFile]:
@@ -94,7 +101,8 @@ def _at(pid: int, path: str, inode: int) -> ModelFile | None:
     kind = format_of(head, name)
     if node is None or kind is None:
         return None
-    return ModelFile(name, reading, node, kind, current=node[1] == inode and name == path)
+    current = node[1] == inode and name == path
+    return ModelFile(name, reading, node if current else (0, inode), kind, current)
 
 
 def _open(pid: int) -> Iterator[ModelFile]:

@@ -12,38 +12,15 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from remit.sandbox.demo_settings import Settings
 from remit.sandbox.hardening import close_fds, harden
 
 SETTINGS_BYTES: Final = 64 * 1024
 BATCH_TOKENS: Final = 512  # an embedding's input must fit; 2,048 takes 560 MB more (measured)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the server needs. `context` is in tokens, shared evenly by `parallel` slots."""
-
-    socket: str
-    api_key: str
-    model: str
-    alias: str
-    context: int
-    threads: int
-    parallel: int
-
-    def __repr__(self) -> str:
-        return f"Settings(socket={self.socket!r}, model={self.model!r})"
-
-    def to_line(self) -> bytes:
-        return json.dumps(asdict(self)).encode() + b"\n"
-
-    @classmethod
-    def from_line(cls, line: bytes) -> "Settings":
-        return cls(**json.loads(line))
 
 
 def parameters(settings: Settings) -> Any:

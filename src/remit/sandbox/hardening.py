@@ -42,7 +42,8 @@ def close_fds(keep: Iterable[int]) -> None:
     """Close every descriptor that is not in `keep`: what a parent left open is nobody's business here."""
     low = 0
     for descriptor in sorted(set(keep)):
-        os.closerange(low, descriptor)
+        if low < descriptor:  # os.closerange(0, 0) closes everything (CPython up to 3.13 asks for 0 to -1)
+            os.closerange(low, descriptor)
         low = descriptor + 1
     os.closerange(low, MAX_DESCRIPTORS)
 

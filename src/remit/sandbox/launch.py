@@ -15,7 +15,7 @@ from typing import Final
 
 from remit.errors import ModelError, StateError
 from remit.sandbox.demo_model import DemoModel, locate
-from remit.sandbox.demo_server import Settings
+from remit.sandbox.demo_settings import Settings
 from remit.secret import Secret
 
 CONTEXT_TOKENS: Final = 8192  # what SmolLM2 was trained with; 2,048 for each of the four slots
