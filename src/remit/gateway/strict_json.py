@@ -1,4 +1,4 @@
-"""Strict JSON (RFC 8259) for bodies from outside: a text has one meaning here and in the server behind, or is refused."""
+"""Strict JSON (RFC 8259) for bodies from outside: a text has one meaning here and in the server behind, or none."""
 
 import json
 import re
