@@ -1,0 +1,159 @@
+"""What the readers of all streamed dialects share: framing, open keys, and the end of a stream."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from remit.errors import UpstreamError
+from remit.gateway import sse
+from remit.gateway.dialects.scrub import base_names, hide_cache
+from remit.gateway.dialects.stream import Event, Memory, Slot, Whole, dump, load, strings
+from remit.gateway.ndjson import LineParser
+from remit.gateway.routes import Route
+
+MAX_KEYS: Final = 1024  # running texts in one answer: choices times fields
+MAX_NAME_CHARS: Final = 4096  # a tool's name that a server sends in pieces
+DONE: Final = "[DONE]"
+_NAMES: Final = frozenset({"message", "error", "ping", "done"})  # event names that may stand without a `type`
+
+
+class Found:
+    """The texts found in one event, while it is read."""
+
+    __slots__ = ("ends", "slots", "wholes")
+
+    def __init__(self) -> None:
+        self.slots: list[Slot] = []
+        self.wholes: list[Whole] = []
+        self.ends: list[str] = []
+
+
+class Reader:
+    """Reads a stream of JSON objects. A dialect says in `read` which strings are running text and what they end.
+
+    A stream of objects that no dialect knows is read by this class itself: each string is a text of its own.
+    """
+
+    __slots__ = ("_shapes", "last", "memory", "open", "parser", "route")
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.memory = Memory()
+        self.open: dict[str, None] = {}
+        self.last: dict[str, Any] = {}
+        self._shapes: dict[str, Any] = {}
+        self.parser = sse.SseParser()
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that `data` completes; raises UpstreamError for bytes that are no such stream."""
+        return [self._event(name, text) for name, text in self.parser.feed(data)]
+
+    def close(self) -> list[Event]:
+        """The events that the end of the stream completes. A last event that was cut off is left out."""
+        events = []
+        for name, text in self.parser.close():
+            try:
+                events.append(self._event(name, text))
+            except UpstreamError:  # cut off in the middle: nothing of it may pass
+                break
+        if self.open:
+            events.append(Event(self, "", None, [], [], self.all_open()))
+        return events
+
+    def read(self, name: str, value: dict[str, Any], found: Found) -> None:
+        strings(value, self.memory, found.wholes)
+
+    def delta(self, key: str, text: str, value: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """An event that adds `text` to the running text `key`, as the server would have sent it."""
+        raise NotImplementedError
+
+    def scrub(self, value: dict[str, Any], *, changed: bool, masked: bool) -> None:
+        hide_cache(value)
+
+    def slot(self, found: Found, key: str, holder: Any, name: str | int, shape: Any) -> None:
+        """Add running text. `shape` is what `delta` needs to know to build more of it."""
+        if key not in self._shapes:
+            if len(self._shapes) >= MAX_KEYS:
+                raise UpstreamError(f"the server sent an answer of more than {MAX_KEYS} texts")
+            self._shapes[key] = shape
+        self.open[key] = None
+        found.slots.append(Slot(key, holder[name], holder, name))
+
+    def shape(self, key: str) -> Any:
+        return self._shapes[key]
+
+    def end(self, found: Found, prefix: str = "") -> None:
+        """The open texts whose key starts with `prefix` end with this event."""
+        for key in [key for key in self.open if key.startswith(prefix)]:
+            del self.open[key]
+            found.ends.append(key)
+
+    def all_open(self) -> list[str]:
+        keys, self.open = list(self.open), {}
+        return keys
+
+    def remember(self, text: str) -> None:
+        self.memory.remember(text)
+
+    def write(self, name: str, value: Any, rest: Mapping[str, str], *, changed: bool, masked: bool) -> bytes:
+        if type(value) is dict:
+            self.scrub(value, changed=changed, masked=masked)
+            if self.route.server == "llama.cpp":
+                base_names(value)
+            self.last = value
+        before = b"".join(self.frame(*self.delta(key, text, self.last)) for key, text in rest.items())
+        if value is None:
+            return before
+        if value == DONE:
+            return before + b"data: [DONE]\n\n"
+        return before + self.frame(name, value) if value else before + b":\n\n"
+
+    def frame(self, name: str, value: dict[str, Any]) -> bytes:
+        return sse.encode(_named(name, value) if name else "", dump(value))
+
+    def _event(self, name: str, text: str) -> Event:
+        found = Found()
+        value: Any = ""
+        if text == DONE:
+            value = DONE
+            found.ends = self.all_open()
+        elif text:
+            value = load(text)
+            if type(value) is not dict or not value:
+                raise UpstreamError("the server sent a stream event that is not a JSON object")
+            self.read(name, value, found)
+        return Event(self, name, value, found.slots, found.wholes, found.ends)
+
+
+class LineReader(Reader):
+    """The same over newline-delimited JSON."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self, route: Route) -> None:
+        super().__init__(route)
+        self.lines = LineParser()
+
+    def feed(self, data: bytes) -> list[Event]:
+        return [self._event("", line) for line in self.lines.feed(data)]
+
+    def close(self) -> list[Event]:
+        events = []
+        for line in self.lines.close():
+            try:
+                events.append(self._event("", line))
+            except UpstreamError:  # cut off in the middle: nothing of it may pass
+                break
+        if self.open:
+            events.append(Event(self, "", None, [], [], self.all_open()))
+        return events
+
+    def frame(self, name: str, value: dict[str, Any]) -> bytes:
+        return dump(value).encode("utf-8") + b"\n"
+
+
+def _named(name: str, value: dict[str, Any]) -> str:
+    """An event's name as it may be sent: its cleaned `type`, or one of a few; anything else is left out."""
+    kind = value.get("type")
+    if type(kind) is str and kind and "\n" not in kind and "\r" not in kind:
+        return kind
+    return name if name in _NAMES else ""

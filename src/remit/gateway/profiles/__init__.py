@@ -1,0 +1,1 @@
+"""Route profiles: one TOML file a server kind."""
