@@ -9,6 +9,7 @@ from typing import Any
 
 import cedarpy
 
+from remit.identity import SpiffeId
 from remit.policy import Intent, Snapshot
 from remit.policy.schema import SCHEMA_TEXT
 
@@ -71,38 +72,39 @@ def _before_cedar(snapshot: Snapshot, intent: Intent, now: float) -> str:
 def _entities(snapshot: Snapshot, intent: Intent) -> list[dict[str, Any]]:
     rows = [
         _workload(
-            str(row.spiffe_id),
+            row.spiffe_id,
             row.owner,
-            row.kind.value,
-            row.server,
-            row.environment,
-            row.label.value,
-            [item.value for item in row.capabilities],
-            True,
+            kind=row.kind.value,
+            server=row.server,
+            environment=row.environment,
+            label=row.label.value,
+            enrolled=True,
         )
         for row in snapshot.workloads
     ]
-    if not intent.caller.enrolled:
+    for entity, row in zip(rows, snapshot.workloads, strict=True):
+        entity["attrs"]["class"] = [capability.value for capability in row.capabilities]
+    caller = intent.caller
+    if not caller.enrolled:
         rows.append(
-            _workload(str(intent.caller.spiffe_id), intent.caller.human, "process", "", "", "unknown", [], False)
+            _workload(
+                caller.spiffe_id,
+                caller.human,
+                kind="process",
+                server="",
+                environment="",
+                label="unknown",
+                enrolled=False,
+            )
         )
     return rows
 
 
-def _workload(
-    uid: str, owner: str, kind: str, server: str, environment: str, label: str, classes: list[str], enrolled: bool
-) -> dict[str, Any]:
+def _workload(spiffe_id: SpiffeId, owner: str, **attributes: str | bool) -> dict[str, Any]:
+    human = {"__entity": {"type": "Human", "id": owner}}
     return {
-        "uid": {"type": "Workload", "id": uid},
-        "attrs": {
-            "owner": {"__entity": {"type": "Human", "id": owner}},
-            "kind": kind,
-            "server": server,
-            "environment": environment,
-            "label": label,
-            "class": classes,
-            "enrolled": enrolled,
-        },
+        "uid": {"type": "Workload", "id": str(spiffe_id)},
+        "attrs": {**attributes, "owner": human, "class": []},
         "parents": [],
     }
 

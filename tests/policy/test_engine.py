@@ -98,7 +98,7 @@ def test_a_task_narrows_to_what_it_names() -> None:
         (task("infer", ended=NOW - 1), "has ended"),
         (dataclasses.replace(task("infer"), expires=NOW), "has ended"),
         (task("infer", human="bob"), "not one of this caller's"),
-        (task("infer", id="t2"), "not one of this caller's"),
+        (task("infer", named="t2"), "not one of this caller's"),
         (task("infer", on=PROD), "does not cover this"),
     ],
 )
@@ -268,7 +268,7 @@ def test_a_new_snapshot_takes_over_what_did_not_change_and_nothing_else() -> Non
     with pytest.raises(RefusedError):
         revoked.decide(asked, NOW, "d-2")
     sold = tuple(dataclasses.replace(row, owner="bob") for row in WORKLOADS)
-    assert first.decide(intent(), NOW, "d-3")
+    first.decide(intent(), NOW, "d-3")
     with pytest.raises(RefusedError):
         Engine(snapshot(workloads=sold, epoch=3), after=first).decide(intent(), NOW, "d-4")
     with pytest.raises(RefusedError):

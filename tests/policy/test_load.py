@@ -2,9 +2,9 @@
 
 import pytest
 
+from remit.detect import Label
 from remit.errors import PolicyError
 from remit.policy import Action, PolicyFile, Treatment, load
-from remit.detect import Label
 from tests.policy.worlds import STARTER
 
 ID = '@id("a")\n'

@@ -46,8 +46,10 @@ WORKLOADS = (workload(LLAMA), workload(PROD, environment="prod"), workload(BOT, 
 HUMANS = (Human("ada", "p-1", (1000,)), Human("bob", "p-2", (1001,)))
 
 
-def task(*actions: str, human: str = "ada", on: SpiffeId = LLAMA, id: str = "t1", ended: float | None = None) -> Task:
-    return Task(id, human, on, actions, "look", NOW - 60, NOW + 600, "00" * 32, "terminal", ended)
+def task(
+    *actions: str, human: str = "ada", on: SpiffeId = LLAMA, named: str = "t1", ended: float | None = None
+) -> Task:
+    return Task(named, human, on, actions, "look", NOW - 60, NOW + 600, "00" * 32, "terminal", ended)
 
 
 def snapshot(
