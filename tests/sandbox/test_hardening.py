@@ -47,7 +47,7 @@ def _read(path: str) -> str:
     """`path`, read by another process of the children's uid."""
     ids: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
     done = subprocess.run(["cat", path], capture_output=True, text=True, check=False, timeout=10, **ids)
-    return done.stdout + done.stderr
+    return str(done.stdout + done.stderr)
 
 
 @pytest.mark.parametrize("name", ["environ", "maps", "mem", "exe"])

@@ -1,0 +1,59 @@
+"""What discovery reports: a model server that was found, by what it answered and what the kernel says of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from remit.identity import Process
+from remit.inventory.workload import Model
+from remit.models import ModelFile
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One model server.
+
+    `server`, `upstream` and `reach` are as in Workload. `version` is empty when it doesn't say. `pids` are all that
+    hold its socket, its oldest first; empty when the kernel doesn't show them. `uid` created the socket. `weights`
+    pairs a model's name with the file whose digest is its digest: such a model stands as DIGEST_HASHING until then.
+    """
+
+    server: str
+    upstream: str
+    version: str
+    pids: tuple[int, ...]
+    process: Process | None
+    uid: int | None
+    reach: str
+    models: tuple[Model, ...]
+    weights: tuple[tuple[str, ModelFile], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exe(self) -> str | None:
+        return self.process.exe if self.process is not None else None
+
+    @property
+    def exe_sha256(self) -> str | None:
+        return self.process.exe_sha256 if self.process is not None else None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "server": self.server,
+            "upstream": self.upstream,
+            "version": self.version,
+            "pids": list(self.pids),
+            "uid": self.uid,
+            "exe": self.exe,
+            "exe_sha256": self.exe_sha256,
+            "reach": self.reach,
+            "models": [model.to_dict() for model in self.models],
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """One look around. `unread` says what could not be looked at: unknown, not absent."""
+
+    found: tuple[Found, ...]
+    unread: tuple[str, ...]

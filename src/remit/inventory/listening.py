@@ -1,0 +1,168 @@
+"""What listens on this host and is worth asking: the kernel's socket tables, with who holds each socket."""
+
+import ipaddress
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from remit.identity.attestation.holders import processes
+from remit.identity.attestation.sock_diag import Listener, listeners
+from remit.identity.attestation.unix_diag import UnixListener, unix_listeners
+from remit.inventory.ports import MODEL_SERVER_PORTS, NOT_HTTP, NOT_HTTP_SOCKETS
+
+REACHES: Final = ("private", "loopback", "lan", "all")  # narrowest first
+INIT: Final = 1  # holds the sockets of services it starts on demand (systemd.socket(5)); it serves none itself
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """What is Remit's own and is not asked: processes, TCP ports, socket paths.
+
+    Ports and paths are needed beside pids: a process that is not dumpable can't be seen to hold its sockets.
+    """
+
+    pids: frozenset[int] = frozenset()
+    ports: frozenset[int] = frozenset()
+    paths: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One place to ask. `address` is as for Probe; `port` is None for a unix socket; `uid` created the socket."""
+
+    address: str
+    port: int | None
+    reach: str
+    pids: tuple[int, ...]
+    uid: int | None
+    notes: tuple[str, ...] = ()
+
+
+def survey(exclude: Exclusion) -> list[Candidate]:
+    """All places worth asking. Blocks for a walk of `/proc`; raises AttestationError when no table can be read."""
+    tcp = [one for one in listeners() if one.port not in NOT_HTTP and one.port not in exclude.ports]
+    unix = [one for one in unix_listeners() if not any(part in one.path for part in NOT_HTTP_SOCKETS)]
+    held = holders_of({one.inode for one in tcp} | {one.inode for one in unix} - {0})
+    found = [*doors(tcp, held), *_unix(unix, held, exclude)]
+    return [one for one in found if exclude.pids.isdisjoint(one.pids)]
+
+
+def holders_of(inodes: Iterable[int]) -> dict[int, tuple[int, ...]]:
+    """Who holds each of these sockets, found in one walk; a socket whose holders can't be seen is left out."""
+    wanted = {b"socket:[%d]" % inode: inode for inode in inodes}
+    held: dict[int, set[int]] = {}
+    for pid in processes():
+        for link in _links(pid):
+            inode = wanted.get(link)
+            if inode is not None:
+                held.setdefault(inode, set()).add(pid)
+    return {inode: tuple(sorted(pids - {INIT} or pids)) for inode, pids in held.items()}
+
+
+def _links(pid: int) -> Iterator[bytes]:
+    try:
+        table = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        for name in os.listdir(table):  # noqa: PTH208 (by descriptor: half the cost of full paths)
+            try:
+                yield os.readlink(name.encode(), dir_fd=table)
+            except OSError:
+                continue  # closed since it was listed
+    except OSError:
+        return  # the process ended
+    finally:
+        os.close(table)
+
+
+def doors(found: list[Listener], held: dict[int, tuple[int, ...]]) -> list[Candidate]:
+    """One candidate a door: connecting to 127.0.0.1 reaches the listener of that address before that of any address.
+
+    So an answer is never put down to a process that did not give it.
+    """
+    open_doors: dict[str, Candidate] = {}
+    for listener in sorted(found, key=lambda one: _is_any(one.address)):
+        pids = held.get(listener.inode, ())
+        if not pids and listener.port not in MODEL_SERVER_PORTS:
+            continue
+        candidate = _candidate(listener, pids)
+        if candidate is None:
+            continue
+        before = open_doors.setdefault(candidate.address, candidate)
+        if before is not candidate:
+            open_doors[candidate.address] = _shared(before, candidate)
+    return list(open_doors.values())
+
+
+def _candidate(listener: Listener, pids: tuple[int, ...]) -> Candidate | None:
+    address = _plain(listener.address)
+    if address.is_link_local and address.version == 6:
+        return None  # needs an interface; the same server nearly always listens elsewhere too
+    if address.is_unspecified:
+        host, reach = ("127.0.0.1" if address.version == 4 else "[::1]"), "all"
+    else:
+        host = str(address) if address.version == 4 else f"[{address}]"
+        reach = "loopback" if address.is_loopback else "lan"
+    return Candidate(f"http://{host}:{listener.port}", listener.port, reach, pids, listener.uid)
+
+
+def _shared(one: Candidate, other: Candidate) -> Candidate:
+    """Two listeners behind one door: workers of one server, or a stranger beside it."""
+    if set(one.pids) & set(other.pids) or one.reach == other.reach:
+        return replace(one, pids=tuple(sorted({*one.pids, *other.pids})), reach=wider(one.reach, other.reach))
+    who = ", ".join(map(str, other.pids)) or "unknown"
+    return replace(
+        one, notes=(*one.notes, f"another process (pid {who}) listens on the same port at other addresses")
+    )
+
+
+def _unix(found: list[UnixListener], held: dict[int, tuple[int, ...]], exclude: Exclusion) -> Iterator[Candidate]:
+    """Sockets with a path here, whose holder is visible. Abstract names have no owner and no server uses them."""
+    for listener in found:
+        pids = held.get(listener.inode, ())
+        path = _absolute(listener.path, pids)
+        if path is None or path in exclude.paths:
+            continue
+        try:
+            status = os.stat(path)  # noqa: PTH116
+        except OSError:
+            continue  # in another mount namespace, or not for us
+        if stat.S_ISSOCK(status.st_mode):
+            yield Candidate(f"unix:{path}", None, _unix_reach(path, status), pids, status.st_uid)
+
+
+def _absolute(path: str, pids: tuple[int, ...]) -> str | None:
+    """The path, from the root; one that was bound relative is taken from where its holder stands now."""
+    if not pids or path.startswith("@") or not path.isprintable():
+        return None
+    if path.startswith("/"):
+        return path
+    try:
+        return str(Path(f"/proc/{pids[0]}/cwd").readlink() / path)
+    except OSError:
+        return None
+
+
+def _unix_reach(path: str, status: os.stat_result) -> str:
+    """`private` unless any user may connect: that takes write on the socket and search on its folders."""
+    folders = Path(path).parents
+    searchable = all(folder.stat().st_mode & stat.S_IXOTH for folder in folders)
+    return "loopback" if status.st_mode & stat.S_IWOTH and searchable else "private"
+
+
+def wider(one: str, other: str) -> str:
+    return max(one, other, key=REACHES.index)
+
+
+def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    parsed = ipaddress.ip_address(address)
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return mapped or parsed
+
+
+def _is_any(address: str) -> bool:
+    return _plain(address).is_unspecified
