@@ -81,9 +81,9 @@ def verify_jws(token: str, keys: Mapping[str, VerifyingKey]) -> bytes:
     # 3
     key = keys.get(header["kid"])
     if key is None:
-        raise IdentityError(f"the token is signed with key `{header['kid'][:80]}`, which is not the trust domain's")
+        raise IdentityError(f"the token is signed with key `{header['kid'][:80]!r}`, which is not the trust domain's")
     if header["alg"] not in key.algorithms:
-        raise IdentityError(f"the token's algorithm `{header['alg'][:20]}` is not its key's")
+        raise IdentityError(f"the token's algorithm `{header['alg'][:20]!r}` is not its key's")
     # 4
     try:
         jws.deserialize_compact(token, key.key, algorithms=list(key.algorithms))

@@ -35,11 +35,13 @@ def read_private(path: Path) -> bytes:
     try:
         _check_directory(path.parent)
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            _check_file(path, os.fstat(descriptor))
+            content = os.read(descriptor, MAX_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise StateError(f"can't read `{path}`: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        _check_file(path, os.fstat(descriptor))
-        content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise StateError(f"`{path}` is longer than {MAX_BYTES} bytes: it is not a key file")
     return content

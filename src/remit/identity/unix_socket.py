@@ -11,7 +11,7 @@ from remit.errors import StateError
 
 MAX_PATH_BYTES: Final = 107  # unix(7): sun_path is 108 bytes with its final NUL
 BACKLOG: Final = 128
-_ANSWER_SECONDS: Final = 1.0  # a full backlog makes `connect` wait; somebody is there then
+_ANSWER_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,6 @@ def _answers(path: Path) -> bool:
             probe.connect(str(path))
         except ConnectionRefusedError:
             return False
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):  # its backlog is full
             return True
     return True

@@ -1,39 +1,18 @@
 """An X.509-SVID and its verification (X509-SVID standard, sections 3 to 5)."""
 
-import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from remit.errors import IdentityError
 from remit.identity.private_key import PrivateKey
 from remit.identity.spiffe_id import SpiffeId
-
-MAX_CHAIN: Final = 8  # certificates; SPIRE's nested topologies use up to 4
-MAX_CERTIFICATE_BYTES: Final = 16_384  # an RSA-4096 leaf with many names is about 4 KiB
-
-# RFC 5280's profile as cryptography checks it, less what is the Web's alone: key identifiers are only hints for
-# finding a path, and a leaf's names and purposes are checked by SPIFFE's rules below.
-_ANY = verification.Criticality.AGNOSTIC
-_SIGNER: Final = verification.ExtensionPolicy.webpki_defaults_ca().may_be_present(
-    x509.AuthorityKeyIdentifier, verification.Criticality.NON_CRITICAL, None
-)
-_LEAF: Final = (
-    verification.ExtensionPolicy.webpki_defaults_ee()
-    .may_be_present(x509.AuthorityKeyIdentifier, verification.Criticality.NON_CRITICAL, None)
-    .require_present(x509.SubjectAlternativeName, _ANY, None)
-    .may_be_present(x509.ExtendedKeyUsage, _ANY, None)
-)
+from remit.identity.x509_path import MAX_AUTHORITIES, parse_certificates, verify_path
 
 _Kind = TypeVar("_Kind", bound=x509.ExtensionType)
-
-# What cryptography raises for an extension it can't read: ValueError for bad DER, the others for what they say.
-_UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +44,11 @@ def verify_x509(
     leaf's private key (TLS proves it), and whether that ID may do anything.
     """
     # 1
-    chain, authorities = _parse_all(chain_der), _parse_all(authorities_der)
+    chain, authorities = parse_certificates(chain_der), parse_certificates(authorities_der, MAX_AUTHORITIES)
     # 2
     spiffe_id = _form(chain)
     # 3
-    anchor = _path(chain, authorities, now)
+    anchor = verify_path(chain, authorities, now)
     # 4
     owner = trust_domain if trust_domain is not None else _authority_trust_domain(anchor)
     if owner != spiffe_id.trust_domain:
@@ -79,26 +58,7 @@ def verify_x509(
 
 def unverified_x509_id(chain_der: Sequence[bytes]) -> SpiffeId:
     """The SPIFFE ID that a chain claims, by its form alone: steps 1 and 2 of `verify_x509`. Proves nothing."""
-    return _form(_parse_all(chain_der))
-
-
-def _parse_all(ders: Sequence[bytes]) -> list[x509.Certificate]:
-    if not ders:
-        raise IdentityError("there is no certificate")
-    if len(ders) > MAX_CHAIN:
-        raise IdentityError(f"there are more than {MAX_CHAIN} certificates")
-    return [_parse(der) for der in ders]
-
-
-def _parse(der: bytes) -> x509.Certificate:
-    if len(der) > MAX_CERTIFICATE_BYTES:
-        raise IdentityError(f"a certificate is longer than {MAX_CERTIFICATE_BYTES} bytes")
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        _ = certificate.extensions, certificate.public_key()
-    except (*_UNREADABLE, UnsupportedAlgorithm) as error:
-        raise IdentityError(f"a certificate can't be read: {error}") from error
-    return certificate
+    return _form(parse_certificates(chain_der))
 
 
 def _form(chain: Sequence[x509.Certificate]) -> SpiffeId:
@@ -114,6 +74,8 @@ def _form(chain: Sequence[x509.Certificate]) -> SpiffeId:
 
 def _only_uri(certificate: x509.Certificate) -> str:
     names = _extension(certificate, x509.SubjectAlternativeName)
+    if names is not None and not names.critical and not certificate.subject.rdns:  # RFC 5280 4.1.2.6
+        raise IdentityError("the certificate has an empty subject, so its names must be critical")
     uris = [] if names is None else names.value.get_values_for_type(x509.UniformResourceIdentifier)
     if len(uris) != 1:  # X509-SVID 2: exactly one
         raise IdentityError(f"the certificate has {len(uris)} URI names: an SVID has exactly one")
@@ -144,21 +106,6 @@ def _check_signing_form(certificate: x509.Certificate) -> None:
     usage = _extension(certificate, x509.KeyUsage)
     if usage is None or not usage.value.key_cert_sign:  # X509-SVID 4.3
         raise IdentityError("an intermediate may not sign certificates")
-
-
-def _path(chain: Sequence[x509.Certificate], authorities: Sequence[x509.Certificate], now: float) -> x509.Certificate:
-    moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
-    verifier = (
-        verification.PolicyBuilder()
-        .store(verification.Store(list(authorities)))
-        .time(moment)
-        .extension_policies(ca_policy=_SIGNER, ee_policy=_LEAF)
-        .build_client_verifier()
-    )
-    try:
-        return verifier.verify(chain[0], list(chain[1:])).chain[-1]
-    except verification.VerificationError as error:
-        raise IdentityError(f"the certificate is not signed by a known authority, or not now: {error}") from error
 
 
 def _authority_trust_domain(authority: x509.Certificate) -> str:

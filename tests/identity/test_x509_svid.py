@@ -1,0 +1,242 @@
+"""X.509-SVIDs: what is proven, and each way in which a chain proves nothing."""
+
+import base64
+import datetime
+import json
+import re
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from remit.errors import IdentityError
+from remit.identity import SpiffeId, unverified_x509_id, verify_x509
+from remit.identity.x509_path import MAX_CHAIN, parse_certificates, verify_path
+from tests.identity.forge import BOTH_SIDES, NOW, Signed, certificate
+
+WORKLOAD = "spiffe://example.org/agent/reader"
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def root() -> Signed:
+    return certificate(["spiffe://example.org"], authority=True)
+
+
+def test_a_chain_of_leaf_intermediate_and_authority_proves_its_id(root: Signed) -> None:
+    middle = certificate(["spiffe://example.org"], root, authority=True)
+    leaf = certificate([WORKLOAD], middle, purposes=BOTH_SIDES)
+    assert verify_x509([leaf.der, middle.der], [root.der], NOW) == SpiffeId.parse(WORKLOAD)
+
+
+def refused(leaf: Signed, *others: Signed, root: Signed, now: float = NOW) -> str:
+    with pytest.raises(IdentityError) as caught:
+        verify_x509([leaf.der, *(other.der for other in others)], [root.der], now)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uris", "said"),
+    [
+        ([], "0 URI names"),
+        ([WORKLOAD, "spiffe://example.org/other"], "2 URI names"),
+        (["https://example.org/agent"], "must start with"),
+        (["spiffe://example.org"], "names a trust domain"),
+        (["spiffe://example.org/a/../b"], "relative"),
+        (["spiffe://example.org/a%2Fb"], "character other than"),
+    ],
+)
+def test_a_leaf_has_exactly_one_workload_id(root: Signed, uris: list[str], said: str) -> None:
+    assert said in refused(certificate(uris, root), root=root)
+
+
+@pytest.mark.parametrize(
+    ("forgery", "said"),
+    [
+        ({"authority": True, "usages": ["digital_signature"]}, "certificate authority"),
+        ({"usages": ["key_agreement"]}, "digital signatures"),
+        ({"usages": ["digital_signature", "key_cert_sign"]}, "sign certificates"),
+        ({"usages": ["digital_signature", "crl_sign"]}, "sign certificates"),
+        ({"usage_critical": False}, "critical key usage"),
+        ({"purposes": [ExtendedKeyUsageOID.CLIENT_AUTH]}, "server or client"),
+        ({"purposes": [ExtendedKeyUsageOID.CODE_SIGNING]}, "server or client"),
+        ({"unknown_critical": True}, "not signed by a known authority"),
+        ({"curve": ec.SECP192R1()}, "key is not"),
+        ({"start": 60}, "not now"),
+        ({"end": -1}, "not now"),
+    ],
+)
+def test_a_leaf_that_is_not_as_the_standard_says_is_refused(root: Signed, forgery: dict[str, Any], said: str) -> None:
+    assert said in refused(certificate([WORKLOAD], root, **forgery), root=root)
+
+
+def test_validity_ends_at_its_second(root: Signed) -> None:
+    leaf = certificate([WORKLOAD], root)
+    assert str(verify_x509([leaf.der], [root.der], NOW + 3600)) == WORKLOAD
+    assert "not now" in refused(leaf, root=root, now=NOW + 3601)
+    assert str(verify_x509([leaf.der], [root.der], NOW - 60)) == WORKLOAD
+    assert "not now" in refused(leaf, root=root, now=NOW - 61)
+
+
+def test_a_leaf_can_not_sign_another_leaf(root: Signed) -> None:
+    mine = certificate(["spiffe://example.org/agent/mine"], root)
+    assert "not a certificate authority" in refused(certificate([WORKLOAD], mine), mine, root=root)
+
+
+def test_an_intermediate_must_be_allowed_to_sign(root: Signed) -> None:
+    middle = certificate(["spiffe://example.org"], root, authority=True, usages=["crl_sign"])
+    assert "may not sign" in refused(certificate([WORKLOAD], middle), middle, root=root)
+
+
+def test_a_path_longer_than_the_authority_allows_is_refused() -> None:
+    root = certificate(["spiffe://example.org"], authority=True, path_length=0)
+    middle = certificate(["spiffe://example.org"], root, authority=True)
+    assert "known authority" in refused(certificate([WORKLOAD], middle), middle, root=root)
+
+
+def test_another_authority_of_the_same_name_proves_nothing(root: Signed) -> None:
+    other = certificate(["spiffe://example.org"], authority=True)
+    assert "known authority" in refused(certificate([WORKLOAD], other), root=root)
+    assert "known authority" in refused(certificate([WORKLOAD], other), other, root=root)
+
+
+def test_one_changed_byte_of_the_signed_part_is_noticed(root: Signed) -> None:
+    der = certificate([WORKLOAD], root).der
+    forged = der.replace(b"/agent/reader", b"/agent/writer")
+    with pytest.raises(IdentityError, match="known authority"):
+        verify_x509([forged], [root.der], NOW)
+
+
+def test_an_authority_speaks_for_its_own_trust_domain_only(root: Signed) -> None:
+    foreign = certificate(["spiffe://elsewhere.org/agent/reader"], root)
+    assert "trust domain `example.org`" in refused(foreign, root=root)
+    with pytest.raises(IdentityError, match=r"trust domain `example\.org`"):
+        verify_x509([foreign.der], [root.der], NOW, trust_domain="example.org")
+
+
+def test_an_authority_without_a_name_needs_its_trust_domain_from_the_caller() -> None:
+    nameless = certificate([], authority=True)
+    leaf = certificate([WORKLOAD], nameless)
+    assert "URI names" in refused(leaf, root=nameless)
+    assert str(verify_x509([leaf.der], [nameless.der], NOW, trust_domain="example.org")) == WORKLOAD
+
+
+def test_an_authority_named_as_a_workload_speaks_for_nobody() -> None:
+    odd = certificate([WORKLOAD], authority=True)
+    assert "a workload's" in refused(certificate([WORKLOAD], odd), root=odd)
+
+
+def test_empty_long_and_unreadable_chains_are_refused(root: Signed) -> None:
+    leaf = certificate([WORKLOAD], root)
+    for chain in ([], [leaf.der] * (MAX_CHAIN + 1), [b""], [leaf.der[:-1]], [leaf.der + b"\0"], [b"\x30" * 20_000]):
+        with pytest.raises(IdentityError):
+            verify_x509(chain, [root.der], NOW)
+    with pytest.raises(IdentityError, match="no certificate"):
+        verify_x509([leaf.der], [], NOW)
+
+
+def test_go_spiffes_fixtures_are_judged_as_go_spiffe_judges_them(vectors: Path) -> None:
+    lines = map(json.loads, (vectors / "spiffe_vectors.jsonl").read_text().splitlines())
+    judged = []
+    for row in lines:
+        if row["kind"] != "x509svid" or row["expect"] not in {"accept", "reject"}:
+            continue
+        chain = [_der(pem) for pem in _PEM.findall(base64.b64decode(row["b64"]))]
+        judged.append(row["file"])
+        if row["expect"] == "accept":
+            assert unverified_x509_id(chain) == SpiffeId.parse("spiffe://example.org/workload-1")
+        else:
+            with pytest.raises(IdentityError):
+                unverified_x509_id(chain)
+        with pytest.raises(IdentityError):  # all of them expired, and none signed by this authority
+            verify_x509(chain, [certificate(["spiffe://example.org"], authority=True).der], NOW)
+    assert len(judged) == 14
+
+
+def _der(pem: bytes) -> bytes:
+    return base64.b64decode(b"".join(pem.splitlines()[1:-1]))
+
+
+# x509-limbo cases that are not applicable, or that are judged otherwise on purpose. The list can only shrink.
+NO_WEB_NAMES = "an SVID's name is its URI: DNS and IP names of a leaf, and a common name, are not looked at"
+NO_CRL = "SVIDs live an hour at most and have no revocation lists (X509-SVID: short lives instead)"
+NO_DEPTH = "the case sets a depth limit by an argument that this function does not have: MAX_CHAIN is fixed"
+HINTS = "key identifiers are hints for finding a path; SPIFFE asks for none"
+PURPOSES = "a leaf's purposes are checked with the form of an X.509-SVID, before the path"
+STRICTER = "refused though RFC 5280 allows it: fails closed"
+LENIENT = "a requirement of the Web's PKI alone, or one without a consequence for SVIDs"
+LIMBO_EXCEPTIONS: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "crl::revoked-certificate-with-crl", "crl::crlnumber-missing", "crl::crlnumber-critical",
+            "crl::issuer-missing-crlsign",
+        ), NO_CRL),
+    **dict.fromkeys(("pathlen::max-chain-depth-0-exhausted", "pathlen::max-chain-depth-1-exhausted"), NO_DEPTH),
+    **dict.fromkeys(
+        (
+            "rfc5280::aki::leaf-missing-aki", "rfc5280::aki::intermediate-missing-aki",
+            "rfc5280::aki::cross-signed-root-missing-aki", "rfc5280::ski::root-missing-ski",
+            "rfc5280::ski::intermediate-missing-ski", "webpki::aki::root-with-aki-missing-keyidentifier",
+            "webpki::aki::root-with-aki-all-fields", "webpki::aki::root-with-aki-ski-mismatch",
+        ), HINTS),
+    **dict.fromkeys(
+        (
+            "rfc5280::eku::ee-wrong-eku", "webpki::eku::ee-anyeku", "webpki::eku::ee-critical-eku",
+            "webpki::eku::ee-without-eku",
+        ), PURPOSES),
+    **dict.fromkeys(
+        (
+            "crl::issuer-no-keyusage-extension", "cve::cve-2024-0567", "pathlen::validation-ignores-pathlen-in-leaf",
+            "pathlen::self-issued-certs-pathlen", "rfc5280::nc::permitted-dn-match", "rfc5280::ca-as-leaf",
+        ), STRICTER),
+    **dict.fromkeys(
+        (
+            "rfc5280::nc::permitted-dns-match-noncritical", "rfc5280::pc::ica-noncritical-pc",
+            "webpki::forbidden-rsa-not-divisible-by-8-in-root",
+            "webpki::forbidden-rsa-key-not-divisible-by-8-in-leaf",
+        ), LENIENT),
+    **dict.fromkeys(
+        (
+            "rfc5280::san::noncritical-with-empty-subject", "rfc5280::san::underscore-dns",
+            "rfc5280::san::ip-in-dns", "webpki::san::public-suffix-wildcard-san",
+            "webpki::san::public-suffix-multi-label-wildcard-san",
+            "webpki::san::public-suffix-private-namespace-wildcard-san",
+            "webpki::san::wildcard-embedded-leftmost-san", "webpki::san::wildcard-not-in-leftmost-san",
+            "webpki::san::wildcard-match-across-labels-san", "webpki::san::wildcard-embedded-ulabel-san",
+            "webpki::san::unicode-emoji-san", "webpki::san::san-critical-with-nonempty-subject",
+            "webpki::san::san-wildcard-only", "webpki::san::san-wildcard-only-tld",
+            "webpki::san::mismatch-domain-san", "webpki::san::mismatch-subdomain-san",
+            "webpki::san::mismatch-subdomain-apex-san", "webpki::san::mismatch-apex-subdomain-san",
+            "webpki::cn::ipv4-hex-mismatch", "webpki::cn::ipv4-leading-zeros-mismatch",
+            "webpki::cn::ipv6-uppercase-mismatch", "webpki::cn::ipv6-uncompressed-mismatch",
+            "webpki::cn::ipv6-non-rfc5952-mismatch", "webpki::cn::punycode-not-in-san",
+            "webpki::cn::utf8-vs-punycode-mismatch", "webpki::cn::not-in-san", "webpki::cn::case-mismatch",
+        ), NO_WEB_NAMES),
+}  # fmt: skip
+
+
+def test_x509_limbo_paths_end_as_they_should(vectors: Path) -> None:
+    other_than_expected = set()
+    for case in json.loads((vectors / "x509_limbo.json").read_text())["testcases"]:
+        chain = [
+            ssl.PEM_cert_to_DER_cert(pem) for pem in (case["peer_certificate"], *case["untrusted_intermediates"])
+        ]
+        roots = [ssl.PEM_cert_to_DER_cert(pem) for pem in case["trusted_certs"]]
+        moment = case["validation_time"]
+        now = datetime.datetime.fromisoformat(moment).timestamp() if moment else NOW
+        with pytest.raises(IdentityError):  # no case holds a SPIFFE ID
+            verify_x509(chain, roots, now, trust_domain="example.com")
+        if _leads_to_an_authority(chain, roots, now) != (case["expected_result"] == "SUCCESS"):
+            other_than_expected.add(case["id"])
+    assert other_than_expected == set(LIMBO_EXCEPTIONS)
+
+
+def _leads_to_an_authority(chain: list[bytes], roots: list[bytes], now: float) -> bool:
+    try:
+        verify_path(parse_certificates(chain), parse_certificates(roots), now)
+    except IdentityError:
+        return False
+    return True
