@@ -1,8 +1,8 @@
 """The writer: a record is on disk, hashed and signed before `record` returns. The only file that makes a Receipt.
 
-One commit thread a log takes whatever is pending and makes of it one checkpoint and one durable write. No timer: a lone
-record waits for nobody, and while one write is under way the next batch gathers. The first error of the disk closes the
-shard for good (after a failed sync the kernel may have dropped the pages: a retry would succeed and prove nothing).
+One commit thread a log takes whatever is pending and makes of it one checkpoint and one durable write. No timer: a
+lone record waits for nobody; while one write is under way the next batch gathers. The first error of the disk closes
+the shard for good (after a failed sync the kernel may have dropped the pages: a retry would prove nothing).
 """
 
 import asyncio
@@ -283,7 +283,9 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except FileExistsError as error:
-        raise AuditError(f"audit shard `{path}` is there already", hint="start again: a shard is written once") from error
+        raise AuditError(
+            f"audit shard `{path}` is there already", hint="start again: a shard is written once"
+        ) from error
     except OSError as error:
         raise _refusal(path, error) from error
 
@@ -302,7 +304,7 @@ def _take_lock(directory: Path, writer: str) -> int:
 
 
 def _previous(directory: Path, writer: str) -> dict[str, object] | None:
-    """The head of this writer's last shard: the one that no other names as its previous (names can lie: clocks jump)."""
+    """The head of this writer's last shard: the one that no other follows, as clocks jump."""
     openings = {path: read_opening(path)[1] for path in shards_in(directory) if writer_of(path.stem) == writer}
     named = {opening.previous.shard for opening in openings.values() if opening.previous is not None}
     tips = [path for path in openings if path.stem not in named]
@@ -311,7 +313,11 @@ def _previous(directory: Path, writer: str) -> dict[str, object] | None:
     tip = max(tips, key=lambda path: openings[path].certificate.started)
     checkpoint = _last_checkpoint(tip)
     head = None if checkpoint is None else checkpoint.signed_head(openings[tip].certificate.origin)
-    if checkpoint is None or head is None or not openings[tip].certificate.key.signed(head.head.body(), head.signature):
+    if (
+        checkpoint is None
+        or head is None
+        or not openings[tip].certificate.key.signed(head.head.body(), head.signature)
+    ):
         raise AuditError(
             f"audit shard `{tip}` has no checkpoint that its writer signed",
             hint="someone changed it: `remit audit verify` says where; move the directory aside to start a new log",

@@ -4,10 +4,10 @@
     {"kind":"start",…}
     ~2 ROOT SIGNATURE MARKS                    a checkpoint: covers every record above it
 
-A checkpoint states the number of records, the root over them, the writer's signature over the C2SP checkpoint body, and
-the first eight bytes of the leaf hash of each record since the checkpoint before. These marks are not what is trusted
-(root and signature are): they let `verify` name the very record that was altered. Past the last line the file is zero
-blocks until it is closed: whoever reads stops at the first NUL.
+A checkpoint states the number of records, the root over them, the writer's signature over the C2SP checkpoint body,
+and the first eight bytes of the leaf hash of each record since the checkpoint before. These marks are not what is
+trusted (root and signature are): they let `verify` name the very record that was altered. Past the last line the file
+is zero blocks until it is closed: whoever reads stops at the first NUL.
 """
 
 import fcntl
@@ -21,10 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from remit.audit.altered import AlteredError
 from remit.audit.entry import FORMAT, MAX_RECORD_BYTES
 from remit.audit.keys import Certificate
 from remit.audit.note import Head, SignedHead, unb64
-from remit.errors import AuditError, TamperedError
+from remit.errors import AuditError
 
 SUFFIX: Final = ".log"
 MARK_BYTES: Final = 8
@@ -120,7 +121,9 @@ def parse_opening(line: bytes, shard: str) -> Opening:
         row = json.loads(line)
         certificate = Certificate.from_dict(row)
         before = row["previous"]
-        previous = None if before is None else Previous(str(before["shard"]), int(before["size"]), str(before["root"]))
+        previous = (
+            None if before is None else Previous(str(before["shard"]), int(before["size"]), str(before["root"]))
+        )
         known = row["kind"] == "header" and row["format"] == FORMAT
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise header_tampered(shard, "is not a shard's header") from error
@@ -131,8 +134,8 @@ def parse_opening(line: bytes, shard: str) -> Opening:
     return Opening(certificate, previous)
 
 
-def header_tampered(shard: str, what: str) -> TamperedError:
-    return TamperedError(f"record 0 of {shard} (byte 0) {what}", hint="nothing in this shard can be trusted")
+def header_tampered(shard: str, what: str) -> AlteredError:
+    return AlteredError(shard, 0, 0, what)
 
 
 def read_opening(path: Path) -> tuple[bytes, Opening]:
@@ -167,7 +170,7 @@ def is_live(fd: int) -> bool:
 
 
 def data_end(fd: int) -> int:
-    """Where the lines end: the first NUL, or the end of the file. From the front, as a torn write can leave a hole."""
+    """Where the lines end: the first NUL, or the end. From the front, as a torn write can leave a hole."""
     at = 0
     while block := os.pread(fd, BLOCK, at):
         hole = block.find(b"\0")

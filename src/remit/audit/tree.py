@@ -1,4 +1,4 @@
-"""The Merkle tree of RFC 6962 section 2.1: leaf and node hashes, incremental roots, inclusion and consistency proofs."""
+"""The Merkle tree of RFC 6962 section 2.1: hashes, incremental roots, inclusion and consistency proofs."""
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
