@@ -1,0 +1,222 @@
+"""One rule, compiled: where it matches, and whether more text could still change that.
+
+The whole-text scan and the stream both decide through here, so they can't disagree.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, Protocol
+
+import regex
+
+from remit.detect.finding import Label
+from remit.detect.rule import Rule
+from remit.detect.spans import Span
+
+# A word character before an anchor means it is inside another word, unless that is the end of an escape
+# (`\n`, `%3D`): those stand before secrets in JSON inside strings and in URLs.
+WORD_BEFORE: Final = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
+LEFT_CONTEXT: Final = 3  # characters that WORD_BEFORE may look back
+TERMINATOR_LENGTH: Final = 128  # characters; a cut terminator is looked for again from this far back
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A match up to `end`, of which `secret` to `secret_end` is masked if it `counts`.
+
+    It `grows` if what follows may belong to it; from `limit` on only a terminator ends it.
+    """
+
+    secret: int
+    secret_end: int
+    end: int
+    limit: int
+    counts: bool
+    grows: bool
+
+
+@dataclass(slots=True)
+class Run:
+    """A match that is being followed to its end: `start` to `end` are masked so far.
+
+    `seen` is where reading goes on, `limit` where only a terminator ends it, `core_end` where one may begin.
+    """
+
+    matcher: "Matcher"
+    start: int
+    end: int
+    core_end: int
+    limit: int
+    seen: int
+
+    def span(self) -> Span:
+        return Span(self.start, self.end, self.matcher.rule_id, self.matcher.label, self.matcher.generic)
+
+    def shift(self, by: int) -> None:
+        self.start, self.end, self.core_end = self.start - by, self.end - by, self.core_end - by
+        self.limit, self.seen = self.limit - by, self.seen - by
+
+
+class Matcher(Protocol):
+    """What the scan and the stream need of a rule or of a value that Remit holds."""
+
+    @property
+    def rule_id(self) -> str: ...
+    @property
+    def label(self) -> Label: ...
+    @property
+    def anchors(self) -> tuple[str, ...]: ...
+    @property
+    def ignore_case(self) -> bool: ...
+    @property
+    def anywhere(self) -> bool: ...
+    @property
+    def generic(self) -> bool: ...
+
+    def live(self, text: str, start: int) -> bool:
+        """Whether characters after the end of `text` could still make, unmake or change the match at `start`."""
+
+    def match(self, text: str, start: int) -> Hit | None: ...
+
+    def follow(self, run: Run, text: str) -> bool:
+        """Take `run` as far as `text` goes; whether its end was found."""
+
+
+@dataclass(frozen=True, eq=False)
+class RuleMatcher:
+    """A catalogue rule as a matcher. Regexes are compiled on first use."""
+
+    rule: Rule
+    rule_id: str = field(init=False)
+    label: Label = field(init=False)
+    anchors: tuple[str, ...] = field(init=False)
+    ignore_case: bool = field(init=False)
+    anywhere: bool = field(init=False)
+    generic: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("rule_id", self.rule.id),
+            ("label", self.rule.label),
+            ("anchors", self.rule.anchors),
+            ("ignore_case", self.rule.ignore_case),
+            ("anywhere", self.rule.anywhere),
+            ("generic", self.rule.generic),
+        ):
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def _partial(self) -> Any:
+        return regex.compile(self.rule.core, regex.ASCII)
+
+    @cached_property
+    def _full(self) -> re.Pattern[str]:
+        before = "" if self.rule.anywhere else WORD_BEFORE
+        after = f"(?!{self.rule.body})" if self.rule.exact else ""
+        return re.compile(before + self.rule.core + after, re.ASCII)
+
+    @cached_property
+    def _body(self) -> re.Pattern[str]:
+        return re.compile(f"{self.rule.body}*", re.ASCII)
+
+    @cached_property
+    def _terminator(self) -> re.Pattern[str]:
+        return re.compile(self.rule.terminator, re.ASCII)
+
+    @cached_property
+    def _demands(self) -> tuple[list[re.Pattern[str]], list[re.Pattern[str]]]:
+        return (
+            [re.compile(text, re.ASCII) for text in self.rule.require],
+            [re.compile(text, re.ASCII) for text in self.rule.unless],
+        )
+
+    def live(self, text: str, start: int) -> bool:
+        # `partial` answers whether the known text begins a word of the rule's language.
+        known = len(text) - start
+        return known <= self.rule.max_length and self._partial.fullmatch(text, start, partial=True) is not None
+
+    def match(self, text: str, start: int) -> Hit | None:
+        # One more character than a match may have, so that `exact` sees what follows it.
+        found = self._full.match(text, start, start + self.rule.max_length + 1)
+        if found is None:
+            return None
+        secret, secret_end = found.span(self.rule.secret_group)
+        counts = self._counts(text[secret:secret_end])
+        grows = bool(self.rule.body) and not self.rule.exact and secret_end == found.end()
+        return Hit(secret, secret_end, found.end(), start + self.rule.max_length, counts, grows)
+
+    def _counts(self, secret: str) -> bool:
+        require, unless = self._demands
+        if self.rule.min_entropy and entropy(secret) < self.rule.min_entropy:
+            return False
+        return all(r.search(secret) for r in require) and not any(u.search(secret) for u in unless)
+
+    def follow(self, run: Run, text: str) -> bool:
+        if not self.rule.terminator:
+            run.end = self._body_end(text, run.end, len(text))
+            return run.end < len(text)
+        end = max(run.end, self._body_end(text, run.end, run.limit)) if run.end < run.limit else len(text)
+        overlong = end >= run.limit
+        found = self._terminator.search(text, max(run.core_end, run.seen), len(text) if overlong else end)
+        if found:
+            run.end = found.end()
+            return True
+        run.end = len(text) if overlong else end
+        run.seen = run.end - TERMINATOR_LENGTH
+        return run.end < len(text)
+
+    def _body_end(self, text: str, start: int, limit: int) -> int:
+        found = self._body.match(text, start, limit)
+        return found.end() if found else start
+
+
+def positions(matcher: Matcher, text: str, lowered: str) -> Iterator[int]:
+    """Where an anchor of `matcher` stands in `text`, ascending; `lowered` is `text` in lower case, ASCII only."""
+    where: set[int] = set()
+    hay = lowered if matcher.ignore_case else text
+    for anchor in matcher.anchors:
+        needle = anchor.lower() if matcher.ignore_case else anchor
+        at = hay.find(needle)
+        while at >= 0:
+            where.add(at)
+            at = hay.find(needle, at + 1)
+    return iter(sorted(where))
+
+
+def runs(matcher: Matcher, text: str, lowered: str) -> Iterator[Run]:
+    """The matches of one rule in a whole text, left to right; one never begins inside another."""
+    resume = 0
+    for start in positions(matcher, text, lowered):
+        if start < resume:
+            continue
+        hit = matcher.match(text, start)
+        if hit is None:
+            continue
+        if not hit.counts:
+            resume = after_rejected(hit, start)
+            continue
+        run = begin(matcher, hit)
+        if hit.grows:
+            matcher.follow(run, text)
+        resume = max(run.end, hit.end)
+        yield run
+
+
+def begin(matcher: Matcher, hit: Hit) -> Run:
+    """The run of a hit that counts."""
+    return Run(matcher, hit.secret, hit.secret_end, hit.end, hit.limit, hit.end)
+
+
+def after_rejected(hit: Hit, start: int) -> int:
+    """Where to look on after a match that does not count: its secret may itself hold an anchor."""
+    return hit.secret if hit.secret > start else hit.end
+
+
+def entropy(text: str) -> float:
+    """Shannon entropy of the characters of `text`, in bits a character."""
+    size = len(text)
+    return -sum(n / size * math.log2(n / size) for n in Counter(text).values()) if size else 0.0

@@ -1,0 +1,182 @@
+"""A rule: what one kind of credential looks like, as data that carries its own evidence."""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from remit.detect.finding import Label
+from remit.errors import ConfigError
+
+# What stays when harmless escapes and then classes are taken away, and not every engine reads alike.
+HARMLESS: Final = re.compile(r"\\[^bBAZzGpPNuUx0-9]")
+CLASS: Final = re.compile(r"\[\^?[^\]]*\]")
+UNSUPPORTED: Final = re.compile(r"\(\?(?!:).?|\\.|[$^]")
+ID: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+MAX_LENGTH_LIMIT: Final = 32_768  # hold-back of a stream is bounded by it
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One kind of credential.
+
+    A match is one of `anchors` followed by `pattern`, not preceded by an ASCII word character unless `anywhere`.
+    `ignore_case` is for the anchors alone. What is masked is capture group `secret_group`, or all of it.
+
+    A match whose secret reaches its end goes on over any `body` characters that follow; with `exact` it
+    instead is none if one follows; with `terminator` it goes on to the terminator's end, also past
+    `max_length` characters, or to the first other character within them. Only the first `max_length`
+    characters decide whether there is a match.
+
+    The secret counts only if it has `min_entropy` bits a character, if each regex in `require` is found in it
+    and none in `unless`. A `generic` rule gives its name only to what no other rule knows.
+    """
+
+    id: str
+    description: str
+    anchors: tuple[str, ...]
+    pattern: str
+    max_length: int
+    references: tuple[str, ...]
+    examples: tuple[str, ...]
+    counter_examples: tuple[str, ...]
+    label: Label = Label.CONFIDENTIAL
+    body: str = ""
+    generic: bool = False
+    ignore_case: bool = False
+    anywhere: bool = False
+    exact: bool = False
+    terminator: str = ""
+    secret_group: int = 0
+    min_entropy: float = 0.0
+    require: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any], file: str) -> "Rule":
+        """The rule of one TOML table; raises ConfigError, naming `file` and the rule, for anything out of place."""
+        name = row.get("id") or f"(number unknown: {str(row)[:60]})"
+        try:
+            values = {key: _parsed(key, value) for key, value in row.items()}
+            _complete(values)
+            rule = cls(**values)
+            _check(rule)
+        except ValueError as error:
+            raise ConfigError(f"{file}: rule `{name}`: {error}", hint="see the rules that ship with Remit") from error
+        return rule
+
+    @property
+    def core(self) -> str:
+        """Anchor and pattern as one regex, in the syntax that Hyperscan, RE2, `re` and `regex` share."""
+        spell = _either_case if self.ignore_case else re.escape
+        return f"(?:{'|'.join(spell(anchor) for anchor in self.anchors)}){self.pattern}"
+
+
+def _either_case(literal: str) -> str:
+    """The literal in either ASCII case: `(?i)` would let `K` match the Kelvin sign in some engines only."""
+    return "".join(f"[{c.upper()}{c.lower()}]" if c.isalpha() else re.escape(c) for c in literal)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"`{value}` is not a string")  # noqa: TRY004 - told with file and rule by the caller
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"`{value}` is not a list")  # noqa: TRY004
+    return tuple(_text(item) for item in value)
+
+
+def _evidence(value: Any) -> tuple[str, ...]:
+    """Examples may be given in parts, so that no complete fixture stands in the file."""
+    if not isinstance(value, list):
+        raise ValueError(f"`{value}` is not a list")  # noqa: TRY004
+    return tuple("".join(_texts(item)) if isinstance(item, list) else _text(item) for item in value)
+
+
+def _typed(kind: type) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise ValueError(f"`{value}` is not {kind.__name__}")
+        return value
+
+    return check
+
+
+PARSERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "id": _text,
+    "description": _text,
+    "label": lambda value: Label(_text(value)),
+    "anchors": _texts,
+    "pattern": _text,
+    "body": _text,
+    "generic": _typed(bool),
+    "ignore_case": _typed(bool),
+    "anywhere": _typed(bool),
+    "exact": _typed(bool),
+    "terminator": _text,
+    "secret_group": _typed(int),
+    "max_length": _typed(int),
+    "min_entropy": _typed(float),
+    "require": _texts,
+    "unless": _texts,
+    "references": _texts,
+    "examples": _evidence,
+    "counter_examples": _evidence,
+}
+REQUIRED: Final = {field.name for field in fields(Rule)} - set(PARSERS) | {
+    *("id", "description", "anchors", "pattern", "max_length", "references", "examples", "counter_examples")
+}
+
+
+def _parsed(key: str, value: Any) -> Any:
+    if key not in PARSERS:
+        near = difflib.get_close_matches(key, PARSERS, n=1, cutoff=0.0)
+        raise ValueError(f"unknown key `{key}`, did you mean `{near[0]}`")
+    try:
+        return PARSERS[key](value)
+    except ValueError as error:
+        raise ValueError(f"`{key}`: {error}") from error
+
+
+def _complete(values: Mapping[str, Any]) -> None:
+    missing = sorted(REQUIRED - values.keys())
+    if missing:
+        raise ValueError(f"`{missing[0]}` is missing")
+    for key in ("anchors", "references", "examples", "counter_examples"):
+        if not values[key]:
+            raise ValueError(f"`{key}` is empty")
+
+
+def _check(rule: Rule) -> None:
+    if not ID.fullmatch(rule.id):
+        raise ValueError("`id` is not lower-case words joined by `-`")
+    if not all(anchor and anchor.isascii() for anchor in rule.anchors):
+        raise ValueError("`anchors` holds an empty or non-ASCII one")
+    if not 0 < rule.max_length <= MAX_LENGTH_LIMIT:
+        raise ValueError(f"`max_length` is not in 1..{MAX_LENGTH_LIMIT}")
+    if rule.exact and (rule.terminator or not rule.body):
+        raise ValueError("`exact` needs `body`, and goes with no `terminator`")
+    if rule.terminator and not rule.body:
+        raise ValueError("`terminator` needs `body`")
+    _check_regexes(rule)
+
+
+def _check_regexes(rule: Rule) -> None:
+    for key, text in (("pattern", rule.pattern), ("terminator", rule.terminator)):
+        found = UNSUPPORTED.search(CLASS.sub("", HARMLESS.sub("", text)))
+        if found:
+            raise ValueError(f"`{key}` uses `{found[0]}`, which not every engine knows")
+    if rule.body and not re.fullmatch(r"\[[^\[]+\]", rule.body):
+        raise ValueError("`body` is not one character class")
+    try:
+        groups = re.compile(rule.core).groups
+        for text in (rule.body, rule.terminator, *rule.require, *rule.unless):
+            re.compile(text)
+    except re.error as error:
+        raise ValueError(f"`{error.pattern!r}` is no regex: {error}") from error
+    if groups < rule.secret_group:
+        raise ValueError(f"`pattern` has no group {rule.secret_group}")
