@@ -12,7 +12,7 @@ A `forbid` is left out by its scope alone, never by a condition: a permit left o
 a forbid left out wrongly allows.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -33,8 +33,6 @@ _ENTITY_PATHS: Final = {
     ("resource", "owner"): "resource.owner",
     ("context", "human"): "context.human",
 }
-# The most telling guard first: each policy is filed under one.
-_PREFERENCE: Final = ("resource", "principal", "resource.owner", "principal.owner", "context.human")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +48,13 @@ class Slicer:
 
     def __init__(self, policies: Sequence[Policy]) -> None:
         self._policies = tuple(policies)
+        self._guards = tuple(frozenset(_guards(policy)) for policy in policies)
         self._always: dict[Action, list[int]] = {action: [] for action in Action}
         self._filed: dict[tuple[Action, Guard], list[int]] = {}
         self._slices: OrderedDict[tuple[int, ...], Slice] = OrderedDict()
-        for index, policy in enumerate(self._policies):
-            self._file(index, policy)
+        shared = Counter(guard for guards in self._guards for guard in guards)
+        for index, guards in enumerate(self._guards):
+            self._file(index, min(guards, key=lambda guard: (shared[guard], guard), default=None))
 
     def slice(self, question: Question) -> Slice:
         """The compiled slice for this question."""
@@ -68,9 +68,11 @@ class Slicer:
 
     def candidates(self, question: Question) -> tuple[int, ...]:
         """The indexes, in file order, of every policy that could match this question."""
+        so = facts(question)
         found = list(self._always[question.action])
-        for guard in facts(question):
-            found.extend(self._filed.get((question.action, guard), ()))
+        for guard in so:
+            filed = self._filed.get((question.action, guard), ())
+            found.extend(index for index in filed if self._guards[index] <= so)
         return tuple(sorted(found))
 
     def _compile(self, wanted: tuple[int, ...]) -> Slice:
@@ -81,24 +83,25 @@ class Slicer:
             self._slices.popitem(last=False)
         return self._slices[wanted]
 
-    def _file(self, index: int, policy: Policy) -> None:
-        guards = dict(_guards(policy))
-        best = next((name for name in _PREFERENCE if name in guards), None)
-        for action in policy.actions:
-            if best is None:
+    def _file(self, index: int, guard: Guard | None) -> None:
+        """File a policy under its rarest guard: no question then looks through many that don't apply."""
+        for action in self._policies[index].actions:
+            if guard is None:
                 self._always[action].append(index)
             else:
-                self._filed.setdefault((action, (best, guards[best])), []).append(index)
+                self._filed.setdefault((action, guard), []).append(index)
 
 
-def facts(question: Question) -> tuple[Guard, ...]:
+def facts(question: Question) -> frozenset[Guard]:
     """What is so for this question, in the terms of guards."""
-    return (
-        ("resource", str(question.resource)),
-        ("principal", str(question.principal)),
-        ("resource.owner", question.resource_owner),
-        ("principal.owner", question.owner),
-        ("context.human", question.human),
+    return frozenset(
+        (
+            ("resource", str(question.resource)),
+            ("principal", str(question.principal)),
+            ("resource.owner", question.resource_owner),
+            ("principal.owner", question.owner),
+            ("context.human", question.human),
+        )
     )
 
 

@@ -1,8 +1,9 @@
 """Cedar source text as tokens with offsets: Cedar's parse errors carry none, so Remit keeps its own."""
 
+import bisect
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from remit.errors import PolicyError
@@ -44,11 +45,16 @@ class Source:
 
     name: str
     text: str
+    _starts: tuple[int, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        starts = (0, *(match.end() for match in re.finditer("\n", self.text)))
+        object.__setattr__(self, "_starts", starts)
 
     def position(self, offset: int) -> tuple[int, int]:
         """The 1-based (line, column) of a character offset."""
-        line_start = self.text.rfind("\n", 0, offset) + 1
-        return self.text.count("\n", 0, offset) + 1, offset - line_start + 1
+        line = bisect.bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
 
     def error(self, message: str, offset: int, *, hint: str = "") -> PolicyError:
         """A PolicyError that points at `offset`."""
