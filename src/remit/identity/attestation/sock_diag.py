@@ -166,7 +166,7 @@ def _end(end: tuple[str, int]) -> End:
         if ":" in text:
             return _narrow(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, text)), end[1]
         return socket.inet_pton(socket.AF_INET, text), end[1]
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise AttestationError(f"`{end[0]}` is not an IP address") from error
 
 

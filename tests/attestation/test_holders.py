@@ -1,0 +1,134 @@
+"""Who holds a socket: among the likely processes, among all, and in tables that threads keep for themselves."""
+
+import os
+import signal
+import socket
+import threading
+
+import pytest
+
+from remit.errors import AttestationError
+from remit.identity.attestation import descriptors, exhaustive, holders, inline, lookup
+from tests.attestation.children import (
+    NOBODY,
+    become_nobody,
+    forked,
+    idle,
+    needs_root,
+    set_dumpable,
+    unshare_descriptors,
+)
+from tests.attestation.conftest import Server
+
+ME = os.getpid()
+
+
+def inode_of(sock: socket.socket) -> int:
+    return os.fstat(sock.fileno()).st_ino
+
+
+def test_the_holder_is_found_with_and_without_a_hint(server: Server) -> None:
+    inode = inode_of(server.connect())
+    for hint in (None, os.getpid(), 1, 2**22 + 1):
+        found = inline(inode, os.geteuid(), hint)
+        assert found.pids == (os.getpid(),)
+        assert not found.complete
+
+
+def test_a_socket_that_nobody_holds_has_no_holders(server: Server) -> None:
+    with socket.socket() as gone:
+        inode = inode_of(gone)
+    assert inline(inode, os.geteuid()).pids == ()
+    assert exhaustive(inode).pids == ()
+    assert exhaustive(inode).complete
+
+
+def test_parents_and_children_that_share_the_socket_are_found_together(server: Server) -> None:
+    inode = inode_of(server.connect())
+    with forked(idle) as one, forked(idle) as two:
+        assert one.hear() == two.hear() == "ready"
+        family = {os.getpid(), one.pid, two.pid}
+        for hint in (None, os.getpid(), two.pid):
+            assert set(inline(inode, os.geteuid(), hint).pids) >= {os.getpid(), hint or two.pid}
+        assert set(inline(inode, os.geteuid(), os.getpid()).pids) == family
+        assert set(exhaustive(inode).pids) == family
+
+
+def test_the_walk_finds_a_holder_that_did_not_connect(server: Server) -> None:
+    def hand_on_and_let_go(line: socket.socket) -> None:
+        client = server.connect()
+        if os.fork() == 0:
+            signal.pause()
+        client.close()
+        idle(line)
+
+    with forked(hand_on_and_let_go) as child:
+        assert child.hear() == "ready"
+        accepted = server.accept()
+        inode = server_side_inode(accepted)
+        (grandchild,) = exhaustive(inode).pids
+        assert grandchild not in {child.pid, os.getpid()}
+
+
+def server_side_inode(accepted: socket.socket) -> int:
+    return lookup(accepted.getpeername(), accepted.getsockname()).inode
+
+
+def test_the_walk_sees_a_socket_that_only_one_thread_holds(server: Server) -> None:
+    def hide(line: socket.socket) -> None:
+        client = server.connect()
+        hidden, closed = threading.Event(), threading.Event()
+
+        def keep() -> None:
+            unshare_descriptors()
+            hidden.set()
+            closed.wait()
+
+        threading.Thread(target=keep, daemon=True).start()
+        hidden.wait()
+        client.close()
+        idle(line)
+
+    with forked(hide) as child:
+        assert child.hear() == "ready"
+        inode = server_side_inode(server.accept())
+        assert not descriptors.main_table_holds(child.pid, b"socket:[%d]" % inode, descriptors.Budget(1000))
+        assert exhaustive(inode).pids == (child.pid,)
+        assert holders.holds(child.pid, inode)
+
+
+@needs_root
+def test_processes_that_cannot_be_read_are_counted(server: Server) -> None:
+    inode = inode_of(server.connect())
+
+    def look(line: socket.socket) -> None:
+        become_nobody()
+        found = exhaustive(inode)
+        line.send(f"{os.getpid() in found.pids} {ME in found.pids} {found.unreadable > 0}".encode())
+
+    with forked(look) as child:
+        assert child.hear() == "True False True"
+
+
+@needs_root
+def test_only_the_sockets_own_uid_is_looked_through_inline(server: Server) -> None:
+    inode = inode_of(server.connect())
+    assert inline(inode, NOBODY, hint=ME).pids == ()
+
+
+def test_a_process_that_is_not_dumpable_sees_others(server: Server) -> None:
+    def look(line: socket.socket) -> None:
+        line.recv(100)
+        set_dumpable(False)
+        line.send(str(inline(inode_of(client), os.geteuid(), ME).pids[0]).encode())
+
+    client = server.connect()
+    with forked(look) as child:
+        child.say()
+        assert child.hear() == str(ME)
+
+
+def test_a_process_with_too_many_open_files_ends_the_search() -> None:
+    budget = descriptors.Budget(2)
+    with pytest.raises(AttestationError, match="too many open files"):
+        descriptors.main_table_holds(os.getpid(), b"socket:[0]", budget)
