@@ -222,18 +222,18 @@ def test_what_a_request_says_of_itself() -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_header_that_redirects_or_smuggles_is_refused(name: bytes) -> None:
-    for form in (name, name.title(), name.replace(b"-", b"_")):
-        with pytest.raises(HeaderError):
-            forwarded([(form, b"x")])
+def test_a_header_that_redirects_or_smuggles_is_refused(name: str) -> None:
+    for form in (name, name.title(), name.replace("-", "_")):
+        with pytest.raises(HeaderError, match="is refused"):
+            forwarded([(form, "x")])
+        with pytest.raises(HeaderError, match="is refused"):
+            forwarded([(form.encode(), b"x")])
 
 
-@given(st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=20))))
-def test_only_listed_headers_pass(headers: list[tuple[bytes, bytes]]) -> None:
-    listed = [(b"Accept", b"*/*"), (b"Authorization", b"Bearer x"), (b"X-Api-Key", b"x"), (b"Cookie", b"a=b")]
-    assert forwarded([*listed, (b"X-Conversation-Id", b"1")]) == [(b"accept", b"*/*")]
-    assert {name for name, _ in returned([*headers, (b"Set-Cookie", b"a"), (b"Server", b"x")])} <= {
-        b"cache-control",
-        b"content-type",
-        b"retry-after",
-    }
+@given(st.lists(st.tuples(st.text(max_size=20), st.text(max_size=20))))
+def test_only_listed_headers_pass(headers: list[tuple[str, str]]) -> None:
+    listed = [("Accept", "*/*"), ("Authorization", "Bearer x"), ("X-Api-Key", "x"), ("Cookie", "a=b")]
+    assert forwarded([*listed, ("X-Conversation-Id", "1")]) == (("accept", "*/*"),)
+    names = {name for name, _ in returned([*headers, ("Set-Cookie", "a"), ("Server", "x")])}
+    assert names <= {"cache-control", "content-type", "retry-after"}
+    assert returned([(b"Content-Type", b"a/b")]) == ((b"content-type", b"a/b"),)

@@ -63,7 +63,7 @@ def test_each_servers_own_tells_are_gone() -> None:
     stats = {"stats": {"time_to_first_token": 0.1, "tokens_per_second": 5}}
     assert reply("lmstudio", "/api/v0/chat/completions", stats) == {"stats": {"tokens_per_second": 5}}
     usage = {"usage": {"input_tokens": 1, "cache_read_input_tokens": 5, "cache_creation": {"ephemeral_5m": 3}}}
-    hidden = {"usage": {"input_tokens": 1, "cache_read_input_tokens": 0, "cache_creation": {"ephemeral_5m": 0}}}
+    hidden = {"usage": {"input_tokens": 6, "cache_read_input_tokens": 0, "cache_creation": {"ephemeral_5m": 0}}}
     assert reply("llama.cpp", "/v1/messages", usage) == hidden
 
 
@@ -73,9 +73,12 @@ def test_ollamas_context_goes_when_something_was_masked() -> None:
 
 
 def test_paths_are_reduced_to_names() -> None:
-    models = {"data": [{"id": "/home/ada/tiny.gguf"}, {"id": "org/model"}], "models": [{"name": "C:\\m\\tiny.gguf"}]}
+    models = {
+        "data": [{"id": "/a/tiny.gguf", "aliases": ["/a/tiny.gguf"]}, {"id": "org/model"}],
+        "models": [{"name": "C:\\m\\tiny.gguf"}],
+    }
     assert reply("llama.cpp", "/v1/models", models, method="GET") == {
-        "data": [{"id": "tiny.gguf"}, {"id": "org/model"}],
+        "data": [{"id": "tiny.gguf", "aliases": ["tiny.gguf"]}, {"id": "org/model"}],
         "models": [{"name": "tiny.gguf"}],
     }
     shown = reply("ollama", "/api/show", {"modelfile": "# FROM tiny:latest\n\nFROM /root/.ollama/blobs/sha256-ab\n"})

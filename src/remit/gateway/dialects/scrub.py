@@ -60,8 +60,10 @@ def _hide_usage(usage: dict[str, Any]) -> None:
             for count in _COUNTS:
                 if count in details:
                     details[count] = 0
-    for name in _ANTHROPIC:
-        if usage.get(name):
+    for name in _ANTHROPIC:  # Anthropic counts cached tokens apart from `input_tokens`: without them it would tell
+        if type(usage.get(name)) is int and usage[name]:
+            if type(usage.get("input_tokens")) is int:
+                usage["input_tokens"] += usage[name]
             usage[name] = 0
     creation = usage.get("cache_creation")
     if type(creation) is dict:
@@ -108,6 +110,8 @@ def _reduce(row: dict[str, Any]) -> None:
         text = row.get(name)
         if type(text) is str and ("/" in text or "\\" in text):
             row[name] = base_name(text)
+    if type(row.get("aliases")) is list:
+        row["aliases"] = [base_name(alias) if type(alias) is str else alias for alias in row["aliases"]]
     for name in ("response", "message"):  # Responses and Anthropic nest the whole answer in some events
         inner = row.get(name)
         if type(inner) is dict and type(inner.get("model")) is str:
