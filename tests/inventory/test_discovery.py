@@ -13,11 +13,12 @@ import pytest
 
 from remit.errors import UpstreamError
 from remit.identity.attestation.sock_diag import Listener
-from remit.inventory import Answer, Discovered, Exclusion, Model, discover
+from remit.inventory import DIGEST_HASHING, Answer, Discovered, Exclusion, Model, discover
 from remit.inventory.discovery import MANY_PROGRAMS, ON_THE_LAN
 from remit.inventory.listening import Candidate, doors
 from remit.inventory.ports import MODEL_SERVER_PORTS, NOT_HTTP
 from remit.inventory.probe import LISTENER_SECONDS, MAX_REPLY_BYTES
+from remit.inventory.weights import REPLACED
 from tests.inventory.asking import FakeServer, TestProbe, has_ipv6
 from tests.inventory.test_fingerprints import LM_STUDIO, OLLAMA, OTHER, VLLM, say
 
@@ -78,6 +79,33 @@ def test_one_that_listens_many_times_is_one_find(tmp_path: Path) -> None:
             assert found.notes == tuple(f"also answers at {address}" for address in addresses)
 
     run(main())
+
+
+def test_the_one_model_of_a_process_with_one_model_file_has_that_file(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with FakeServer(OTHER).listening("127.0.0.1") as port:
+            (found,) = (await discover(TestProbe(f"http://127.0.0.1:{port}"))).found
+        ((name, file),) = found.weights
+        assert (name, file.path, file.current) == ("m", str(weights), True)
+        assert found.models == (Model("m", DIGEST_HASHING, str(weights)),)
+
+    weights = tmp_path / "model.gguf"
+    weights.write_bytes(b"GGUF" + bytes(100))
+    with weights.open("rb"):
+        run(main())
+
+
+def test_weights_replaced_on_disk_have_no_digest(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with FakeServer(OTHER).listening("127.0.0.1") as port:
+            (found,) = (await discover(TestProbe(f"http://127.0.0.1:{port}"))).found
+        assert (found.models, found.weights, found.notes) == ((Model("m"),), (), (REPLACED,))
+
+    weights = tmp_path / "model.gguf"
+    weights.write_bytes(b"GGUF" + bytes(100))
+    with weights.open("rb"):
+        weights.unlink()
+        run(main())
 
 
 def test_two_models_in_one_process_are_two_finds() -> None:

@@ -92,6 +92,12 @@ def test_each_server_is_told_by_its_answers(
     assert (found.server, found.version, found.models, found.notes) == (server, version, models, notes)
 
 
+def test_a_server_with_one_answer_to_everything_is_not_taken_for_a_particular_one() -> None:
+    found = recognise({target: say(listing({"id": "m", "object": "model"})) for target in (FIRST, *REST)})
+    assert found is not None
+    assert found.server == "openai"
+
+
 @pytest.mark.parametrize(
     "answers",
     [

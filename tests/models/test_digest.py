@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.errors import ModelError
-from remit.models import DigestCache, digest_file
-from remit.models.digest import READ_BYTES, SETTLED_NS, FileState
+from remit.models import DigestCache, FileState, digest_file
+from remit.models.digest import READ_BYTES, SETTLED_NS
 
 
 def _aged(path: Path) -> Path:
@@ -96,6 +96,16 @@ def test_a_file_that_changed_just_now_is_not_remembered() -> None:
     assert cache.get(fresh) is None
     cache.put(fresh, "sha256:aa", now_ns=10**18 + SETTLED_NS)
     assert cache.get(fresh) == "sha256:aa"
+
+
+def test_a_cheap_look_tells_whether_a_file_is_still_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    assert FileState.at(str(path)) is None
+    path.write_bytes(b"GGUF")
+    before = FileState.at(str(path))
+    assert before == FileState.at(str(path)) is not None
+    path.write_bytes(b"GGUF and more")
+    assert FileState.at(str(path)) != before
 
 
 def test_another_file_at_the_same_path_is_refused(tmp_path: Path) -> None:

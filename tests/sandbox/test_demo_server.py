@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from remit.errors import ModelError, StateError
 from remit.models import mapped_model_files
@@ -126,7 +127,9 @@ async def _started(path: Path) -> AsyncIterator[DemoServer]:
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(main, 60))
+    """As Remit does, on uvloop (the module's server runs on asyncio's own loop)."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(main, 60))
 
 
 def test_its_end_is_noticed_and_it_starts_again_over_the_socket_left_behind(tmp_path: Path) -> None:

@@ -12,16 +12,18 @@ REPLACED: Final = "the weights on disk were replaced since they were loaded: dig
 SEVERAL: Final = "several model files are loaded and none is named as the model's: digest unknown"
 ITS_WORD: Final = "its weights are known by its own word only: the kernel doesn't show them loaded"
 
+SINGLE: Final = {"gguf", "ggml", "safetensors"}  # formats whose weights can be one file
+
 Weighed = tuple[tuple[Model, ...], tuple[tuple[str, ModelFile], ...], tuple[str, ...]]
 
 
 def weigh(server: Fingerprint, pids: tuple[int, ...]) -> Weighed:
     """The models with their file where it is known, (name, file) of each to be hashed, and notes. Blocks for `/proc`.
 
-    Only llama.cpp's server holds its weights as one file in the process that listens. Ollama says digests itself; the
-    others load elsewhere or from many files, and stay unknown.
+    Known is the one model of a server whose process has one model file loaded (llama.cpp and what is built on
+    it). Ollama says digests itself; others load in another process or from many files, and stay unknown.
     """
-    if server.server != "llama.cpp" or len(server.models) > 1:
+    if server.server == "ollama" or len(server.models) > 1:
         return server.models, (), ()
     file, note = _file(server.claimed_path, pids)
     if file is None:
@@ -32,7 +34,7 @@ def weigh(server: Fingerprint, pids: tuple[int, ...]) -> Weighed:
 
 
 def _file(claimed: str | None, pids: tuple[int, ...]) -> tuple[ModelFile | None, str]:
-    loaded = [file for pid in pids for file in mapped_model_files(pid) or () if file.format in {"gguf", "ggml"}]
+    loaded = [file for pid in pids for file in mapped_model_files(pid) or () if file.format in SINGLE]
     path = _absolute(claimed, pids)
     named = [file for file in loaded if path is not None and _same(file.path, path)]
     choice = named or loaded

@@ -29,6 +29,14 @@ class FileState(NamedTuple):
     changed_ns: int
 
     @classmethod
+    def at(cls, path: str) -> "FileState | None":
+        """The state of the file at `path` now: a cheap look whether a digest still stands. None when unreadable."""
+        try:
+            return cls.of(os.stat(path))  # noqa: PTH116
+        except OSError:
+            return None
+
+    @classmethod
     def of(cls, status: os.stat_result) -> "FileState":
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
