@@ -32,8 +32,9 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True)
 class DiscoverySettings:
-    """Which model servers are looked for. `servers` are addresses to guard besides those found."""
+    """Which model servers are guarded: those found when `look` is on, and `servers`; never those in `ignore`."""
 
+    look: bool = True
     servers: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
 

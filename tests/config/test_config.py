@@ -29,6 +29,7 @@ connections = 9
 first_byte_seconds = 10
 chunk_seconds = 4
 [discovery]
+look = false
 servers = ["http://127.0.0.1:9000"]
 ignore = ["http://127.0.0.1:9001"]
 """,
@@ -36,6 +37,7 @@ ignore = ["http://127.0.0.1:9001"]
     )
     assert (settings.trust_domain, settings.environment, settings.snapshot_seconds) == ("maple.example", "prod", 60.0)
     assert (settings.gateway.address, settings.gateway.port, settings.gateway.idle_seconds) == ("::1", 8400, 3.5)
+    assert not settings.discovery.look
     assert settings.discovery.servers == ("http://127.0.0.1:9000",)
 
 

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from remit.audit import ShardVerdict, Verdict, VerifierKey
     from remit.audit.read import Record
 
-app = typer.Typer(help="The log of what happened: read it, verify it, take it elsewhere.", no_args_is_help=True)
+app = typer.Typer(
+    help="The log of what happened: read it, verify it, take it elsewhere.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 DirOption = Annotated[
     Path | None, typer.Option("--dir", metavar="DIR", help="The log's directory, if not this instance's.")

@@ -36,7 +36,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def ask(path: Path, method: str, *segments: str, body: Any = None, query: dict[str, str] | None = None) -> Any:
-    """Send one request to the control socket at `path`; its JSON answer. Raises StateError when nothing runs there."""
+    """Send one request to the control socket at `path`; its JSON answer. Raises StateError when nobody answers."""
     target = "/" + "/".join(quote(segment, safe="") for segment in segments)
     if query:
         target += "?" + urlencode(query)
@@ -51,7 +51,7 @@ def ask(path: Path, method: str, *segments: str, body: Any = None, query: dict[s
     except PermissionError as error:
         raise StateError(f"`{path}` is not yours to use", hint="its owner runs this Remit") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise StateError(f"control did not answer on `{path}`: {error or type(error).__name__}") from error
+        raise StateError(f"control did not answer on `{path}`: {str(error) or type(error).__name__}") from error
     finally:
         connection.close()
     if reply.status >= 400:

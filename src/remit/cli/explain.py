@@ -1,10 +1,14 @@
 """`remit explain`: why a call was allowed or refused, from the log."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from remit.cli.places import JsonOption, StateOption, places
+
+if TYPE_CHECKING:
+    from remit.policy import PolicySet
 
 
 def explain(
@@ -13,23 +17,53 @@ def explain(
     state: StateOption = None,
 ) -> None:
     """Explain one decision: who asked, how they were known, what decided it, what would allow it."""
-    from remit.audit import find
-    from remit.cli.client import ask
     from remit.cli.screen import print_json
-    from remit.errors import StateError, UsageError
-    from remit.policy.explain import explain as explained
+    from remit.policy import explain as explained
+    from remit.policy import explain_json
 
     where = places(state)
-    record = find(where.audit, decision)
-    if record is None:
-        raise UsageError(
-            f"no decision `{decision}` is in `{where.audit}`", hint="`remit audit tail` lists the newest"
-        )
-    try:
-        names = ask(where.api_socket, "GET", "names")
-    except StateError:
-        names = {}  # not running: the log's pseudonyms stand as they are
+    record = _start_record(where.audit, decision)
+    names = _names(where.api_socket)
+    policies = _policies(where.policies)
     if json:
-        print_json(record)
+        print_json(explain_json(record, names, policies))
     else:
-        typer.echo(explained(record, names))
+        typer.echo(explained(record, names, policies))
+        typer.echo(
+            f"  {'recorded':<13}record {record['index']} of {record['shard']}, covered by {record['covered_by']}"
+        )
+
+
+def _start_record(audit: Path, decision: str) -> dict[str, Any]:
+    from remit.audit.read import find
+    from remit.errors import UsageError
+
+    for record in find(audit, decision):
+        data = record.data
+        if data.get("kind") == "start":
+            place = {"index": record.index, "shard": record.shard, "covered_by": f"checkpoint {record.covered_by}"}
+            return {**data, **place}
+    raise UsageError(f"no decision `{decision}` is in `{audit}`", hint="`remit audit tail` lists the newest")
+
+
+def _names(api_socket: Path) -> dict[str, str]:
+    """Who the pseudonyms are; nobody when Remit doesn't run: then they stand as they are."""
+    from remit.cli.client import ask
+    from remit.errors import StateError
+
+    try:
+        names: dict[str, str] = ask(api_socket, "GET", "names")
+    except StateError:
+        return {}
+    return names
+
+
+def _policies(directory: Path) -> "PolicySet | None":
+    """The policies as they are now, for their places; None when they can't be loaded."""
+    from remit.errors import PolicyError
+    from remit.policy import load, read_directory
+
+    try:
+        return load(read_directory(directory))
+    except PolicyError:
+        return None

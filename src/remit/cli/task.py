@@ -9,7 +9,9 @@ from remit.cli.places import JsonOption, StateOption, places
 from remit.errors import UsageError
 
 app = typer.Typer(
-    help="Start, list and end tasks: declared jobs that let named actions happen, and end.", no_args_is_help=True
+    help="Start, list and end tasks: declared jobs that let named actions happen, and end.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -1,4 +1,4 @@
-"""The control API: FastAPI on a unix socket; every route needs a peer that the kernel names and that may govern here."""
+"""The control API: FastAPI on a unix socket; every route needs a peer that the kernel names and that may govern."""
 
 import os
 import socket
@@ -10,10 +10,10 @@ import uvicorn
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from remit.control.desk import Desk, Visitor
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from remit import __version__
+from remit.control.desk import Desk, Visitor
 from remit.errors import RemitError, UsageError
 
 PURPOSE_LENGTH: Final = 200

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from remit.tasks.token import mint
-
 from remit.errors import UsageError
 from remit.identity import SpiffeId
 from remit.inventory import Human, Model, Workload
@@ -18,6 +16,7 @@ from remit.inventory.registry import Humans, Workloads
 from remit.policy import Action, PolicyFile, Snapshot
 from remit.tasks import Task
 from remit.tasks.ledger import Ledger
+from remit.tasks.token import mint
 
 MAX_TASK_SECONDS: Final = 7 * 86400.0
 KEEP_ENDED_SECONDS: Final = 86400.0
@@ -26,7 +25,7 @@ KEEP_ENDED_SECONDS: Final = 86400.0
 class Acts(Protocol):
     """The port to the audit log: returns when the act is durably recorded; raises AuditError when it can't be."""
 
-    async def __call__(self, what: str, facts: dict[str, Any]) -> None: ...
+    async def __call__(self, what: str, subject: str, person: str | None, facts: dict[str, Any]) -> None: ...
 
 
 class State(Humans, Workloads, Ledger, Protocol):
@@ -52,7 +51,7 @@ class Trust:
 
 
 class Realm:
-    """The one place where control's view changes. `changed` is called after each change with the new Snapshot."""
+    """The one place where control's view changes; whoever changes it hands the next `snapshot` to the workers."""
 
     def __init__(
         self,
@@ -72,12 +71,15 @@ class Realm:
         self.workloads: dict[SpiffeId, Workload] = {}
         self.known_workloads = {workload.spiffe_id: workload for workload in state.workloads()}
         self.tasks = {task.id: task for task in state.tasks() if task.expires > clock() - KEEP_ENDED_SECONDS}
-        self.changed: Callable[[Snapshot], None] = lambda _snapshot: None
 
     def snapshot(self) -> Snapshot:
         """A new version of what is in force, with the next epoch."""
-        now = self._clock()
         self._epoch += 1
+        return self.current()
+
+    def current(self) -> Snapshot:
+        """What is in force, at the epoch it was last given."""
+        now = self._clock()
         return Snapshot(
             epoch=self._epoch,
             issued=now,
@@ -93,11 +95,6 @@ class Realm:
             x509_authorities=self.trust.x509_authorities,
             jwt_authorities=self.trust.jwt_authorities,
         )
-
-    def publish(self) -> Snapshot:
-        snapshot = self.snapshot()
-        self.changed(snapshot)
-        return snapshot
 
     def meet(self, name: str, uids: Iterable[int]) -> Human:
         """The person of that name, with a pseudonym made the first time; `uids` are added to theirs."""
@@ -118,11 +115,11 @@ class Realm:
         if owner is None:
             raise UsageError(f"`{workload.name}` has no owner that is known here", hint="name one: --owner NAME")
         await self._acts(
-            "enrolled",
+            "workload.enrolled",
+            str(workload.spiffe_id),
+            owner.person,
             {
-                "workload": str(workload.spiffe_id),
                 "kind": workload.kind.value,
-                "owner": owner.person,
                 "server": workload.server,
                 "exe_sha256": workload.exe_sha256,
                 "models": [model.to_dict() | {"path": None} for model in workload.models],
@@ -135,7 +132,7 @@ class Realm:
 
     async def leave(self, workload: Workload, why: str) -> None:
         """Take a workload out of force (its server is gone); its record is kept."""
-        await self._acts("left", {"workload": str(workload.spiffe_id), "why": why})
+        await self._acts("workload.left", str(workload.spiffe_id), None, {"why": why})
         self.workloads.pop(workload.spiffe_id, None)
 
     async def digest_known(self, spiffe_id: SpiffeId, model: str, digest: str) -> None:
@@ -143,7 +140,7 @@ class Realm:
         workload = self.workloads.get(spiffe_id)
         if workload is None:
             return
-        await self._acts("model-digest", {"workload": str(spiffe_id), "model": model, "digest": digest})
+        await self._acts("model.digest", str(spiffe_id), None, {"model": model, "digest": digest})
         models = tuple(Model(m.name, digest, m.path) if m.name == model else m for m in workload.models)
         workload = dataclasses.replace(workload, models=models)
         self._state.save_workload(workload)
@@ -151,19 +148,19 @@ class Realm:
 
     async def put_policies(self, policies: PoliciesInForce) -> None:
         """Put a new set in force, or keep the last good one with a warning about the newer edit."""
-        what = "policy-rejected" if policies.warning else "policy-loaded"
-        await self._acts(what, {"policy_set": policies.digest, "why": policies.warning})
+        what = "policy.rejected" if policies.warning else "policy.loaded"
+        await self._acts(what, policies.digest, None, {"why": policies.warning})
         self.policies = policies
 
     async def start_task(
-        self, human: Human, on: SpiffeId, actions: tuple[str, ...], purpose: str, seconds: float, proof: str
+        self, human: Human, on: SpiffeId, actions: tuple[str, ...], *, purpose: str, seconds: float, proof: str
     ) -> tuple[Task, str]:
         """Start a task; the task and its bearer token, which is shown once and kept nowhere."""
         self._check_task(human, on, actions, seconds)
         now = self._clock()
         token, digest = mint(secrets.token_bytes(32))
         task = Task("t-" + secrets.token_hex(6), human.name, on, actions, purpose, now, now + seconds, digest, proof)
-        await self._acts("task-started", self._facts(task, human.person))
+        await self._acts("task.started", task.id, human.person, _facts(task))
         self._state.save_task(task)
         self.tasks[task.id] = task
         return task, token
@@ -176,7 +173,7 @@ class Realm:
             raise UsageError(f"no task `{task_id}` is running", hint="`remit task list` shows those that are")
         ended = dataclasses.replace(task, ended=now)
         owner = self.humans.get(task.human)
-        await self._acts("task-ended", {**self._facts(ended, owner.person if owner else ""), "why": why})
+        await self._acts("task.ended", task_id, owner.person if owner else None, {**_facts(ended), "why": why})
         self._state.save_task(ended)
         self.tasks[task_id] = ended
         return ended
@@ -190,7 +187,8 @@ class Realm:
         raise UsageError(f"no workload is called `{name}`", hint=f"guarded now: {names}")
 
     def _check_task(self, human: Human, on: SpiffeId, actions: tuple[str, ...], seconds: float) -> None:
-        unknown = [action for action in actions if action not in Action]
+        known = {action.value for action in Action}
+        unknown = [action for action in actions if action not in known]
         if unknown or not actions:
             raise UsageError(
                 f"`{unknown[0] if unknown else ''}` is not an action", hint=f"actions are {', '.join(Action)}"
@@ -201,13 +199,11 @@ class Realm:
         if workload is None or workload.owner != human.name:
             raise UsageError(f"`{on}` is not a workload that {human.name} owns", hint="its owner can start the task")
 
-    @staticmethod
-    def _facts(task: Task, person: str) -> dict[str, Any]:
-        return {
-            "task": task.id,
-            "human": person,
-            "workload": str(task.on),
-            "actions": list(task.actions),
-            "expires": task.expires,
-            "proof": task.proof,
-        }
+
+def _facts(task: Task) -> dict[str, Any]:
+    return {
+        "workload": str(task.on),
+        "actions": list(task.actions),
+        "expires": round(task.expires, 3),
+        "proof": task.proof,
+    }

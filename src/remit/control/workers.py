@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Protocol
 
 from remit.errors import StateError
@@ -104,9 +105,7 @@ class Workers:
             async with asyncio.timeout(ACK_SECONDS):
                 for worker in list(self.live.values()):
                     async with worker.progress:
-                        await worker.progress.wait_for(
-                            lambda worker=worker: worker.acked >= epoch or worker.child.process.poll() is not None
-                        )
+                        await worker.progress.wait_for(partial(_settled, worker, epoch))
         except TimeoutError:
             return False
         return True
@@ -184,3 +183,8 @@ class Workers:
             raise StateError(f"the {zone} gateway died {MAX_RESTARTS} times within a minute")
         await asyncio.sleep(0.2 * (len(self._starts) - 1))
         await self.start(zone)
+
+
+def _settled(worker: Worker, epoch: int) -> bool:
+    """A dead worker is settled: it serves nobody, and its successor starts with what is in force."""
+    return worker.acked >= epoch or worker.child.process.poll() is not None

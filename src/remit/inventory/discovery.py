@@ -40,6 +40,14 @@ async def discover(probe: Probe, *, exclude: Exclusion | None = None, digests: D
     return Discovered(tuple(merged(found)), tuple(unread))
 
 
+async def look_at(probe: Probe, address: str, *, digests: Digests | None = None) -> Found | None:
+    """The model server at one named address, None when none answers there. Its process is looked up like any other."""
+    known = next((one for one in await asyncio.to_thread(survey, Exclusion()) if one.address == address), None)
+    candidate = known or Candidate(address, None, "loopback", (), None)
+    server, _ = await _look(probe, candidate, asyncio.Semaphore(1))
+    return None if server is None else await asyncio.to_thread(_describe, candidate, server, digests or Digests())
+
+
 async def _sweep(probe: Probe, candidates: list[Candidate]) -> tuple[list[tuple[Candidate, Fingerprint]], list[str]]:
     """Who answered as a model server, and whom we could not tell."""
     gate = asyncio.Semaphore(ASKED_AT_ONCE)

@@ -1,0 +1,156 @@
+"""The composition root: the only file that knows all rooms. Each of Remit's processes starts here.
+
+`python -I -m remit.app control [--owner NAME] [--state DIR]` speaks events on stdout; `… gateway --link FD` is a
+gateway worker, started by control.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import secrets
+import socket
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from remit.config import GatewaySettings, Places, Settings, load
+from remit.errors import RemitError
+from remit.sandbox.hardening import harden
+
+TRUST_DOMAIN: Final = "trust_domain"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one of Remit's processes; its exit status."""
+    parser = argparse.ArgumentParser(prog="remit.app")
+    roles = parser.add_subparsers(dest="role", required=True)
+    control = roles.add_parser("control")
+    control.add_argument("--owner")
+    control.add_argument("--state", type=Path)
+    gateway = roles.add_parser("gateway")
+    gateway.add_argument("--link", type=int, required=True)
+    given = parser.parse_args(arguments)
+    harden()
+    if given.role == "gateway":
+        return run_gateway(given.link)
+    return run_control(given.owner, given.state)
+
+
+def run_gateway(link: int) -> int:
+    """A gateway worker on the inherited socket `link`."""
+    import uvloop
+
+    from remit.gateway.worker import run
+
+    return uvloop.run(run(socket.socket(fileno=link)))
+
+
+def run_control(owner: str | None, state: Path | None) -> int:
+    """The control process: until it is told to stop, or its standard input closes."""
+    try:
+        return asyncio.run(_control(owner, state))
+    except RemitError as error:
+        say({"event": "error", "message": str(error), "hint": error.hint, "exit_code": error.exit_code})
+        return error.exit_code
+
+
+def say(event: dict[str, Any]) -> None:
+    """One event on stdout, for `remit up`; nobody may be listening any more."""
+    try:
+        sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    except (BrokenPipeError, ValueError):
+        return
+
+
+async def _control(owner_named: str | None, state: Path | None) -> int:
+    from remit.control.daemon import Daemon, Tools
+    from remit.control.instance import Lock, private_directory
+    from remit.control.owner import find_owner
+    from remit.gateway.upstream import Upstream
+    from remit.identity.attestation.procfs import login_uid
+    from remit.storage import Store
+
+    owner = find_owner(owner_named, login_uid("self"), os.environ)
+    places = Places.of(state, os.environ)
+    settings = load(places.config)
+    for directory in (places.state, places.run, places.state / "keys"):
+        private_directory(directory)
+    lock = Lock(places.state / "lock", places.run_file)
+    store = Store(places.state / "state.db")
+    upstream = Upstream()
+    try:
+        tools = Tools(store, _probe(upstream), "remit.app", _limits(settings.gateway), _timeouts(settings.gateway))
+        domain = _trust_domain(settings, store)
+        daemon = Daemon(places, settings, owner, tools=tools, trust_domain=domain, say=say)
+        _until_told(daemon)
+        await daemon.run()
+    finally:
+        await upstream.aclose()
+        store.close()
+        lock.release()
+    say({"event": "stopped"})
+    return 0
+
+
+def _until_told(daemon: Any) -> None:
+    """Stop on SIGTERM, SIGINT, and when the end of our standard input that `remit up` holds is closed."""
+    import signal
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.request_stop, signal.Signals(number).name)
+
+    def on_input() -> None:
+        if not os.read(0, 1024):
+            loop.remove_reader(0)
+            daemon.request_stop("`remit up` has ended")
+
+    loop.add_reader(0, on_input)
+
+
+def _trust_domain(settings: Settings, store: Any) -> str:
+    """The configured name, else one made once from the host's name and kept."""
+    from remit.identity import SpiffeId, lone_trust_domain
+
+    if settings.trust_domain:
+        return SpiffeId.of(settings.trust_domain).trust_domain
+    kept: str | None = store.meta(TRUST_DOMAIN)
+    if kept is None:
+        kept = lone_trust_domain(socket.gethostname(), secrets.token_hex(2))
+        store.save_meta(TRUST_DOMAIN, kept)
+    return kept
+
+
+def _probe(upstream: Any) -> Any:
+    """Discovery's questions go out through the gateway's one way out."""
+    from remit.errors import RemitError as Failed
+    from remit.inventory import Answer
+    from remit.inventory.probe import MAX_REPLY_BYTES
+
+    async def probe(address: str, target: str) -> Answer | None:
+        try:
+            status, headers, body = await upstream.fetch(address, "GET", target, max_bytes=MAX_REPLY_BYTES)
+        except Failed:
+            return None
+        return Answer(status, dict(headers), body)
+
+    return probe
+
+
+def _limits(settings: GatewaySettings) -> dict[str, Any]:
+    return {
+        "body_bytes": settings.body_bytes,
+        "header_seconds": settings.header_seconds,
+        "idle_seconds": settings.idle_seconds,
+        "connections": settings.connections,
+    }
+
+
+def _timeouts(settings: GatewaySettings) -> dict[str, Any]:
+    return {"first_byte": settings.first_byte_seconds, "idle": settings.chunk_seconds}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""`remit policy`: check the policy files and show what they say. Reads files only: nothing has to run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from remit.cli.places import JsonOption, StateOption, places
+
+if TYPE_CHECKING:
+    from remit.policy import Policy, PolicySet
+
+app = typer.Typer(
+    help="Check and show the policies that decide who may do what.", no_args_is_help=True, rich_markup_mode=None
+)
+
+PoliciesOption = Annotated[
+    Path | None, typer.Option("--policies", metavar="DIR", help="The policy directory, if not this instance's own.")
+]
+
+
+@app.command()
+def check(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="The policy directory, if not this instance's own.")
+    ] = None,
+    policies: PoliciesOption = None,
+    json: JsonOption = False,
+    state: StateOption = None,
+) -> None:
+    """Load the policies as `remit up` would; the first error is told with file, line and column (exit code 2)."""
+    from remit.cli.screen import print_json
+
+    where = directory or _directory(policies, state)
+    loaded = _loaded(where)
+    permits = sum(policy.effect == "permit" for policy in loaded.policies)
+    forbids = len(loaded.policies) - permits
+    if json:
+        counts = {"files": len(loaded.files), "permits": permits, "forbids": forbids}
+        print_json({"ok": True, "dir": str(where), "set": loaded.digest, **counts})
+        return
+    files = f"{len(loaded.files)} file{'s' if len(loaded.files) != 1 else ''}"
+    typer.echo(f"ok   {files}, {_count(permits, 'permit')}, {_count(forbids, 'forbid')}   {where}")
+    typer.echo(f"     {loaded.digest}")
+
+
+@app.command()
+def show(
+    policies: PoliciesOption = None,
+    json: JsonOption = False,
+    state: StateOption = None,
+) -> None:
+    """List each policy: its id and place, whether it permits or forbids which actions, and why it exists."""
+    from remit.cli.screen import print_json
+
+    where = _directory(policies, state)
+    loaded = _loaded(where)
+    if json:
+        print_json({"dir": str(where), "set": loaded.digest, "policies": [_facts(one) for one in loaded.policies]})
+        return
+    width = max(len(policy.ref.id) for policy in loaded.policies)
+    for policy in loaded.policies:
+        facts = _facts(policy)
+        typer.echo(f"{policy.effect:<6}  {policy.ref.id:<{width}}  {', '.join(facts['actions'])}")
+        typer.echo(
+            f"        {policy.ref.file}:{policy.ref.line}" + (f"   {facts['reason']}" if facts["reason"] else "")
+        )
+        if facts["findings"]:
+            typer.echo(
+                "        findings: " + ", ".join(f"{label} {what}" for label, what in facts["findings"].items())
+            )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'s' if number != 1 else ''}"
+
+
+def _directory(policies: Path | None, state: Path | None) -> Path:
+    return policies or places(state).policies
+
+
+def _loaded(directory: Path) -> "PolicySet":
+    from remit.errors import UsageError
+    from remit.policy import load, read_directory
+
+    if not directory.is_dir():
+        raise UsageError(
+            f"there is no policy directory `{directory}`",
+            hint="`remit up` writes the starter policies on first start",
+        )
+    files = read_directory(directory)
+    if not files:
+        raise UsageError(f"no policy file is in `{directory}`", hint="policies are files named `*.cedar`")
+    return load(files)
+
+
+def _facts(policy: "Policy") -> dict[str, Any]:
+    from remit.policy import Action
+    from remit.policy.explain import printable
+
+    return {
+        "id": policy.ref.id,
+        "file": policy.ref.file,
+        "line": policy.ref.line,
+        "effect": policy.effect,
+        "actions": [action.value for action in Action if action in policy.actions],
+        "reason": printable(policy.ref.reason),
+        "hint": printable(policy.hint),
+        "findings": {label.value: treatment.value for label, treatment in policy.plan.items()},
+    }

@@ -1,0 +1,202 @@
+"""What people see: events of `remit up`, status, whois. stdout is data, stderr is talk."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+
+OUT: Final = Console(highlight=False, soft_wrap=True)
+ERR: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+GRADE_WORDS: Final = {"C": "ADVISORY", "B": "separate uid", "A": "contained"}
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def short(digest: str | None) -> str:
+    """A digest as people compare it: its first and last digits."""
+    if not digest:
+        return "unknown"
+    kind, _, hexes = digest.rpartition(":")
+    if len(hexes) < 16:
+        return digest
+    return f"{kind + ':' if kind else ''}{hexes[:4]}…{hexes[-2:]}"
+
+
+def age(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A plain table on stdout, columns two spaces apart."""
+    lines = [tuple(heads), *(tuple(str(cell) for cell in row) for row in rows)]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(heads))]
+    for number, line in enumerate(lines):
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        OUT.print(f"[dim]{escape(text)}[/]" if number == 0 else escape(text))
+
+
+def line(head: str, text: str, style: str = "cyan") -> None:
+    OUT.print(f"  [{style}]{head:<8}[/] {text}")
+
+
+def print_event(event: dict[str, Any]) -> None:
+    """One event of `remit up`, for a person."""
+    show = _EVENTS.get(event["event"])
+    if show is not None:
+        show(event)
+
+
+def _starting(event: dict[str, Any]) -> None:
+    grade = event["grade"]
+    OUT.print(
+        f"[bold]remit {event['version']}[/] · trust domain [bold]{escape(event['trust_domain'])}[/] · owner "
+        f"{escape(event['owner'])} (uid {event['uid']}) · grade {grade}: [yellow]{GRADE_WORDS.get(grade, grade)}[/]\n"
+    )
+
+
+def _found(event: dict[str, Any]) -> None:
+    models = ", ".join(f"{m['name']}  {short(m['digest'])}" for m in event["models"]) or "no model told"
+    pid = f"pid {event['pid']}" if event["pid"] else "pid unknown"
+    line("found", f"{escape(event['server'])} server   {pid}   {escape(event['where'])}   {escape(models)}")
+    for note in event["notes"]:
+        line("note", escape(note), "yellow")
+
+
+def _note(event: dict[str, Any]) -> None:
+    line("note", escape(event["text"]), "yellow")
+
+
+def _ready(event: dict[str, Any]) -> None:
+    for server in event["guarded"]:
+        line("guards", f"[bold]{escape(server['spiffe_id'])}[/]      class: {verbs(server['class'])}", "green")
+    line("grade", f"{event['grade']} {escape(event['grade_why'])}", "yellow")
+    OUT.print(f"           → {escape(event['raises'])}")
+    for server in event["guarded"]:
+        _how_to_call(server, several=len(event["guarded"]) > 1)
+    OUT.print()
+    line("policies", escape(event["policies"]["dir"]))
+    line("log", escape(event["audit"]["dir"]))
+    line("watch", "remit audit tail -f          [cyan]ask[/]  remit whois :8080".replace(":8080", _ask(event)))
+    line("stop", "Ctrl-C")
+
+
+def _ask(event: dict[str, Any]) -> str:
+    guarded = event["guarded"]
+    return ":" + guarded[0]["url"].rsplit(":", 1)[-1] if guarded else "PID"
+
+
+def _how_to_call(server: dict[str, Any], *, several: bool) -> None:
+    model = server["models"][0]["name"] if server["models"] else "MODEL"
+    OUT.print()
+    if several:
+        line("", f"[bold]{escape(server['name'])}[/]")
+    line("call it", f"export OPENAI_BASE_URL={server['base_url']} OPENAI_API_KEY=unused")
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hello"}]})
+    line("try", escape(f"curl -s {server['base_url']}/chat/completions -d '{body}'"))
+    client = f'OpenAI().chat.completions.create(model="{model}", messages=[{{"role": "user", "content": "hello"}}])'
+    line("python", escape(f"from openai import OpenAI; print({client})"))
+
+
+def _refused(event: dict[str, Any]) -> None:
+    line("refused", f"{escape(event['message'])}   [dim]{event['decision']}[/]", "red")
+    if event.get("allow"):
+        OUT.print(f"           → to allow it for a task: {escape(event['allow'])}")
+
+
+def _error(event: dict[str, Any]) -> None:
+    ERR.print(f"[red]remit:[/] {escape(event['message'])}")
+    if event.get("hint"):
+        ERR.print(f"  hint: {escape(event['hint'])}")
+
+
+def _policy(event: dict[str, Any]) -> None:
+    if event["warning"]:
+        line("policy", f"NOT in force: {escape(event['warning'])}; the last good set stays", "red")
+    else:
+        line("policy", f"in force: {short(event['set'])}", "green")
+
+
+def _stopped(_event: dict[str, Any]) -> None:
+    OUT.print("stopped")
+
+
+_EVENTS: Final = {
+    "starting": _starting,
+    "found": _found,
+    "note": _note,
+    "ready": _ready,
+    "refused": _refused,
+    "error": _error,
+    "policy": _policy,
+    "stopped": _stopped,
+}
+
+
+def verbs(capabilities: Sequence[str]) -> str:
+    return ", ".join({"act": "acts", "store": "stores", "disclose": "discloses"}[name] for name in capabilities)
+
+
+def print_status(status: dict[str, Any]) -> None:
+    """`remit status` for a person."""
+    _starting(status)
+    for server in status["guarded"]:
+        where = server.get("base_url", "not served")
+        line(
+            "guards", f"[bold]{escape(server['spiffe_id'])}[/]   {where}   pid {server['pid'] or 'unknown'}", "green"
+        )
+        for model in server["models"]:
+            line("model", f"{escape(model['name'])}   {escape(short(model['digest']))}")
+    if not status["guarded"]:
+        line("guards", "nothing: no model server answers here", "yellow")
+    line("grade", f"{status['grade']} {escape(status['grade_why'])}", "yellow")
+    OUT.print(f"           → {escape(status['raises'])}")
+    policies = status["policies"]
+    line("policies", f"{escape(policies['dir'])}   set {short(policies['set'])}")
+    if policies["warning"]:
+        line("policy", f"a newer edit is NOT in force: {escape(policies['warning'])}", "red")
+    line("tasks", f"{len(status['tasks'])} running" if status["tasks"] else "none")
+    line("log", escape(status["audit"]["dir"]))
+    workers = ", ".join(f"{name} pid {pid}" for name, pid in status["workers"].items())
+    line("runs", f"control pid {status['pid']}, {workers}; up {age(status['up_seconds'])}")
+
+
+def print_whois(answer: dict[str, Any]) -> None:
+    """`remit whois` for a person: the sentence that says who is acting."""
+    OUT.print(
+        f"[bold]{escape(answer['name'])}[/]   {escape(answer['sentence'])}      [dim]{escape(answer['spiffe_id'])}[/]"
+    )
+    for head in ("owner", "proof", "model", "grade"):
+        if answer.get(head):
+            _whois_line(head, str(answer[head]["text"] if isinstance(answer[head], dict) else answer[head]))
+    for row in answer["may"]:
+        _whois_line(row["who"] + " may", _permissions(row))
+    for text in answer["reaches"]:
+        _whois_line("reaches", text)
+    _whois_line("lately", answer["lately"]["text"])
+
+
+def _whois_line(head: str, text: str) -> None:
+    OUT.print(f"  [cyan]{escape(head):<14}[/] {escape(text)}")
+
+
+def _permissions(row: dict[str, Any]) -> str:
+    parts = []
+    for answer in ("yes", "needs approval", "no"):
+        actions = [name for name, verdict in row["permissions"].items() if verdict == answer]
+        if actions:
+            parts.append(f"{', '.join(actions)}: {answer}")
+    by = f"   ({', '.join(row['by'])})" if row["by"] else ""
+    return "   ".join(parts) + by
+
+
+def when(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))

@@ -1,0 +1,232 @@
+"""The desk: who may speak to control, and the answers it gives. `api.py` puts it on a socket."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from remit.control.lately import Lately
+from remit.control.realm import Realm
+from remit.control.whois import Sources, whois
+from remit.errors import AttestationError, RemitError
+from remit.identity import Process
+from remit.inventory import Human
+from remit.policy import Engine, Snapshot
+
+TERMINAL: Final = "terminal"
+UID_ONLY: Final = "uid"
+
+
+class NotAdmittedError(RemitError):
+    """The peer may not use the control API, or not for this."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who speaks to control. `proof` is `terminal` (weak) or `uid` (weaker): a uid alone is not a person."""
+
+    process: Process
+    human: Human
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What doesn't change while this instance runs; the `ready` event and `status` show it."""
+
+    version: str
+    pid: int
+    started: float
+    owner: str
+    uid: int
+    grade: str
+    grade_why: str
+    raises: str
+    state: str
+    policies: str
+    audit_dir: str
+    audit_key: str
+    workload_api: str
+    api: str
+
+
+class Deliveries(Protocol):
+    """Puts a Snapshot in force at every worker; True when all acknowledged, False while some are pending."""
+
+    async def __call__(self, snapshot: Snapshot) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """How each workload is called: base URL and the other ways, by workload name."""
+
+    urls: dict[str, dict[str, str]]
+
+
+class Desk:
+    """Answers control's callers: the owner and root. What widens reach also records how they were known."""
+
+    def __init__(
+        self,
+        *,
+        realm: Realm,
+        deployment: Deployment,
+        observe: Callable[[int], Process],
+        terminal_proof: Callable[[Process], str],
+        deliver: Deliveries,
+        lately: Callable[[float], Lately],
+        ports: Callable[[int], list[int]],
+        workers: Callable[[], dict[str, int]],
+        request_stop: Callable[[str], None],
+    ) -> None:
+        self._realm, self._deployment = realm, deployment
+        self._observe, self._terminal_proof = observe, terminal_proof
+        self._deliver, self._lately, self._ports, self._workers = deliver, lately, ports, workers
+        self._request_stop = request_stop
+        self.doors = Doors({})
+
+    async def admit(self, peer: tuple[int, int, int]) -> Visitor:
+        """The visitor behind a connection's kernel credentials; raises NotAdmittedError for anyone else."""
+        pid, uid, _gid = peer
+        if uid not in {self._deployment.uid, 0}:
+            raise NotAdmittedError(
+                f"uid {uid} may not govern this instance", hint="its owner can: see `remit status`"
+            )
+        try:
+            process = self._observe(pid)
+        except AttestationError as error:
+            raise NotAdmittedError(f"process {pid} can't be attested: {error}") from error
+        human = self._realm.human_of(uid) or self._realm.humans.get(self._deployment.owner)
+        if human is None:
+            raise NotAdmittedError(f"uid {uid} acts for no person known here")
+        return Visitor(process, human, self._terminal_proof(process))
+
+    def status(self) -> dict[str, Any]:
+        """Everything `remit status` shows."""
+        deployment, realm = self._deployment, self._realm
+        return {
+            "version": deployment.version,
+            "pid": deployment.pid,
+            "up_seconds": round(time.time() - deployment.started, 1),
+            "trust_domain": realm.trust.domain,
+            "owner": deployment.owner,
+            "uid": deployment.uid,
+            "grade": deployment.grade,
+            "grade_why": deployment.grade_why,
+            "raises": deployment.raises,
+            "guarded": self.guarded(),
+            "policies": self.policies(),
+            "tasks": self.tasks(),
+            "workers": self._workers(),
+            "audit": {"dir": deployment.audit_dir, "public_key": deployment.audit_key},
+            "workload_api": deployment.workload_api,
+            "api": deployment.api,
+            "state": deployment.state,
+        }
+
+    def guarded(self) -> list[dict[str, Any]]:
+        """The guarded workloads with the ways to call each."""
+        return [
+            {
+                "name": workload.name,
+                "spiffe_id": str(workload.spiffe_id),
+                "kind": workload.kind.value,
+                "server": workload.server,
+                "owner": workload.owner,
+                "upstream": workload.upstream,
+                "reach": workload.reach,
+                "class": [capability.value for capability in workload.capabilities],
+                "pid": workload.pid,
+                "uid": workload.uid,
+                "exe": workload.exe,
+                "exe_sha256": workload.exe_sha256,
+                "grade": self._realm.grade,
+                "models": [{"name": model.name, "digest": model.digest} for model in workload.models],
+                "demonstration": workload.demonstration,
+                **self.doors.urls.get(workload.name, {}),
+            }
+            for workload in self._realm.workloads.values()
+        ]
+
+    def policies(self) -> dict[str, Any]:
+        policies = self._realm.policies
+        return {
+            "dir": self._deployment.policies,
+            "set": policies.digest,
+            "files": [file.name for file in policies.files],
+            "warning": policies.warning,
+        }
+
+    def names(self) -> dict[str, str]:
+        """Pseudonym to name, for those who may see it."""
+        return {human.person: human.name for human in self._realm.humans.values()}
+
+    def tasks(self) -> list[dict[str, Any]]:
+        now = time.time()
+        names = {workload.spiffe_id: workload.name for workload in self._realm.workloads.values()}
+        return [
+            {
+                **_public(task.to_dict()),
+                "on_name": names.get(task.on, str(task.on)),
+                "left": round(task.expires - now, 1),
+            }
+            for task in self._realm.tasks.values()
+            if task.live(now)
+        ]
+
+    async def whois(self, what: str) -> dict[str, Any]:
+        now = time.time()
+        sources = Sources(
+            realm=self._realm,
+            engine=Engine(self._realm.current()),
+            observe=self._observe,
+            ports=self._ports,
+            doors=self.doors.urls,
+            lately=self._lately(now),
+            grade_why=self._deployment.grade_why,
+            now=now,
+        )
+        return await asyncio.to_thread(whois, what, sources)
+
+    async def start_task(
+        self, who: Visitor, on: str, actions: tuple[str, ...], purpose: str, seconds: float
+    ) -> dict[str, Any]:
+        """Start a task; its token is in the answer and nowhere else."""
+        self._check_not_governed(who)
+        workload = self._realm.workload_named(on)
+        task, token = await self._realm.start_task(
+            who.human, workload.spiffe_id, actions, purpose=purpose, seconds=seconds, proof=who.proof
+        )
+        settled = await self._deliver(self._realm.snapshot())
+        return {"task": _public(task.to_dict()), "token": token, "pending": not settled}
+
+    async def end_task(self, who: Visitor, task_id: str, why: str) -> dict[str, Any]:
+        task = self._realm.tasks.get(task_id)
+        if task is not None and task.human != who.human.name and who.process.uid != 0:
+            raise NotAdmittedError(f"task `{task_id}` is {task.human}'s")
+        ended = await self._realm.end_task(task_id, why)
+        settled = await self._deliver(self._realm.snapshot())
+        return {"task": _public(ended.to_dict()), "pending": not settled}
+
+    async def stop(self, who: Visitor) -> dict[str, Any]:
+        self._check_not_governed(who)
+        self._request_stop(f"`remit down` by {who.human.person} ({who.proof})")
+        return {"pid": self._deployment.pid}
+
+    def _check_not_governed(self, who: Visitor) -> None:
+        """Refuse what widens reach when a governed workload is among the caller's ancestors: it is no person then."""
+        governed = {workload.pid: workload for workload in self._realm.workloads.values() if workload.pid is not None}
+        for pid in (who.process.pid, *(parent.pid for parent in who.process.parents)):
+            if pid in governed:
+                raise NotAdmittedError(
+                    f"process {who.process.pid} runs under `{governed[pid].name}`, a governed workload",
+                    hint="a person must do this from their own terminal",
+                )
+
+
+def _public(task: dict[str, Any]) -> dict[str, Any]:
+    """A task as it may be shown: without the digest of its token."""
+    return {key: value for key, value in task.items() if key != "token_sha256"}

@@ -1,0 +1,45 @@
+"""Who a caller of the Workload API is, and the record of each SVID it gets."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from remit.control.realm import Acts, Realm
+from remit.errors import AttestationError
+from remit.identity import PeerCredentials, Process, SpiffeId
+from remit.inventory import matches
+
+
+class KernelIdentities:
+    """Implements the Workload API's port by the kernel's facts and the realm."""
+
+    def __init__(self, realm: Realm, observe: Callable[[int], Process]) -> None:
+        self._realm, self._observe = realm, observe
+
+    async def identities(self, peer: PeerCredentials) -> Sequence[SpiffeId]:
+        """The workload that this process is, else its person's; none for a uid that acts for nobody known."""
+        try:
+            process = await asyncio.to_thread(self._observe, peer.pid)
+        except AttestationError:
+            return ()
+        if process.uid != peer.uid:
+            return ()
+        for workload in self._realm.workloads.values():
+            if matches(workload, process):
+                return (workload.spiffe_id,)
+        human = self._realm.human_of(peer.uid)
+        return (SpiffeId.of(self._realm.trust.domain, "user", human.name),) if human is not None else ()
+
+
+class RecordedIssuances:
+    """Writes each SVID down before it is handed out."""
+
+    def __init__(self, realm: Realm, acts: Acts) -> None:
+        self._realm, self._acts = realm, acts
+
+    async def issued(self, what: str, spiffe_id: SpiffeId, peer: PeerCredentials, expires: float) -> None:
+        human = self._realm.human_of(peer.uid)
+        facts: dict[str, Any] = {"svid": what, "pid": peer.pid, "expires": round(expires, 3)}
+        # a person's own identity has the person's name in it: the log keeps the pseudonym
+        subject = str(spiffe_id) if spiffe_id in self._realm.workloads else ""
+        await self._acts("svid.issued", subject, human.person if human is not None else None, facts)

@@ -1,0 +1,223 @@
+"""The answer to: what identity is acting, for whom, under which policy, with what effective permissions."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from remit.control.lately import Lately
+from remit.control.realm import Realm
+from remit.errors import AttestationError, IdentityError, UsageError
+from remit.identity import Process, SpiffeId
+from remit.inventory import Human, Workload, matches
+from remit.policy import Engine, Permission
+
+ADVISORY: Final = {"C": "ADVISORY", "B": "enforced from its own uid", "A": "contained"}
+KINDS: Final = {
+    "model_server": "a model server",
+    "agent": "an agent",
+    "tool_server": "a tool server",
+    "retriever": "a retriever",
+    "pipeline": "a pipeline",
+}
+VERBS: Final = {"act": "acts", "store": "stores", "disclose": "discloses"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the answer's facts come from."""
+
+    realm: Realm
+    engine: Engine
+    observe: Callable[[int], Process]
+    ports: Callable[[int], list[int]]
+    doors: Mapping[str, Mapping[str, str]]
+    lately: Lately
+    grade_why: str
+    now: float
+
+
+def whois(what: str, sources: Sources) -> dict[str, Any]:
+    """Answer for a pid, a `:port` or a SPIFFE ID (or a workload's name); raises UsageError when nothing is there."""
+    if what.startswith("spiffe://"):
+        return _by_id(what, sources)
+    if what.startswith(":") and what[1:].isdecimal():
+        return _by_port(int(what[1:]), sources)
+    if what.isdecimal():
+        return _by_pid(int(what), sources)
+    return _workload(sources.realm.workload_named(what), sources)
+
+
+def _by_id(what: str, sources: Sources) -> dict[str, Any]:
+    try:
+        spiffe_id = SpiffeId.parse(what)
+    except IdentityError as error:
+        raise UsageError(str(error)) from error
+    workload = sources.realm.workloads.get(spiffe_id)
+    if workload is not None:
+        return _workload(workload, sources)
+    for human in sources.realm.humans.values():
+        if spiffe_id == SpiffeId.of(sources.realm.trust.domain, "user", human.name):
+            return _person(human, None, sources)
+    raise UsageError(f"`{what}` is no identity in force here", hint="`remit status` lists those that are")
+
+
+def _by_port(port: int, sources: Sources) -> dict[str, Any]:
+    for name, ways in sources.doors.items():
+        if any(ways[way].endswith(f":{port}") for way in ("url", "mtls_url")):
+            return _workload(sources.realm.workload_named(name), sources) | {"asked": f":{port}, its guarded door"}
+    for workload in sources.realm.workloads.values():
+        if workload.upstream.endswith(f":{port}"):
+            return _workload(workload, sources) | {"asked": f":{port}, its own unguarded port"}
+    pids = sources.ports(port)
+    if not pids:
+        raise UsageError(f"nothing that can be seen listens on port {port}", hint="`ss -ltnp` shows more to root")
+    return _by_pid(pids[0], sources)
+
+
+def _by_pid(pid: int, sources: Sources) -> dict[str, Any]:
+    try:
+        process = sources.observe(pid)
+    except AttestationError as error:
+        raise UsageError(f"no process {pid} can be looked at: {error}") from error
+    for workload in sources.realm.workloads.values():
+        if matches(workload, process) or workload.pid == pid:
+            return _workload(workload, sources)
+    human = sources.realm.human_of(process.uid)
+    if human is None:
+        raise UsageError(f"process {pid} runs as uid {process.uid}, which acts for nobody known here")
+    return _person(human, process, sources)
+
+
+def _workload(workload: Workload, sources: Sources) -> dict[str, Any]:
+    """A workload: who it is, what it may do itself, and what callers may do with it."""
+    realm = sources.realm
+    return {
+        "name": workload.name,
+        "spiffe_id": str(workload.spiffe_id),
+        "kind": workload.kind.value,
+        "sentence": f"{KINDS[workload.kind.value]} that {_verbs(workload)}",
+        "class": [one.value for one in workload.capabilities],
+        "owner": {"name": workload.owner, "text": workload.owner},
+        "for_whom": f"anyone with a task; {workload.owner} without one",
+        "proof": _server_proof(workload),
+        "models": [{"name": model.name, "digest": model.digest} for model in workload.models],
+        "grade": _grade(sources),
+        "policies": _policies(realm),
+        "may": [
+            {"who": "it", "permissions": {}, "by": [], "text": "nothing outward (no destination permitted)"},
+            *[_row(human, workload, sources) for human in _callers(workload, sources)],
+        ],
+        "tasks": [
+            task.id for task in realm.tasks.values() if task.on == workload.spiffe_id and task.live(sources.now)
+        ],
+        "reaches": _reaches(workload),
+        "lately": sources.lately.about(str(workload.spiffe_id), sources.now),
+    }
+
+
+def _person(human: Human, process: Process | None, sources: Sources) -> dict[str, Any]:
+    """A person's process that is no workload of its own: their least remit."""
+    realm = sources.realm
+    name = process.name if process is not None else human.name
+    return {
+        "name": name,
+        "spiffe_id": str(SpiffeId.of(realm.trust.domain, "user", human.name)),
+        "kind": "process",
+        "sentence": f"a process of {human.name}, not enrolled as a workload of its own",
+        "class": [],
+        "owner": {"name": human.name, "text": human.name},
+        "for_whom": human.name,
+        "proof": _process_proof(process, human),
+        "models": [],
+        "grade": _grade(sources),
+        "policies": _policies(realm),
+        "may": [_row(human, workload, sources) for workload in realm.workloads.values()],
+        "tasks": [task.id for task in realm.tasks.values() if task.human == human.name and task.live(sources.now)],
+        "reaches": [],
+        "lately": sources.lately.by_process(process.pid if process is not None else -1, sources.now),
+    }
+
+
+def _row(human: Human, workload: Workload, sources: Sources) -> dict[str, Any]:
+    principal = SpiffeId.of(sources.realm.trust.domain, "user", human.name)
+    permissions = sources.engine.permissions(principal, human.name, workload.spiffe_id, sources.now)
+    return {
+        "who": human.name,
+        "on": workload.name,
+        "permissions": {action.value: permission.answer for action, permission in permissions.items()},
+        "by": _refs(permissions.values()),
+    }
+
+
+def _callers(workload: Workload, sources: Sources) -> list[Human]:
+    """The owner first, then everyone else whose answer differs from nothing at all."""
+    humans = sorted(sources.realm.humans.values(), key=lambda human: (human.name != workload.owner, human.name))
+    return [human for human in humans if human.name == workload.owner or _anything(human, workload, sources)]
+
+
+def _anything(human: Human, workload: Workload, sources: Sources) -> bool:
+    principal = SpiffeId.of(sources.realm.trust.domain, "user", human.name)
+    permissions = sources.engine.permissions(principal, human.name, workload.spiffe_id, sources.now)
+    return any(permission.answer == "yes" for permission in permissions.values())
+
+
+def _refs(permissions: Any) -> list[str]:
+    refs = {
+        str(ref) for permission in permissions for ref in permission.policies if isinstance(permission, Permission)
+    }
+    return sorted(refs)
+
+
+def _server_proof(workload: Workload) -> dict[str, Any]:
+    digest = f" sha256:{workload.exe_sha256[:4]}…" if workload.exe_sha256 else ""
+    exe = workload.exe or "executable unknown"
+    models = "; ".join(f"{model.name} {_short(model.digest)}" for model in workload.models) or "no model told"
+    pid = f"pid {workload.pid}" if workload.pid is not None else "its process can't be seen"
+    how = "started by Remit" if workload.demonstration else "found by what it answers, attested by the kernel"
+    return {
+        "pid": workload.pid,
+        "exe": workload.exe,
+        "exe_sha256": workload.exe_sha256,
+        "how": how,
+        "text": f"{pid}, {exe}{digest}, weights {models} ({how})",
+    }
+
+
+def _process_proof(process: Process | None, human: Human) -> dict[str, Any]:
+    if process is None:
+        return {"pid": None, "text": f"by uid {', '.join(map(str, human.uids))} alone"}
+    digest = f" sha256:{process.exe_sha256[:4]}…" if process.exe_sha256 else ", executable unknown to this user"
+    parents = " ← ".join(f"{parent.name} ({parent.pid})" for parent in process.parents[:3])
+    text = (
+        f"pid {process.pid}, uid {process.uid}, {process.exe or process.name}{digest}; started by {parents or 'init'}"
+    )
+    return {**process.to_dict(), "text": text}
+
+
+def _grade(sources: Sources) -> dict[str, str]:
+    grade = sources.realm.grade
+    return {"grade": grade, "text": f"{grade}: {ADVISORY[grade]} {sources.grade_why}"}
+
+
+def _policies(realm: Realm) -> dict[str, Any]:
+    return {
+        "set": realm.policies.digest,
+        "files": [file.name for file in realm.policies.files],
+        "warning": realm.policies.warning,
+    }
+
+
+def _reaches(workload: Workload) -> list[str]:
+    if workload.reach in {"lan", "all"}:
+        return ["it answers on the network as well: anyone there can reach it without Remit"]
+    if workload.reach == "loopback":
+        return ["its own port answers any process on this machine: Remit guards only the door it opened"]
+    return []
+
+
+def _verbs(workload: Workload) -> str:
+    return " and ".join(VERBS[one.value] for one in workload.capabilities) or "can do nothing known"
+
+
+def _short(digest: str) -> str:
+    return digest[:11] + "…" + digest[-2:] if digest.startswith("sha256:") else digest

@@ -1,0 +1,171 @@
+"""The door of one guarded server: runs exchanges, turns refusals and failures into replies, records every end."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
+
+from remit.audit import Start
+from remit.errors import AttestationError, AuditError, IdentityError, ProtocolError, RemitError, UpstreamError
+from remit.gateway.call import Call
+from remit.gateway.connection import Connection
+from remit.gateway.dialects import DIALECTS, Dialect, Refusal
+from remit.gateway.exchange import exchange
+from remit.gateway.identify import Peer, meet
+from remit.gateway.message import Head, Request
+from remit.gateway.record import refused
+from remit.gateway.unidentified import Unidentified
+from remit.gateway.visitors import check_visitor
+from remit.gateway.zone import Zone
+from remit.identity import SpiffeId
+from remit.policy import RefusedError
+
+JSON: Final = ("content-type", "application/json")
+
+
+class Door:
+    """One guarded server's listening socket. `hosts` are the Host headers that mean it; None: any (unix sockets)."""
+
+    def __init__(
+        self, zone: Zone, workload: SpiffeId, unidentified: Unidentified, hosts: frozenset[str] | None
+    ) -> None:
+        self._zone, self._workload, self._unidentified, self._hosts = zone, workload, unidentified, hosts
+
+    async def connected(self, connection: Connection) -> None:
+        try:
+            connection.state = meet(connection, self._workload, self._zone)
+        except IdentityError as error:
+            self._unidentified.count(None, str(error))
+            connection.abort("no identity")
+
+    def closed(self, connection: Connection) -> None:
+        if connection.state is not None:
+            connection.state.close()
+
+    async def exchange(self, request: Request, connection: Connection) -> AsyncGenerator[Head | bytes, None]:
+        """One request's reply: governed, or refused in the dialect's own shape; every end is recorded."""
+        zone, peer = self._zone, connection.state
+        call = Call.begin(self._workload, zone.clock(), zone.monotonic(), connection.abort)
+        call.bytes_in, call.route = len(request.body), f"{request.method} {request.path}"
+        begun = False
+        zone.live.add(call)
+        try:
+            check_visitor(request, self._hosts)
+            async with aclosing(exchange(request, peer, zone, call)) as parts:
+                async for part in parts:
+                    begun = True
+                    yield part
+            call.outcome = call.outcome or "done"
+        except (GeneratorExit, asyncio.CancelledError):
+            call.outcome = call.outcome or "hung_up"
+            raise
+        except RemitError as error:
+            call.outcome = call.outcome or _outcome(error)
+            answer = await self._refuse(request, peer, call, error)
+            if begun:
+                yield self._dialect(request).stream_error(answer)
+                connection.abort(str(error))
+            else:
+                yield self._reply(request, call, answer)
+        finally:
+            zone.live.discard(call)
+            if call.recorded:
+                self._note_end(call)
+
+    async def _refuse(self, request: Request, peer: Peer, call: Call, error: RemitError) -> Refusal:
+        """Record a refusal before it is told; what can't be identified is counted, not recorded one by one."""
+        refusal = _refusal(call, error)
+        call.status = refusal.status
+        if isinstance(error, IdentityError) and call.caller is None:
+            self._unidentified.count(peer.uid, str(error))
+        elif not call.recorded and not isinstance(error, AuditError):
+            try:
+                await self._zone.audit.record(self._record(call, error, refusal), b"")
+            except AuditError as failed:
+                return _refusal(call, failed)
+            self._tell(call, error)
+        return refusal
+
+    def _record(self, call: Call, error: RemitError, refusal: Refusal) -> Start:
+        if isinstance(error, RefusedError):
+            return refused(
+                call,
+                self._zone,
+                rule=error.rule,
+                reason=str(error),
+                missing=error.missing,
+                policies=error.policies,
+            )
+        return refused(call, self._zone, rule=refusal.rule, reason=str(error))
+
+    def _tell(self, call: Call, error: RemitError) -> None:
+        """Tell control, so that the owner sees it in their own terminal, with the way to allow it."""
+        if call.intent is not None and isinstance(error, RefusedError):
+            self._zone.told(
+                {
+                    "type": "refused",
+                    "decision": call.id,
+                    "message": str(error),
+                    "rule": error.rule,
+                    "action": call.intent.action.value,
+                    "workload": str(call.resource),
+                    "person": call.intent.caller.person,
+                }
+            )
+
+    def _reply(self, request: Request, call: Call, refusal: Refusal) -> Head:
+        status, body = self._dialect(request).refusal(refusal)
+        call.bytes_out = len(body)
+        return Head(status, (JSON, *call.headers(self._zone.snapshot)), body=body)
+
+    def _dialect(self, request: Request) -> Dialect:
+        """The shape of errors that this request's client expects, also when its route is unknown."""
+        workload = self._zone.workload(self._workload)
+        if request.path.startswith("/v1/messages"):
+            return DIALECTS["anthropic"]
+        if workload is not None and workload.server == "ollama" and request.path.startswith("/api/"):
+            return DIALECTS["ollama"]
+        return DIALECTS["openai"]
+
+    def _note_end(self, call: Call) -> None:
+        try:
+            self._zone.audit.note(call.end("done"))
+        except AuditError:
+            return  # the shard is closed: the start record stays without an end, which `verify` reports
+
+
+def _outcome(error: RemitError) -> str:
+    if isinstance(error, UpstreamError):
+        return "timed_out" if error.status == 504 else "broken"
+    return "refused" if isinstance(error, (RefusedError, ProtocolError, IdentityError)) else "broken"
+
+
+def _refusal(call: Call, error: RemitError) -> Refusal:
+    status, code, rule, policies = _terms(error)
+    return Refusal(
+        status=status,
+        code=code,
+        message=str(error),
+        hint=error.hint,
+        decision_id=call.id,
+        rule=rule,
+        policies=policies,
+    )
+
+
+def _terms(error: RemitError) -> tuple[int, str, str, tuple[str, ...]]:
+    """Status, short code, rule and policies of an error."""
+    match error:
+        case RefusedError():
+            code = "no-permit" if error.rule == "default-deny" else error.rule.removeprefix("remit:")
+            return error.status, code, error.rule, tuple(str(policy) for policy in error.policies)
+        case AttestationError() | IdentityError():
+            return 401, "unidentified", "remit:unidentified", ()
+        case ProtocolError():
+            rule = getattr(error, "rule", "bad-request")
+            return error.status, rule, f"remit:{rule}", ()
+        case UpstreamError():
+            return error.status, "upstream", "remit:upstream", ()
+        case AuditError():
+            return 503, "log-unavailable", "remit:log-unavailable", ()
+    return 503, "unavailable", "remit:unavailable", ()

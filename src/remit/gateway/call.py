@@ -1,0 +1,88 @@
+"""One call's own account: its id, what it moved, and how it ended. Every end is recorded."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from remit.audit import End
+from remit.identity import Caller, SpiffeId
+from remit.policy import Intent, Snapshot
+
+_DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32, as ULID writes it
+
+
+def decision_id(now: float) -> str:
+    """A ULID: 48 bits of milliseconds, 80 random bits; sorts by time."""
+    number = (int(now * 1000) << 80) | int.from_bytes(os.urandom(10), "big")
+    return "".join(_DIGITS[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+@dataclass(eq=False)
+class Call:
+    """The running account of one call. `started` is monotonic seconds, `now` Unix seconds at its beginning."""
+
+    id: str
+    now: float
+    started: float
+    resource: SpiffeId
+    abort: Callable[[str], None]
+    route: str = ""
+    caller: Caller | None = None
+    intent: Intent | None = None
+    recorded: bool = False
+    outcome: str = ""
+    status: int | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    chunks: int = 0
+    masked: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, resource: SpiffeId, now: float, monotonic: float, abort: Callable[[str], None]) -> "Call":
+        return cls(decision_id(now), now, monotonic, resource, abort)
+
+    @property
+    def task(self) -> str | None:
+        return None if self.caller is None else self.caller.task
+
+    def by(self, caller: Caller) -> Caller:
+        """Remember who calls, for the record of however it ends."""
+        self.caller = caller
+        return caller
+
+    def asks(self, intent: Intent) -> Intent:
+        """Remember what is asked."""
+        self.intent = intent
+        return intent
+
+    def headers(self, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+        """What every reply says of Remit: the decision, the grade, and whether a policy edit is not in force."""
+        grade = snapshot.grade + ("; advisory" if snapshot.grade == "C" else "")
+        headers = (("remit-decision", self.id), ("remit-grade", grade))
+        if snapshot.policy_warning:
+            return (*headers, ("remit-policy-warning", "a newer edit of the policies is not in force"))
+        return headers
+
+    def cut(self, why: str) -> None:
+        """End it from outside: the connection is dropped, the credential goes back."""
+        self.outcome = "cut"
+        self.abort(why)
+
+    def end(self, outcome: str) -> End:
+        """The end record; an outcome set before (a cut) stays."""
+        self.outcome = self.outcome or outcome
+        monotonic = time.monotonic()
+        return End(
+            id=self.id,
+            outcome=self.outcome,
+            status=self.status,
+            bytes_in=self.bytes_in,
+            bytes_out=self.bytes_out,
+            chunks=self.chunks,
+            masked=self.masked,
+            duration_ms=round((monotonic - self.started) * 1000, 3),
+            t=time.time(),
+            m=monotonic,
+        )

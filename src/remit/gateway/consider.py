@@ -1,0 +1,113 @@
+"""What one request asks for: its route and dialect, its body read strictly, and what the detector sees in it."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+from remit.credentials import Lease
+from remit.errors import ProtocolError
+from remit.gateway.dialects import DIALECTS, Asked, Dialect, forwarded
+from remit.gateway.identify import Peer, every_holder
+from remit.gateway.message import Headers, Request
+from remit.gateway.prompt_cache import plan
+from remit.gateway.routes import Route, match, profile, query
+from remit.gateway.strict_json import parse, refuse_case_twins
+from remit.gateway.zone import Zone
+from remit.identity import Caller, SpiffeId
+from remit.inventory import DIGEST_UNKNOWN, Workload
+from remit.policy import Action, Intent
+from remit.redaction import Clean, Scan
+
+# A person's least remit: what a caller known by uid and one holder may ask for before the exhaustive walk.
+LEAST: Final = frozenset({Action.INFER, Action.EMBED, Action.LIST, Action.HEALTH})
+CONTENT: Final[dict[str, Headers]] = {
+    "json": (("content-type", "application/json"),),
+    "bytes": (("content-type", "application/octet-stream"),),
+    "none": (),
+}
+NO_BODY: Final = hashlib.sha256(b"").digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request, read: nothing in it can be read in a second way further on."""
+
+    request: Request
+    workload: Workload
+    route: Route
+    dialect: Dialect
+    body: dict[str, Any] | None
+    asked: Asked
+    scan: Scan
+    target: str
+    headers: Headers
+
+    def forwarded(self, caller: Caller, zone: Zone) -> Any:
+        """The body as it would be sent, before masking: bytes, a JSON object, or None for no body."""
+        if self.route.body == "bytes":
+            return self.request.body
+        cache = plan(self.route, str(caller.spiffe_id), caller.task, zone.cache_key)
+        return self.dialect.forward(self.route, self.body, cache)
+
+    def outgoing(self, cleaned: Clean, lease: Lease) -> tuple[str, str, str, Headers, bytes]:
+        """Address, method, target, headers and body of the request that goes upstream."""
+        headers = (*self.headers, *CONTENT[self.route.body], *lease.headers())
+        return self.workload.upstream, self.route.method, self.target, headers, cleaned.body
+
+
+def read(request: Request, door: SpiffeId, zone: Zone) -> Ask:
+    """Read a request; raises ProtocolError (RouteError, FieldError) for whatever could be taken in two ways."""
+    workload = zone.workload(door)
+    if workload is None:
+        raise ProtocolError("this server is no longer guarded", status=503, hint="ask its owner")
+    headers = forwarded(request.headers)
+    route = match(profile(workload.server), request.method, request.path)
+    parameters, query_text = query(route, request.query)
+    body = _body(route, request)
+    dialect = DIALECTS[route.dialect]
+    asked = dialect.asked(route, body, parameters)
+    target = route.path + ("?" + query_text if query_text else "")
+    return Ask(request, workload, route, dialect, body, asked, zone.scrubber.request(body), target, headers)
+
+
+async def consider(caller: Caller, ask: Ask, peer: Peer, zone: Zone) -> Intent:
+    """The intent: who asks what of which server, with what was found in it.
+
+    For more than the least remit every holder of the connection is looked at first; raises AttestationError.
+    """
+    if ask.route.action not in LEAST:
+        caller = await every_holder(peer, caller, zone)
+    return Intent(
+        caller=caller,
+        action=ask.route.action,
+        resource=ask.workload.spiffe_id,
+        route=str(ask.route),
+        dialect=ask.route.dialect,
+        model=ask.asked.model,
+        model_digest=_digest(ask.workload, ask.asked.model),
+        stream=ask.asked.stream,
+        found=ask.scan.found,
+        body_sha256=hashlib.sha256(ask.request.body).digest() if ask.request.body else NO_BODY,
+    )
+
+
+def _body(route: Route, request: Request) -> dict[str, Any] | None:
+    if route.body == "bytes":
+        return None
+    if not request.body:
+        return None if route.body == "none" else {}
+    if route.body == "none":
+        raise ProtocolError(f"`{route}` takes no body")
+    value = parse(request.body)
+    if not isinstance(value, dict):
+        raise ProtocolError("the body is not a JSON object")
+    refuse_case_twins(value)
+    return value
+
+
+def _digest(workload: Workload, name: str | None) -> str:
+    """The digest of the model a request will meet: by name, or the only one there is."""
+    models = workload.models
+    if len(models) == 1:
+        return models[0].digest
+    return next((model.digest for model in models if model.name == name), DIGEST_UNKNOWN)

@@ -1,0 +1,54 @@
+"""One governed call, from top to bottom: Peer → Caller → Intent → Permit → Receipt → Clean → Lease → Reply.
+
+Each step takes a value that only the step before it can make, so leaving one out is a type error.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from remit.gateway.call import Call
+from remit.gateway.consider import consider, read
+from remit.gateway.identify import Peer, identify
+from remit.gateway.message import Head, Request
+from remit.gateway.record import started
+from remit.gateway.reply import read_back
+from remit.gateway.zone import Zone
+from remit.redaction import clean
+
+
+async def exchange(request: Request, peer: Peer, zone: Zone, call: Call) -> AsyncGenerator[Head | bytes, None]:
+    """Govern one request; yields the head of the reply, then its pieces as they come.
+
+    1. who is calling: the kernel's word or an SVID, never the caller's; raises AttestationError
+    2. what is asked: the route, the dialect, JSON that can be read in one way only; raises ProtocolError
+    3. the intent, with what the detector finds in it; before more than a person's least remit every holder is known
+    4. may it, and what must be masked: raises RefusedError
+    5. written down, durably, before anything moves: raises AuditError
+    6. cleaned as the permit planned, and serialised anew: what was decided on is what is sent
+    7. a key for this call only, given back however the call ends
+    8. sent; every chunk of the answer is read and cleaned on its way back
+
+    Left to `answering`: turning a refusal or failure into a reply, and recording how the call ended.
+    """
+    # 1
+    caller = call.by(await identify(peer, request, zone))
+    # 2
+    ask = read(request, peer.door, zone)
+    # 3
+    intent = call.asks(await consider(caller, ask, peer, zone))
+    # 4
+    permit = zone.engine.decide(intent, call.now, call.id)
+    # 5
+    receipt = await zone.audit.record(started(call, intent, permit, zone), permit.intent_digest)
+    call.recorded = True
+    # 6
+    cleaned = clean(ask.forwarded(caller, zone), ask.scan, permit, receipt)
+    # 7
+    with zone.broker.lease(ask.workload.credential, cleaned) as lease:
+        # 8
+        async with (
+            zone.upstream.send(*ask.outgoing(cleaned, lease), timeouts=zone.timeouts) as answer,
+            aclosing(read_back(answer, ask, permit, call, zone)) as parts,
+        ):
+            async for part in parts:
+                yield part

@@ -1,0 +1,206 @@
+"""Who is calling: from the connection's peer to a Caller, by the kernel's word or a verified SVID.
+
+Callers, strongest proof first: an X.509-SVID on the connection; a unix socket's credentials; loopback TCP looked up
+in the kernel's socket table; a JWT-SVID where an API key would go. A task's token there adds the task to any of them.
+"""
+
+import asyncio
+import base64
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from remit.errors import AttestationError
+from remit.gateway.connection import Address, Connection
+from remit.gateway.message import Request
+from remit.gateway.zone import Zone
+from remit.identity import Caller, Process, Proof, SpiffeId, verify_jwt, verify_x509
+from remit.identity.attestation import Attested, attest_tcp, attest_unix
+from remit.inventory import Human, Workload, matches
+from remit.policy import Snapshot
+from remit.tasks.token import PREFIX, digest
+
+BEARER: Final = "bearer "
+JWT_PARTS: Final = 3
+MAX_TOKEN_CHARS: Final = 8192
+
+
+@dataclass
+class Peer:
+    """One connection and what is known of who holds it. `door` is the guarded workload it came in for."""
+
+    connection: Connection
+    door: SpiffeId
+    attesting: asyncio.Future[Attested] | None = None
+    svid: SpiffeId | None = None
+    known: tuple[int, str, Caller, float] | None = None
+    walked: bool = False
+    uid: int | None = field(default=None)
+
+    def close(self) -> None:
+        """Give up the process's pidfd; the attestation may still be under way."""
+        if self.attesting is not None:
+            self.attesting.add_done_callback(_close)
+            self.attesting.cancel()
+
+
+def meet(connection: Connection, door: SpiffeId, zone: Zone) -> Peer:
+    """Begin to find out who is at the other end, off the event loop; TLS was verified against the bundle."""
+    peer = Peer(connection, door)
+    loop = asyncio.get_running_loop()
+    if connection.kind == "tls":
+        peer.svid = _from_certificate(connection, zone)
+    elif connection.kind == "unix":
+        peer.attesting = loop.run_in_executor(zone.executor, attest_unix, connection.sock)
+    else:
+        theirs, ours = _end(connection.remote), _end(connection.local)
+        peer.attesting = loop.run_in_executor(zone.executor, attest_tcp, theirs, ours)
+    return peer
+
+
+async def identify(peer: Peer, request: Request, zone: Zone) -> Caller:
+    """The caller of this request; raises AttestationError when it can't be known.
+
+    1. the process behind the connection is still the one that was attested
+    2. what it presents in the API key's place: nothing of ours, a task's token, a JWT-SVID
+    3. the same connection, token and Snapshot mean the same caller
+    4. whoever claims more than a person's least remit has every holder of its socket looked at
+    """
+    # 1
+    attested = None
+    if peer.attesting is not None:
+        attested = peer.attesting.result() if peer.attesting.done() else await asyncio.shield(peer.attesting)
+        peer.uid = attested.uid
+        attested.still()
+    # 2
+    token = presented(request)
+    # 3
+    epoch, now = zone.snapshot.epoch, zone.clock()
+    if peer.known is not None and peer.known[:2] == (epoch, token) and now < peer.known[3]:
+        caller = peer.known[2]
+    else:
+        caller, good_until = _resolve(peer, attested, token, zone, now)
+        peer.known = (epoch, token, caller, good_until)
+    # 4
+    return await every_holder(peer, caller, zone) if caller.enrolled or caller.task is not None else caller
+
+
+async def every_holder(peer: Peer, caller: Caller, zone: Zone) -> Caller:
+    """The same caller, once all that hold its socket were looked at; raises AttestationError for a second identity."""
+    if caller.exhaustive or peer.attesting is None or peer.known is None:
+        return caller
+    await asyncio.get_running_loop().run_in_executor(zone.executor, peer.attesting.result().finish_walk)
+    caller = replace(caller, exhaustive=True)
+    peer.known = (*peer.known[:2], caller, peer.known[3])
+    return caller
+
+
+def presented(request: Request) -> str:
+    """What stands where an API key would; empty when nothing does."""
+    given = request.header("authorization") or ""
+    if given[: len(BEARER)].lower() == BEARER:
+        token = given[len(BEARER) :].strip()
+    else:
+        token = (request.header("x-api-key") or "").strip()
+    if len(token) > MAX_TOKEN_CHARS:
+        raise AttestationError("the API key is longer than any token")
+    return token
+
+
+def _resolve(peer: Peer, attested: Attested | None, token: str, zone: Zone, now: float) -> tuple[Caller, float]:
+    snapshot = zone.snapshot
+    forever = snapshot.issued + 10 * snapshot.lifetime
+    if peer.svid is not None:
+        caller = _by_svid(peer.svid, Proof.MTLS, None, snapshot)
+    elif attested is not None:
+        caller = _by_process(attested, snapshot, peer)
+    else:
+        raise AttestationError("the connection has no attested peer")
+    if token.startswith(PREFIX):
+        return replace(caller, task=_task(token, caller, snapshot, now)), forever
+    if _is_spiffe_jwt(token):
+        claims = verify_jwt(token, snapshot.jwt_authorities, str(peer.door), now, trust_domain=snapshot.trust_domain)
+        holder = _by_svid(claims.spiffe_id, Proof.JWT_SVID, caller.process, snapshot)
+        if holder.human != caller.human:
+            raise AttestationError("the JWT-SVID belongs to another person's workload than this process")
+        return holder, claims.expires
+    return caller, forever
+
+
+def _by_process(attested: Attested, snapshot: Snapshot, peer: Peer) -> Caller:
+    process = attested.process
+    proof = Proof.UNIX if peer.connection.kind == "unix" else Proof.LOOPBACK
+    if process is not None:
+        for workload in snapshot.workloads:
+            if matches(workload, process):
+                return _workload_caller(workload, proof, process, attested.exhaustive, snapshot)
+    human = next((known for known in snapshot.humans if attested.uid in known.uids), None)
+    if human is None:
+        raise AttestationError(
+            f"uid {attested.uid} acts for no person known here", hint="the owner of this Remit can name them"
+        )
+    return _person_caller(human, proof, process, attested.exhaustive, snapshot)
+
+
+def _by_svid(spiffe_id: SpiffeId, proof: Proof, process: Process | None, snapshot: Snapshot) -> Caller:
+    for workload in snapshot.workloads:
+        if workload.spiffe_id == spiffe_id:
+            return _workload_caller(workload, proof, process, True, snapshot)
+    for human in snapshot.humans:
+        if spiffe_id == SpiffeId.of(snapshot.trust_domain, "user", human.name):
+            return _person_caller(human, proof, process, True, snapshot)
+    raise AttestationError(f"`{spiffe_id}` is no identity of this trust domain, or no longer one")
+
+
+def _workload_caller(
+    workload: Workload, proof: Proof, process: Process | None, exhaustive: bool, snapshot: Snapshot
+) -> Caller:
+    person = next((human.person for human in snapshot.humans if human.name == workload.owner), "")
+    return Caller(workload.spiffe_id, workload.owner, person, proof, process, True, exhaustive)
+
+
+def _person_caller(
+    human: Human, proof: Proof, process: Process | None, exhaustive: bool, snapshot: Snapshot
+) -> Caller:
+    spiffe_id = SpiffeId.of(snapshot.trust_domain, "user", human.name)
+    return Caller(spiffe_id, human.name, human.person, proof, process, False, exhaustive)
+
+
+def _task(token: str, caller: Caller, snapshot: Snapshot, now: float) -> str:
+    known_as = digest(token)
+    for task in snapshot.tasks:
+        if task.token_sha256 == known_as and task.live(now) and task.human == caller.human:
+            return task.id
+    raise AttestationError(
+        "the task of this token has ended or is not this caller's", hint="ask its owner for a new task"
+    )
+
+
+def _is_spiffe_jwt(token: str) -> bool:
+    """Whether it is a JWT about a SPIFFE ID: then it must be good here; any other key is ignored, never sent on."""
+    parts = token.split(".")
+    if len(parts) != JWT_PARTS:
+        return False
+    try:
+        claims = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
+    except ValueError:
+        return False
+    return b'"spiffe://' in claims
+
+
+def _from_certificate(connection: Connection, zone: Zone) -> SpiffeId:
+    der = connection.peer_certificate
+    if der is None:
+        raise AttestationError("the TLS connection has no client certificate")
+    snapshot = zone.snapshot
+    return verify_x509([der], snapshot.x509_authorities, zone.clock(), trust_domain=snapshot.trust_domain)
+
+
+def _end(address: Address) -> tuple[str, int]:
+    if isinstance(address, str):
+        raise AttestationError("a TCP connection without an address")
+    return str(address[0]), int(address[1])
+
+
+def _close(task: asyncio.Future[Attested]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()

@@ -1,0 +1,108 @@
+"""The start record of a call: what was known and decided, without names, prompts or outputs."""
+
+from typing import Any
+
+from remit.audit import ProcessFacts, Start
+from remit.gateway.call import Call
+from remit.gateway.zone import Zone
+from remit.identity import Caller
+from remit.policy import Intent, Permit, PolicyRef
+
+
+def started(call: Call, intent: Intent, permit: Permit, zone: Zone) -> Start:
+    """The record of an allowed call."""
+    first = permit.policies[0] if permit.policies else None
+    return _start(
+        call,
+        intent.caller,
+        intent,
+        zone,
+        outcome="allowed",
+        policies=permit.policies,
+        rule=first.id if first else "",
+        reason=first.reason if first else "",
+    )
+
+
+def refused(
+    call: Call, zone: Zone, *, rule: str, reason: str, missing: str = "", policies: tuple[PolicyRef, ...] = ()
+) -> Start:
+    """The record of a refused call, with as much as was known when it was refused."""
+    return _start(
+        call,
+        call.caller,
+        call.intent,
+        zone,
+        outcome="refused",
+        policies=policies,
+        rule=rule,
+        reason=reason,
+        missing=missing,
+    )
+
+
+def _start(
+    call: Call,
+    caller: Caller | None,
+    intent: Intent | None,
+    zone: Zone,
+    *,
+    outcome: str,
+    policies: tuple[PolicyRef, ...],
+    rule: str,
+    reason: str,
+    missing: str = "",
+) -> Start:
+    snapshot = zone.snapshot
+    return Start(
+        id=call.id,
+        outcome=outcome,
+        **_who(caller),
+        **_what(call, intent, zone),
+        policies=policies,
+        rule=rule,
+        reason=reason,
+        missing=missing,
+        policy_set=snapshot.policy_set,
+        epoch=snapshot.epoch,
+        grade=snapshot.grade,
+        t=call.now,
+        m=call.started,
+    )
+
+
+def _who(caller: Caller | None) -> dict[str, Any]:
+    if caller is None:
+        return {"person": None, "workload": None, "proof": None, "process": None, "task": None}
+    return {
+        "person": caller.person,
+        # A person's own processes have the person's name in their SPIFFE ID: the pseudonym stands for it.
+        "workload": str(caller.spiffe_id) if caller.enrolled else None,
+        "proof": caller.proof.value,
+        "process": None if caller.process is None else ProcessFacts.of(caller.process),
+        "task": caller.task,
+    }
+
+
+def _what(call: Call, intent: Intent | None, zone: Zone) -> dict[str, Any]:
+    if intent is None:
+        return {
+            "action": "",
+            "resource": str(call.resource),
+            "route": call.route,
+            "dialect": "",
+            "model": None,
+            "model_digest": "",
+            "found": {},
+            "body": "",
+        }
+    return {
+        "action": intent.action.value,
+        "resource": str(intent.resource),
+        "route": intent.route,
+        "dialect": intent.dialect,
+        "model": intent.model,
+        "model_digest": intent.model_digest,
+        "found": {rule: label.value for rule, label in intent.found},
+        "body": zone.digests.digest(intent.body_sha256),
+    }

@@ -1,0 +1,62 @@
+"""What one gateway worker decides and acts with: the Snapshot in force, the log, the detector, the broker."""
+
+import concurrent.futures
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from remit.audit import AuditLog, DigestKey
+from remit.credentials import Broker
+from remit.gateway.call import Call
+from remit.gateway.upstream import Upstream
+from remit.gateway.upstream_connection import Timeouts
+from remit.identity import SpiffeId
+from remit.inventory import Workload
+from remit.policy import Engine, Snapshot
+from remit.redaction import Scrubber
+
+
+@dataclass
+class Zone:
+    """One zone's state. The event loop of its worker owns it; the snapshot is replaced whole, never edited.
+
+    `clock` is Unix seconds, `monotonic` seconds. `cache_key` keeps callers out of each other's prompt cache.
+    """
+
+    name: str
+    engine: Engine
+    audit: AuditLog
+    digests: DigestKey
+    scrubber: Scrubber
+    broker: Broker
+    upstream: Upstream
+    timeouts: Timeouts
+    executor: concurrent.futures.Executor
+    clock: Callable[[], float]
+    monotonic: Callable[[], float]
+    cache_key: bytes
+    told: Callable[[dict[str, object]], None]
+    live: set[Call] = field(default_factory=set)
+    control_gone: bool = False
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.engine.snapshot
+
+    def workload(self, spiffe_id: SpiffeId) -> Workload | None:
+        return self.engine.workload(spiffe_id)
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Decide by `snapshot` from now on, and cut every open call whose task or server it no longer has."""
+        self.engine = Engine(snapshot, self.engine)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Cut the open calls that nothing covers any more; called with each Snapshot and twice a second."""
+        now = self.clock()
+        tasks = {task.id: task for task in self.snapshot.tasks}
+        for call in tuple(self.live):
+            task = tasks.get(call.task) if call.task is not None else None
+            if call.task is not None and (task is None or not task.live(now)):
+                call.cut("its task has ended")
+            elif self.workload(call.resource) is None:
+                call.cut("the server is no longer guarded")
