@@ -100,7 +100,7 @@ class AuditLog:
             log = cls(path, fd, lock, key)
             log._commit([header])
             os.fsync(fd)
-            os.link(draft, path)  # fails when the name is taken
+            _claim(draft, path)
             sync_directory(path.parent)
         except BaseException:
             os.close(fd)
@@ -282,12 +282,18 @@ def _told(path: Path) -> Iterator[None]:
     """The disk's errors as ours."""
     try:
         yield
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
+def _claim(draft: Path, path: Path) -> None:
+    """Give the draft its name, unless that is taken: unlike rename, a link replaces nothing."""
+    try:
+        os.link(draft, path)
     except FileExistsError as error:
         raise AuditError(
             f"audit shard `{path}` is there already", hint="start again: a shard is written once"
         ) from error
-    except OSError as error:
-        raise _refusal(path, error) from error
 
 
 def _take_lock(directory: Path, writer: str) -> int:

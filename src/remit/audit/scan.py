@@ -1,4 +1,4 @@
-"""One pass over one shard, as a verifier makes it: each record, mark, root and signature, and what follows the last."""
+"""One pass over one shard, as a verifier makes it: each record, mark, root, signature, and what follows the last."""
 
 import json
 import os
@@ -119,15 +119,17 @@ class Scan:
     def _read(self, fd: int, *, live: bool) -> int:
         """Take in the whole file; the number of bytes after the last checkpoint that may stay there unexplained."""
         carry = self._pass(fd)
+        hole, stuck = self.good + len(carry), True
         for _ in range(LIVE_TRIES if live else 0):
-            if not _beyond(fd, self.good + len(carry)):
-                break  # what its writer is writing right now is not judged; the next run sees it whole
+            if not _beyond(fd, hole):
+                stuck = False  # what its writer is writing right now is not judged: the next run sees it whole
+                break
             time.sleep(0.002)  # something stands after a NUL: was that written meanwhile, or the NUL by hand?
             carry = self._pass(fd)
+            before, hole = hole, self.good + len(carry)
+            stuck = hole == before
         self._check_tail(carry)
-        hole = self.good + len(carry)
-        end = _beyond(fd, hole)
-        return 0 if live and not end else self._torn(fd, hole)
+        return self._torn(fd, hole) if stuck else 0
 
     def _pass(self, fd: int) -> bytes:
         """Take in all batches from `good` on up to the first NUL; what is left over there."""
