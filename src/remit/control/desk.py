@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -59,13 +59,6 @@ class Deliveries(Protocol):
     async def __call__(self, snapshot: Snapshot) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Doors:
-    """How each workload is called: base URL and the other ways, by workload name."""
-
-    urls: dict[str, dict[str, str]]
-
-
 class Desk:
     """Answers control's callers: the owner and root. What widens reach also records how they were known."""
 
@@ -80,13 +73,14 @@ class Desk:
         lately: Callable[[float], Lately],
         ports: Callable[[int], list[int]],
         workers: Callable[[], dict[str, int]],
+        doors: Mapping[str, Mapping[str, str]],
         request_stop: Callable[[str], None],
     ) -> None:
         self._realm, self._deployment = realm, deployment
         self._observe, self._terminal_proof = observe, terminal_proof
         self._deliver, self._lately, self._ports, self._workers = deliver, lately, ports, workers
         self._request_stop = request_stop
-        self.doors = Doors({})
+        self._doors = doors
 
     async def admit(self, peer: tuple[int, int, int]) -> Visitor:
         """The visitor behind a connection's kernel credentials; raises NotAdmittedError for anyone else."""
@@ -146,7 +140,7 @@ class Desk:
                 "grade": self._realm.grade,
                 "models": [{"name": model.name, "digest": model.digest} for model in workload.models],
                 "demonstration": workload.demonstration,
-                **self.doors.urls.get(workload.name, {}),
+                **self._doors.get(workload.name, {}),
             }
             for workload in self._realm.workloads.values()
         ]
@@ -184,7 +178,7 @@ class Desk:
             engine=Engine(self._realm.current()),
             observe=self._observe,
             ports=self._ports,
-            doors=self.doors.urls,
+            doors=self._doors,
             lately=self._lately(now),
             grade_why=self._deployment.grade_why,
             now=now,

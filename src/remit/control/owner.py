@@ -3,13 +3,12 @@
 import os
 import pwd
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from remit.errors import IdentityError, UsageError
 from remit.identity import SpiffeId
 from remit.identity.person import person_of
-from remit.inventory import Human
 
 FIRST_HUMAN_UID: Final = 1000  # login.defs(5): UID_MIN, UID_MAX
 LAST_HUMAN_UID: Final = 60000
@@ -22,13 +21,12 @@ class Owner:
     name: str
     uids: tuple[int, ...]
     named: bool = False
-    human: Human | None = field(default=None)
 
-    def others(self) -> Iterator[Human]:
+    def others(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """The other people with an account here, so that their calls are attributed to them too."""
         for account in pwd.getpwall():
             if FIRST_HUMAN_UID <= account.pw_uid <= LAST_HUMAN_UID and account.pw_uid not in self.uids:
-                yield Human(account.pw_name, "", (account.pw_uid,))
+                yield account.pw_name, (account.pw_uid,)
 
 
 def find_owner(named: str | None, login_uid: int | None, environ: Mapping[str, str]) -> Owner:

@@ -106,6 +106,10 @@ class Realm:
             self.humans[name] = human
         return human
 
+    async def act(self, what: str, subject: str, facts: dict[str, Any]) -> None:
+        """Record something control does by itself, for no person."""
+        await self._acts(what, subject, None, facts)
+
     def human_of(self, uid: int) -> Human | None:
         return next((human for human in self.humans.values() if uid in human.uids), None)
 
@@ -127,7 +131,7 @@ class Realm:
             },
         )
         self._state.save_workload(workload)
-        self.workloads[workload.spiffe_id] = workload
+        self.workloads[workload.spiffe_id] = self.known_workloads[workload.spiffe_id] = workload
         return workload
 
     async def leave(self, workload: Workload, why: str) -> None:

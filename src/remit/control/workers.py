@@ -71,33 +71,40 @@ class Workers:
         worker.child.channel.send(self._welcome(zone))
         self._spawn(self._listen(worker))
         self._spawn(self._watch(worker))
-        for message in self._extra.values():
-            worker.child.channel.send(message)
-        if self._snapshot is not None:
-            worker.child.channel.send({"type": "snapshot", "snapshot": self._snapshot.to_dict()})
-        for listener in self._listeners:
-            self._hand_over(worker, listener)
         await self._until_ready(worker)
         return worker
+
+    def _brief(self, worker: Worker) -> None:
+        """Tell a worker that is ready all that is in force; from then on it hears of each change."""
+        for message in self._extra.values():
+            self._send(worker, message)
+        if self._snapshot is not None:
+            self._send(worker, {"type": "snapshot", "snapshot": self._snapshot.to_dict()})
+        for listener in self._listeners:
+            self._hand_over(worker, listener)
+        worker.ready.set()
 
     def tell(self, message: dict[str, Any]) -> None:
         """Send a message to every worker, and to those that start later (the last of each type counts)."""
         self._extra[message["type"]] = message
-        for worker in self.live.values():
+        for worker in self._briefed():
             self._send(worker, message)
 
     def push(self, snapshot: Snapshot) -> None:
         """Send a Snapshot to every worker."""
         self._snapshot = snapshot
         message = {"type": "snapshot", "snapshot": snapshot.to_dict()}
-        for worker in self.live.values():
+        for worker in self._briefed():
             self._send(worker, message)
 
     def listen(self, listener: Listener) -> None:
         """Give every worker one more listening socket; control keeps its own copy for a worker's successor."""
         self._listeners.append(listener)
-        for worker in self.live.values():
+        for worker in self._briefed():
             self._hand_over(worker, listener)
+
+    def _briefed(self) -> list[Worker]:
+        return [worker for worker in self.live.values() if worker.ready.is_set()]
 
     async def settled(self, epoch: int) -> bool:
         """Whether every live worker acknowledged `epoch` within ACK_SECONDS; False means it is pending."""
@@ -149,7 +156,7 @@ class Workers:
         while (message := await worker.child.channel.receive()) is not None:
             match message["type"]:
                 case "ready":
-                    worker.ready.set()
+                    self._brief(worker)
                 case "failed":
                     worker.failure = str(message.get("why", ""))
                     worker.ready.set()

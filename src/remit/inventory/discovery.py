@@ -41,7 +41,7 @@ async def discover(probe: Probe, *, exclude: Exclusion | None = None, digests: D
 
 
 async def look_at(probe: Probe, address: str, *, digests: Digests | None = None) -> Found | None:
-    """The model server at one named address, None when none answers there. Its process is looked up like any other."""
+    """The model server at one named address, None when none answers; its process is looked up like any other."""
     known = next((one for one in await asyncio.to_thread(survey, Exclusion()) if one.address == address), None)
     candidate = known or Candidate(address, None, "loopback", (), None)
     server, _ = await _look(probe, candidate, asyncio.Semaphore(1))

@@ -33,7 +33,7 @@ def enrol(
         capabilities=CAPABILITIES,
         models=found.models,
         environment=environment,
-        selectors=_selectors(found),
+        selectors=selectors_of(found.uid, found.exe, found.exe_sha256),
         pid=found.pids[0] if found.pids else None,
         uid=found.uid,
         exe=found.exe,
@@ -49,7 +49,7 @@ def again(known: Workload, found: Found, now: float) -> Workload:
         known,
         reach=found.reach,
         models=found.models,
-        selectors=_selectors(found),
+        selectors=selectors_of(found.uid, found.exe, found.exe_sha256),
         pid=found.pids[0] if found.pids else None,
         uid=found.uid,
         exe=found.exe,
@@ -73,13 +73,7 @@ def _free(name: str, taken: Container[str]) -> str:
     return next(f"{name}-{n}" for n in range(2, 10_000) if f"{name}-{n}" not in taken)
 
 
-def _selectors(found: Found) -> tuple[str, ...]:
+def selectors_of(uid: int | None, exe: str | None, exe_sha256: str | None) -> tuple[str, ...]:
     """Named as SPIRE's unix workload attestor names them; only what the kernel told."""
-    if found.uid is None:
-        return ()
-    selectors = [f"unix:uid:{found.uid}"]
-    if found.exe is not None:
-        selectors.append(f"unix:path:{found.exe}")
-    if found.exe_sha256 is not None:
-        selectors.append(f"unix:sha256:{found.exe_sha256}")
-    return tuple(selectors)
+    facts = (("uid", uid), ("path", exe), ("sha256", exe_sha256))
+    return tuple(f"unix:{name}:{value}" for name, value in facts if value is not None) if uid is not None else ()
