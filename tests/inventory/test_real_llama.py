@@ -22,6 +22,7 @@ import sys, time, xllamacpp
 path, host, port, key = sys.argv[1:]
 chosen = xllamacpp.CommonParams()
 chosen.model.path, chosen.hostnames, chosen.port, chosen.n_ctx = path, [host], int(port), 512
+chosen.cpuparams.n_threads = chosen.cpuparams_batch.n_threads = 1
 chosen.model_alias, chosen.verbosity, chosen.warmup = {"smol"}, -1, False
 chosen.api_keys = [key] if key else []
 server = xllamacpp.Server(chosen)

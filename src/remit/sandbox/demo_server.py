@@ -34,6 +34,7 @@ def parameters(settings: Settings) -> Any:
     chosen.api_keys = [settings.api_key]
     chosen.n_ctx, chosen.n_parallel, chosen.n_ubatch = settings.context, settings.parallel, BATCH_TOKENS
     chosen.cpuparams.n_threads = chosen.cpuparams_batch.n_threads = settings.threads
+    chosen.cpuparams.poll = chosen.cpuparams_batch.poll = 0  # idle threads sleep
     # Callers must not see each other's prompts in the prompt cache: off by default here, and kept off by the gateway
     # on every request, because a request may still ask for it.
     chosen.cache_prompt, chosen.cache_ram_mib, chosen.slot_prompt_similarity = False, 0, 0.0
