@@ -12,7 +12,7 @@ from remit.errors import UpstreamError
 from remit.gateway import routes
 from remit.gateway.dialects import DIALECTS, Refusal, StreamReader
 from tests.dialects.cleaner import MASK, FakeCleaner, run
-from tests.dialects.streams import LEFT, RECORDED, RIGHT, SECRET, chunk, lines, sse
+from tests.dialects.streams import LEFT, RECORDED, RIGHT, SECRET, chunk, lines, sse, typed
 
 NEVER = "\x00never"
 
@@ -177,6 +177,15 @@ def test_log_probabilities_pass_only_beside_the_text_they_spell() -> None:
     kept = [event["choices"][0].get("logprobs") for event in out]
     assert kept[0] == logprobs("a", " b")
     assert kept[1:3] == [None, None]
+
+
+def test_log_probabilities_of_a_response_pass_only_beside_the_text_they_spell() -> None:
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    same = typed(0, "response.output_text.delta", delta="a b", logprobs=[{"token": "a"}, {"token": " b"}], **place)
+    ahead = typed(1, "response.output_text.delta", delta="", logprobs=[{"token": LEFT}], **place)
+    held = typed(2, "response.output_text.delta", delta=LEFT, logprobs=[{"token": LEFT}], **place)
+    out = events(run(reader("openai.responses"), sse(same, ahead, held), FakeCleaner(SECRET)))
+    assert [bool(event.get("logprobs")) for event in out[:3]] == [True, False, False]
 
 
 def test_ollamas_context_goes_once_something_was_masked() -> None:

@@ -55,7 +55,7 @@ class Event:
 
     __slots__ = ("_name", "_reader", "_value", "ends", "slots", "wholes")
 
-    def __init__(  # noqa: PLR0917 - made once an event, by readers only
+    def __init__(
         self, reader: "EventWriter", name: str, value: Any, slots: list[Slot], wholes: list[Whole], ends: list[str]
     ) -> None:
         self._reader, self._name, self._value = reader, name, value
@@ -164,9 +164,7 @@ def strings(holder: Any, memory: Memory, found: list[Whole], depth: int = 0) -> 
         string(holder, name, value, memory, found, depth)
 
 
-def string(  # noqa: PLR0917 - called for each field of each event: keywords cost
-    holder: Any, name: Any, value: Any, memory: Memory, found: list[Whole], depth: int = 0
-) -> None:
+def string(holder: Any, name: Any, value: Any, memory: Memory, found: list[Whole], depth: int = 0) -> None:
     """The same for the one value at `holder[name]`, without its name."""
     if type(value) is str:
         if value and value not in memory:

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from remit.gateway.dialects.reader import Found, Reader
-from remit.gateway.dialects.scrub import drop_tokens, hide_cache
+from remit.gateway.dialects.scrub import drop_tokens, hide_cache, spelled, token_of
 from remit.gateway.dialects.stream import Whole, string
 
 # Where a delta says what it belongs to (OpenAI Responses; LM Studio's have none of these: one text at a time).
@@ -60,12 +60,20 @@ class TypedStream(Reader):
         for inner in (value, value.get("response"), value.get("result")):
             if type(inner) is dict:
                 hide_cache(inner)
-        if changed or masked:
+        if changed or masked or not _spells(value):
             drop_tokens(value)
 
     def _cleaned(self, part: Any) -> Any:
         """A place as it may be repeated: a number, or a name that was found clean when it came."""
         return part if type(part) is int or part in self.memory else ""
+
+
+def _spells(value: dict[str, Any]) -> bool:
+    """Whether log-probabilities, if there are any, name exactly the tokens of the text beside them."""
+    rows = value.get("logprobs")
+    if not rows:
+        return True
+    return type(rows) is list and spelled([token_of(row) for row in rows], value.get("delta", value.get("text")))
 
 
 def _key(base: str, value: dict[str, Any]) -> str:
