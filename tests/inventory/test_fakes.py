@@ -1,0 +1,52 @@
+"""Ollama, vLLM and LM Studio as their published interfaces have them, each a process of its own, all at once."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from remit.inventory import DIGEST_UNKNOWN, Found, discover
+from tests.inventory.asking import TestProbe
+
+SERVERS = {"ollama": "fake_ollama", "vllm": "fake_vllm", "lmstudio": "fake_lmstudio"}
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], tuple[Found, int]]]:
+    """What was found, by server and way in, with the pid that really runs it."""
+    folder = tmp_path_factory.mktemp("fakes")
+    with ExitStack() as stack:
+        started: dict[str, tuple[str, int]] = {}
+        for name, module in SERVERS.items():
+            for place in (["--port", "0"], ["--socket", str(folder / f"{name}.sock")]):
+                command = [sys.executable, "-m", f"tests.fakes.{module}", *place]
+                server = stack.enter_context(
+                    subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+                )
+                stack.callback(server.kill)
+                assert server.stdout is not None
+                started[json.loads(server.stdout.readline())["listening"]] = (name, server.pid)
+        found = asyncio.run(discover(TestProbe(*started))).found
+        assert {one.upstream for one in found} == set(started)
+        yield {(one.server, one.upstream.split(":")[0]): (one, started[one.upstream][1]) for one in found}
+
+
+@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("way", ["http", "unix"])
+def test_each_is_found_as_what_it_is_with_its_own_process(
+    seen: dict[tuple[str, str], tuple[Found, int]], name: str, way: str
+) -> None:
+    found, pid = seen[name, way]
+    assert found.pids == (pid,)
+    assert found.models
+    assert bool(found.version) == (name != "lmstudio")
+
+
+def test_only_ollama_says_a_digest(seen: dict[tuple[str, str], tuple[Found, int]]) -> None:
+    said = {name for (name, _), (found, _) in seen.items() if found.models[0].digest != DIGEST_UNKNOWN}
+    assert said == {"ollama"}
