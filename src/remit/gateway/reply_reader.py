@@ -56,9 +56,7 @@ class ReplyReader:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            if not self.complete:
-                self._drop(self._failure or f"its answer is not HTTP/1.1: {str(error).lower()}")
-            self.reusable = False  # a whole reply, and then something that is none: keep the reply only
+            self._drop(self._failure or f"its answer is not HTTP/1.1: {str(error).lower()}")
         if self.head is None:
             self._head_fed += len(data)
             if self._head_fed > 2 * REPLY_HEADER_BYTES:

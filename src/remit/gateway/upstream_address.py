@@ -31,7 +31,7 @@ def parse_address(text: str) -> UpstreamAddress:
     except ValueError:
         raise _bad(text) from None
     host = f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}"
-    if not port or text.rstrip("/") != f"http://{host}":
+    if not port or "%" in text or text.rstrip("/") != f"http://{host}":
         raise _bad(text)
     return UpstreamAddress(text, host, ip=str(ip), port=port)
 

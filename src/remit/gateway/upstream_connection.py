@@ -85,12 +85,14 @@ class UpstreamConnection(asyncio.Protocol):
         self._idle_seconds = timeouts.idle
         while self._reader.head is None:
             await self._wait(timeouts.first_byte)
+        if self._failure is not None:
+            raise self._failure
         return self._reader.head
 
     async def piece(self) -> bytes:
         """What came since the last call, or the next to come; empty at the end. Raises `UpstreamError` if cut off."""
         while not self._pieces:
-            if self._reader.complete:
+            if self._reader.complete and self._failure is None:
                 return b""
             await self._wait(self._idle_seconds)
         pieces, self._pieces = self._pieces, []
