@@ -43,10 +43,12 @@ def certificate(
     end: float = 3600,
     path_length: int | None = None,
     unknown_critical: bool = False,
+    nameless: bool = False,
 ) -> Signed:
     """A certificate with exactly what the arguments say; `start` and `end` are seconds from NOW."""
     key = ec.generate_private_key(curve or ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.SERIAL_NUMBER, f"{x509.random_serial_number():x}")])
+    serial = x509.NameAttribute(NameOID.SERIAL_NUMBER, f"{x509.random_serial_number():x}")
+    name = x509.Name([] if nameless else [serial])
     signer = issuer.key if issuer else key
     on = set(usages) if usages is not None else {"key_cert_sign"} if authority else {"digital_signature"}
     builder = (

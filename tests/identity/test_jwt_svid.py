@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +51,8 @@ def test_a_good_token_proves_its_subject() -> None:
         {**HEADER, "crit": ["exp"], "exp": 1},
         {**HEADER, "crit": ["b64"], "b64": False},
         {**HEADER, "jwk": JWKS["keys"][0]},
+        {**HEADER, "jku": "https://a.example/keys"},
+        {**HEADER, "cty": "JWT"},
         {**HEADER, "x": "a" * 600},
         {"alg": "ES256"},
         {"kid": "k1"},
@@ -168,6 +170,17 @@ def test_a_key_that_can_not_verify_is_refused(change: dict[str, Any]) -> None:
     row = {name: value for name, value in {**JWKS["keys"][0], **change}.items() if value is not None}
     with pytest.raises(IdentityError):
         JwtKeys.parse({"keys": [row]})
+
+
+def test_a_short_rsa_key_is_refused_and_a_long_one_is_not() -> None:
+    for bits, good in ((1024, False), (2048, True)):
+        key = rsa.generate_private_key(65537, bits).public_key()
+        row = {"use": "jwt-svid", "kid": "k", **public_jwk(key)}
+        if good:
+            assert JwtKeys.parse({"keys": [row]}).by_kid["k"].algorithms[0] == "RS256"
+        else:
+            with pytest.raises(IdentityError, match="shorter than 2048 bits"):
+                JwtKeys.parse({"keys": [row]})
 
 
 def test_a_key_set_must_be_one() -> None:

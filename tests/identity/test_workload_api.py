@@ -30,6 +30,7 @@ from remit.identity import (
     verify_jwt,
     verify_x509,
 )  # fmt: skip
+from remit.identity.authority import AUTHORITY_TTL
 from remit.identity.grpc_server import MAX_REQUEST_BYTES
 from remit.identity.spiffe_proto import message_type
 from tests.fakes.identities import FakeClock, FakeIdentities, FakeIssuances
@@ -256,6 +257,33 @@ def test_a_stream_brings_a_new_svid_at_half_of_its_life(path: Path) -> None:
         assert first.svids[0].x509_svid_key != second.svids[0].x509_svid_key
         leaves = [x509.load_der_x509_certificate(reply.svids[0].x509_svid) for reply in (first, second)]
         assert leaves[1].not_valid_after_utc > leaves[0].not_valid_after_utc
+
+    asyncio.run(scene())
+
+
+def test_svids_are_renewed_sooner_when_the_authority_ends(path: Path) -> None:
+    async def scene() -> None:
+        world = World(path)
+        world.clock.now += AUTHORITY_TTL - 100
+        async with world.served(), world.stream("FetchX509SVID") as stream:
+            await answer(stream)
+            world.clock.now += 50
+            await answer(stream)
+            world.clock.now += 50
+            assert await asyncio.wait_for(stream.recv_message(), 20) is None
+            with pytest.raises(GRPCError) as caught:
+                await stream.recv_trailing_metadata()
+            assert caught.value.status is Status.UNAVAILABLE
+
+    asyncio.run(scene())
+
+
+def test_an_identity_of_another_trust_domain_is_nobodys_to_give(path: Path) -> None:
+    async def scene() -> None:
+        world = World(path, identities=FakeIdentities("spiffe://elsewhere.org/agent"))
+        async with world.served():
+            assert await world.refusal("FetchX509SVID") is Status.UNAVAILABLE
+        assert world.issuances.written == []
 
     asyncio.run(scene())
 

@@ -65,6 +65,7 @@ def test_a_leaf_has_exactly_one_workload_id(root: Signed, uris: list[str], said:
         ({"purposes": [ExtendedKeyUsageOID.CODE_SIGNING]}, "server or client"),
         ({"unknown_critical": True}, "not signed by a known authority"),
         ({"curve": ec.SECP192R1()}, "key is not"),
+        ({"nameless": True}, "names must be critical"),
         ({"start": 60}, "not now"),
         ({"end": -1}, "not now"),
     ],

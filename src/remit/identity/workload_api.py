@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from grpclib import GRPCError, Status
 
@@ -19,6 +20,8 @@ from remit.identity.unix_socket import ListeningSocket
 
 RECHECK_SECONDS: Final = 30.0  # how often an open stream's caller is looked at again
 _SECURITY_HEADER: Final = ("workload.spiffe.io", "true")  # SPIFFE Workload Endpoint 6.1
+
+_Reply = TypeVar("_Reply")
 
 _NO_IDENTITY: Final = "no identity issued"  # as go-spiffe and SPIRE say it
 
@@ -99,18 +102,19 @@ class WorkloadApi:
     async def _fetch_x509_svid(self, request: Request) -> None:
         while True:
             changed, ids = self._changed, await self._identified(request.peer)
-            now = self._clock()
-            reply = await _refusing(self._x509_reply(ids, request.peer, now))
+            reply, renew = await _refusing(self._x509_reply(ids, request.peer, self._clock()))
             await request.send(reply)
-            await self._until_news(request.peer, ids, changed, now + self._x509_ttl / 2)
+            await self._until_news(request.peer, ids, changed, renew)
 
-    async def _x509_reply(self, ids: Sequence[SpiffeId], peer: PeerCredentials, now: float) -> Any:
+    async def _x509_reply(self, ids: Sequence[SpiffeId], peer: PeerCredentials, now: float) -> tuple[Any, float]:
+        """The reply, and when half of its shortest life is over: near the authority's end SVIDs get shorter."""
         authority = self._authority
         bundle = b"".join(authority.bundle().x509_authorities)
-        reply = message_type("X509SVIDResponse")()
+        reply, renew = message_type("X509SVIDResponse")(), math.inf
         for spiffe_id in ids:
             svid = authority.issue_x509(spiffe_id, now, self._x509_ttl)
             await self._issuances.issued("x509-svid", spiffe_id, peer, svid.expires)
+            renew = min(renew, (now + svid.expires) / 2)
             assert svid.key is not None  # noqa: S101 - the authority made one, as it was given none
             reply.svids.add(
                 spiffe_id=str(spiffe_id),
@@ -118,7 +122,7 @@ class WorkloadApi:
                 x509_svid_key=svid.key.reveal_der(),
                 bundle=bundle,
             )
-        return reply
+        return reply, renew
 
     async def _fetch_x509_bundles(self, request: Request) -> None:
         def reply() -> Any:
@@ -150,7 +154,7 @@ class WorkloadApi:
         chosen = [spiffe_id for spiffe_id in ids if not wanted or str(spiffe_id) == wanted]
         if not chosen:
             raise GRPCError(Status.PERMISSION_DENIED, _NO_IDENTITY)
-        await request.send(await _refusing(self._jwt_reply(chosen, audience, request.peer)))
+        await request.send(await _refusing(self._jwt_reply(chosen, audience, request.peer), Status.INVALID_ARGUMENT))
 
     async def _jwt_reply(self, ids: Sequence[SpiffeId], audience: tuple[str, ...], peer: PeerCredentials) -> Any:
         reply = message_type("JWTSVIDResponse")()
@@ -202,14 +206,17 @@ class WorkloadApi:
                 return
 
 
-async def _refusing(reply: Awaitable[Any]) -> Any:
-    """The reply, or a refusal: an SVID that can't be made or written down is not sent."""
+async def _refusing(reply: Awaitable[_Reply], malformed: Status = Status.UNAVAILABLE) -> _Reply:
+    """The reply, or a refusal: an SVID that can't be made or written down is not sent.
+
+    `malformed` is whose fault an IdentityError is: the caller's, where it chose what the SVID says.
+    """
     try:
         return await reply
     except IdentityError as error:
-        raise GRPCError(Status.INVALID_ARGUMENT, str(error)) from error
+        raise GRPCError(malformed, str(error)) from error
     except RemitError as error:
-        raise GRPCError(Status.UNAVAILABLE, "no SVID can be issued now: it can't be recorded") from error
+        raise GRPCError(Status.UNAVAILABLE, "no SVID can be issued or recorded now") from error
 
 
 def _name(trust_domain: str) -> str:
