@@ -1,6 +1,6 @@
 """What the readers of all streamed dialects share: framing, open keys, and the end of a stream."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from remit.errors import UpstreamError
@@ -45,12 +45,12 @@ class Reader:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes; raises UpstreamError for bytes that are no such stream."""
-        return [self._event(name, text) for name, text in self.parser.feed(data)]
+        return [self._event(name, text) for name, text in self.split(data)]
 
     def close(self) -> list[Event]:
         """The events that the end of the stream completes. A last event that was cut off is left out."""
         events = []
-        for name, text in self.parser.close():
+        for name, text in self.rest():
             try:
                 events.append(self._event(name, text))
             except UpstreamError:  # cut off in the middle: nothing of it may pass
@@ -59,7 +59,15 @@ class Reader:
             events.append(Event(self, "", None, [], [], self.all_open()))
         return events
 
+    def split(self, data: bytes) -> Sequence[tuple[str, str]]:
+        """Name and text of each event that `data` completes."""
+        return self.parser.feed(data)
+
+    def rest(self) -> Sequence[tuple[str, str]]:
+        return self.parser.close()
+
     def read(self, name: str, value: dict[str, Any], found: Found) -> None:
+        """Find the texts of one event."""
         strings(value, self.memory, found.wholes)
 
     def delta(self, key: str, text: str, value: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -67,6 +75,7 @@ class Reader:
         raise NotImplementedError
 
     def scrub(self, value: dict[str, Any], *, changed: bool, masked: bool) -> None:
+        """Take out what tells more than the cleaned text. `changed`: text of this event was held back or masked."""
         hide_cache(value)
 
     def slot(self, found: Found, key: str, holder: Any, name: str | int, shape: Any) -> None:
@@ -133,19 +142,11 @@ class LineReader(Reader):
         super().__init__(route)
         self.lines = LineParser()
 
-    def feed(self, data: bytes) -> list[Event]:
-        return [self._event("", line) for line in self.lines.feed(data)]
+    def split(self, data: bytes) -> Sequence[tuple[str, str]]:
+        return [("", line) for line in self.lines.feed(data)]
 
-    def close(self) -> list[Event]:
-        events = []
-        for line in self.lines.close():
-            try:
-                events.append(self._event("", line))
-            except UpstreamError:  # cut off in the middle: nothing of it may pass
-                break
-        if self.open:
-            events.append(Event(self, "", None, [], [], self.all_open()))
-        return events
+    def rest(self) -> Sequence[tuple[str, str]]:
+        return [("", line) for line in self.lines.close()]
 
     def frame(self, name: str, value: dict[str, Any]) -> bytes:
         return dump(value).encode("utf-8") + b"\n"
