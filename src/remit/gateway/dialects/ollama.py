@@ -1,6 +1,7 @@
 """Ollama's own interface: generate, chat, embed, its lists, and the administration of models."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,6 +13,9 @@ from remit.gateway.dialects.stream import StreamReader, Whole, string
 from remit.gateway.prompt_cache import CachePlan
 from remit.gateway.routes import Route
 
+_TIME: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)\Z"
+)  # RFC 3339, as Go writes it
 _TEXTS: Final = frozenset({"content", "response", "thinking"})
 
 
@@ -68,7 +72,7 @@ class OllamaStream(LineReader):
                     self.slot(found, f"{key}{field}", node, field, (key, field))
             elif field == "message" and type(inner) is dict and not key:
                 self._object(inner, "message.", done, found)
-            elif field != "context":
+            elif field != "context" and not (field == "created_at" and _is_time(inner)):
                 string(node, field, inner, self.memory, found.wholes)
 
     def delta(self, key: str, text: str, value: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -85,6 +89,11 @@ class OllamaStream(LineReader):
             value.pop("context", None)
         if value.get("logprobs") is not None and (changed or masked or not _spells(value)):
             del value["logprobs"]
+
+
+def _is_time(value: Any) -> bool:
+    """Whether it is a time and nothing else: each line has another, and none needs a look."""
+    return type(value) is str and _TIME.match(value) is not None
 
 
 def _spells(line: dict[str, Any]) -> bool:
