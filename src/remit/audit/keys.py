@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_bytes
+from secrets import token_bytes, token_hex
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -152,8 +152,8 @@ def open_seed(key_file: Path) -> bytes:
 
 
 def _create_seed(key_file: Path) -> None:
-    draft = key_file.with_name(f".{key_file.name}.{os.getpid()}.new")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    draft = key_file.with_name(f".{key_file.name}.{token_hex(8)}.new")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.write(fd, token_bytes(SEED_BYTES))
         os.fsync(fd)
@@ -188,7 +188,7 @@ def _write_public(public_file: Path, line: str) -> None:
         if public_file.exists() and public_file.read_text() == line:
             return
         public_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = public_file.with_name(f".{public_file.name}.{os.getpid()}.new")
+        draft = public_file.with_name(f".{public_file.name}.{token_hex(8)}.new")
         draft.write_text(line)
         draft.replace(public_file)
     except OSError as error:
