@@ -29,9 +29,6 @@ def explain(
         print_json(explain_json(record, names, policies))
     else:
         typer.echo(explained(record, names, policies))
-        typer.echo(
-            f"  {'recorded':<13}record {record['index']} of {record['shard']}, covered by {record['covered_by']}"
-        )
 
 
 def _start_record(audit: Path, decision: str) -> dict[str, Any]:
@@ -41,8 +38,7 @@ def _start_record(audit: Path, decision: str) -> dict[str, Any]:
     for record in find(audit, decision):
         data = record.data
         if data.get("kind") == "start":
-            place = {"index": record.index, "shard": record.shard, "covered_by": f"checkpoint {record.covered_by}"}
-            return {**data, **place}
+            return {**data, "index": record.index, "shard": record.shard, "covered_by": record.covered_by}
     raise UsageError(f"no decision `{decision}` is in `{audit}`", hint="`remit audit tail` lists the newest")
 
 

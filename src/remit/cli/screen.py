@@ -178,7 +178,8 @@ def print_whois(answer: dict[str, Any]) -> None:
         if answer.get(head):
             _whois_line(head, str(answer[head]["text"] if isinstance(answer[head], dict) else answer[head]))
     for row in answer["may"]:
-        _whois_line(row["who"] + " may", _permissions(row))
+        for number, text in enumerate(_permissions(row)):
+            _whois_line("" if number else row["who"] + " may", text)
     for text in answer["reaches"]:
         _whois_line("reaches", text)
     _whois_line("lately", answer["lately"]["text"])
@@ -188,14 +189,18 @@ def _whois_line(head: str, text: str) -> None:
     OUT.print(f"  [cyan]{escape(head):<14}[/] {escape(text)}")
 
 
-def _permissions(row: dict[str, Any]) -> str:
-    parts = []
-    for answer in ("yes", "needs approval", "no"):
+_ANSWERS: Final = {"yes": "", "needs approval": "only within a task: ", "no": "never: "}
+
+
+def _permissions(row: dict[str, Any]) -> list[str]:
+    """One line for each kind of answer, with the policies that give it."""
+    lines = []
+    for answer, words in _ANSWERS.items():
         actions = [name for name, verdict in row["permissions"].items() if verdict == answer]
+        refs = list(dict.fromkeys(ref for name in actions for ref in row["by"].get(name, ())))
         if actions:
-            parts.append(f"{', '.join(actions)}: {answer}")
-    by = f"   ({', '.join(row['by'])})" if row["by"] else ""
-    return "   ".join(parts) + by
+            lines.append(f"{words}{', '.join(actions)}" + (f"   {', '.join(refs)}" if refs else ""))
+    return lines or ["nothing outward: no destination is permitted"]
 
 
 def when(seconds: float) -> str:

@@ -18,6 +18,7 @@ class Lately:
     calls: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     last: dict[str, dict[str, Any]] = field(default_factory=dict)
+    last_of: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def about(self, resource: str, now: float) -> dict[str, Any]:
         """One server's activity, as `whois` shows it."""
@@ -30,11 +31,11 @@ class Lately:
 
     def by_process(self, pid: int, now: float) -> dict[str, Any]:
         """One process's last call."""
-        for last in self.last.values():
-            if (last.get("process") or {}).get("pid") == pid:
-                text = f"last `{last['route']}`, {last['outcome']}, {max(0.0, now - last['t']):.0f} s ago"
-                return {"last": last, "text": text}
-        return {"last": None, "text": "it is not the last caller of any server"}
+        last = self.last_of.get(pid)
+        if last is None:
+            return {"last": None, "text": "no call in the last 5 min"}
+        text = f"`{last['route']}` on {last['resource']}, {last['outcome']}, {max(0.0, now - last['t']):.0f} s ago"
+        return {"last": last, "text": text}
 
 
 def lately(directory: Path, now: float) -> Lately:
@@ -49,6 +50,9 @@ def lately(directory: Path, now: float) -> Lately:
         seen.refused[resource] += record["outcome"] == "refused"
         if resource not in seen.last or record["t"] >= seen.last[resource]["t"]:
             seen.last[resource] = record
+        pid = (record.get("process") or {}).get("pid")
+        if pid is not None and (pid not in seen.last_of or record["t"] >= seen.last_of[pid]["t"]):
+            seen.last_of[pid] = record
     return seen
 
 

@@ -9,7 +9,7 @@ from remit.control.realm import Realm
 from remit.errors import AttestationError, IdentityError, UsageError
 from remit.identity import Process, SpiffeId
 from remit.inventory import Human, Workload, matches
-from remit.policy import Engine, Permission
+from remit.policy import Engine
 
 ADVISORY: Final = {"C": "ADVISORY", "B": "enforced from its own uid", "A": "contained"}
 KINDS: Final = {
@@ -104,7 +104,7 @@ def _workload(workload: Workload, sources: Sources) -> dict[str, Any]:
         "grade": _grade(sources),
         "policies": _policies(realm),
         "may": [
-            {"who": "it", "permissions": {}, "by": [], "text": "nothing outward (no destination permitted)"},
+            {"who": "it", "on": "", "permissions": {}, "by": {}},
             *[_row(human, workload, sources) for human in _callers(workload, sources)],
         ],
         "tasks": [
@@ -145,7 +145,7 @@ def _row(human: Human, workload: Workload, sources: Sources) -> dict[str, Any]:
         "who": human.name,
         "on": workload.name,
         "permissions": {action.value: permission.answer for action, permission in permissions.items()},
-        "by": _refs(permissions.values()),
+        "by": {action.value: [str(ref) for ref in permission.policies] for action, permission in permissions.items()},
     }
 
 
@@ -159,13 +159,6 @@ def _anything(human: Human, workload: Workload, sources: Sources) -> bool:
     principal = SpiffeId.of(sources.realm.trust.domain, "user", human.name)
     permissions = sources.engine.permissions(principal, human.name, workload.spiffe_id, sources.now)
     return any(permission.answer == "yes" for permission in permissions.values())
-
-
-def _refs(permissions: Any) -> list[str]:
-    refs = {
-        str(ref) for permission in permissions for ref in permission.policies if isinstance(permission, Permission)
-    }
-    return sorted(refs)
 
 
 def _server_proof(workload: Workload) -> dict[str, Any]:

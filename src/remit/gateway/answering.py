@@ -15,7 +15,6 @@ from remit.gateway.identify import Peer, meet
 from remit.gateway.message import Head, Request
 from remit.gateway.record import refused
 from remit.gateway.unidentified import Unidentified
-from remit.gateway.visitors import check_visitor
 from remit.gateway.zone import Zone
 from remit.identity import SpiffeId
 from remit.policy import RefusedError
@@ -33,7 +32,7 @@ class Door:
 
     async def connected(self, connection: Connection) -> None:
         try:
-            connection.state = meet(connection, self._workload, self._zone)
+            connection.state = meet(connection, self._workload, self._hosts, self._zone)
         except IdentityError as error:
             self._unidentified.count(None, str(error))
             connection.abort("no identity")
@@ -50,7 +49,6 @@ class Door:
         begun = False
         zone.live.add(call)
         try:
-            check_visitor(request, self._hosts)
             async with aclosing(exchange(request, peer, zone, call)) as parts:
                 async for part in parts:
                     begun = True

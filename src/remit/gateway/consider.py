@@ -12,8 +12,9 @@ from remit.gateway.message import Headers, Request
 from remit.gateway.prompt_cache import plan
 from remit.gateway.routes import Route, match, profile, query
 from remit.gateway.strict_json import parse, refuse_case_twins
+from remit.gateway.visitors import check_visitor
 from remit.gateway.zone import Zone
-from remit.identity import Caller, SpiffeId
+from remit.identity import Caller
 from remit.inventory import DIGEST_UNKNOWN, Workload
 from remit.policy import Action, Intent
 from remit.redaction import Clean, Scan
@@ -55,9 +56,10 @@ class Ask:
         return self.workload.upstream, self.route.method, self.target, headers, cleaned.body
 
 
-def read(request: Request, door: SpiffeId, zone: Zone) -> Ask:
-    """Read a request; raises ProtocolError (RouteError, FieldError) for whatever could be taken in two ways."""
-    workload = zone.workload(door)
+def read(request: Request, peer: Peer, zone: Zone) -> Ask:
+    """Read a request; raises ProtocolError (VisitorError, RouteError, FieldError) for what can't be taken."""
+    check_visitor(request, peer.hosts)
+    workload = zone.workload(peer.door)
     if workload is None:
         raise ProtocolError("this server is no longer guarded", status=503, hint="ask its owner")
     headers = forwarded(request.headers)

@@ -33,7 +33,7 @@ async def exchange(request: Request, peer: Peer, zone: Zone, call: Call) -> Asyn
     # 1
     caller = call.by(await identify(peer, request, zone))
     # 2
-    ask = read(request, peer.door, zone)
+    ask = read(request, peer, zone)
     # 3
     intent = call.asks(await consider(caller, ask, peer, zone))
     # 4

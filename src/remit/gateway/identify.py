@@ -26,10 +26,14 @@ MAX_TOKEN_CHARS: Final = 8192
 
 @dataclass
 class Peer:
-    """One connection and what is known of who holds it. `door` is the guarded workload it came in for."""
+    """One connection and what is known of who holds it.
+
+    `door` is the guarded workload it came in for, `hosts` the Host headers that mean that door (None: any).
+    """
 
     connection: Connection
     door: SpiffeId
+    hosts: frozenset[str] | None
     attesting: asyncio.Future[Attested] | None = None
     svid: SpiffeId | None = None
     known: tuple[int, str, Caller, float] | None = None
@@ -43,9 +47,9 @@ class Peer:
             self.attesting.cancel()
 
 
-def meet(connection: Connection, door: SpiffeId, zone: Zone) -> Peer:
+def meet(connection: Connection, door: SpiffeId, hosts: frozenset[str] | None, zone: Zone) -> Peer:
     """Begin to find out who is at the other end, off the event loop; TLS was verified against the bundle."""
-    peer = Peer(connection, door)
+    peer = Peer(connection, door, hosts)
     loop = asyncio.get_running_loop()
     if connection.kind == "tls":
         peer.svid = _from_certificate(connection, zone)
@@ -85,7 +89,7 @@ async def identify(peer: Peer, request: Request, zone: Zone) -> Caller:
 
 
 async def every_holder(peer: Peer, caller: Caller, zone: Zone) -> Caller:
-    """The same caller, once all that hold its socket were looked at; raises AttestationError for a second identity."""
+    """The same caller, once all that hold its socket were seen; raises AttestationError for a second identity."""
     if caller.exhaustive or peer.attesting is None or peer.known is None:
         return caller
     await asyncio.get_running_loop().run_in_executor(zone.executor, peer.attesting.result().finish_walk)
