@@ -52,6 +52,14 @@ def test_a_forbidden_field_is_refused(name: str, form: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["Model", "MESSAGES", "me\u017f\u017fages", "\u212aeep_alive", "", "a b", "context\n"]
+)
+def test_a_field_that_servers_read_differently_is_refused(name: str) -> None:
+    with pytest.raises(FieldError, match="is not forwarded"):
+        send({**CHAT, name: "x:cloud"}, "ollama", "/api/chat")
+
+
+@pytest.mark.parametrize(
     "part",
     [
         {"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest"}},
@@ -197,7 +205,14 @@ def test_answers_are_not_kept_by_the_server() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "name"), [({"stream": "yes"}, "stream"), ({"stream": 1}, "stream"), ({"model": 7}, "model")]
+    ("body", "name"),
+    [
+        ({"stream": "yes"}, "stream"),
+        ({"stream": 1}, "stream"),
+        ({"model": 7}, "model"),
+        ({"model": 0}, "model"),
+        ({"model": "a\n"}, "model"),
+    ],
 )
 def test_a_wrong_type_is_named(body: dict[str, Any], name: str) -> None:
     with pytest.raises(FieldError) as refused:
@@ -213,6 +228,8 @@ def test_what_a_request_says_of_itself() -> None:
         ("ollama", "/api/chat", {"model": "m"}, "m", True),
         ("ollama", "/api/chat", {"model": "m", "stream": False}, "m", False),
         ("ollama", "/api/show", {"name": "m"}, "m", False),
+        ("ollama", "/api/show", {"model": "", "name": "m"}, "m", False),
+        ("ollama", "/api/show", {"model": "m", "name": "n"}, "m", False),
         ("ollama", "/v1/chat/completions", {"model": "m"}, "m", False),
     ):
         asked = DIALECTS[route(server, path).dialect].asked(route(server, path), dict(body), {})

@@ -52,31 +52,39 @@ _WORDS: Final = frozenset(
 )
 # Names that mean a model elsewhere: Ollama sends these to ollama.com (server/cloud_proxy.go).
 _REMOTE: Final[Mapping[str, tuple[str, ...]]] = {"ollama": (":cloud", "-cloud")}
+_PLAIN: Final = re.compile(r"[a-z0-9_.-]+\Z")
+MAX_MODEL_CHARS: Final = 1024  # as in paths; registries allow a quarter of that
 _PROMPTS: Final = ("prompt", "input", "content", "context", "tokens", "input_prefix", "input_suffix")
 
 
 def asked(route: Route, body: JsonObject | None, query: Mapping[str, str]) -> Asked:
     """The model and `stream` that a request names; raises FieldError for a wrong type."""
-    stream = route.streams
-    model: Any = route.names.get("model", query.get("model"))
-    if body is not None:
-        if "stream" in body:
-            stream = body["stream"] if body["stream"] is not None else route.streams
-            if type(stream) is not bool:
-                raise FieldError("`stream` must be true or false", name="stream")
-        model = body.get("model", body.get("name") if route.dialect == "ollama" else None) or model
-    if model is not None and type(model) is not str:
+    body = body or {}
+    stream = route.streams if body.get("stream") is None else body["stream"]
+    if type(stream) is not bool:
+        raise FieldError("`stream` must be true or false", name="stream")
+    names = [body.get("model"), route.names.get("model"), query.get("model")]
+    if route.dialect == "ollama":  # the older field, read where `model` is absent or empty
+        names.insert(1, body.get("name"))
+    return Asked(next((name for name in map(_model, names) if name), None), stream)
+
+
+def _model(name: Any) -> str | None:
+    if name is None:
+        return None
+    if type(name) is not str:
         raise FieldError("`model` must be a string", name="model")
-    if model is not None and (len(model) > 1024 or any(ord(char) < 0x20 for char in model)):
+    if len(name) > MAX_MODEL_CHARS or any(ord(char) < 0x20 for char in name):
         raise FieldError("`model` is no model's name", name="model")
-    return Asked(model, stream)
+    return name
 
 
 def forward(route: Route, body: JsonObject | None, cache: CachePlan) -> JsonObject | None:
     """The body to send upstream, new at its top level.
 
-    1. no field by a forbidden name; 2. no model elsewhere; 3. no tool that the server would run; 4. no address to
-    fetch; 5. no prompt in token ids; 6. the caller's cache fields are dropped and the plan's set.
+    1. no field by a forbidden name, nor one that only some servers would know; 2. no model elsewhere; 3. no tool
+    that the server would run; 4. no address to fetch; 5. no prompt in token ids; 6. the caller's cache fields are
+    dropped and the plan's set.
     Not checked here: credentials and personal data inside texts, which the detector finds.
     """
     if body is None:
@@ -101,13 +109,16 @@ def _check_names(route: Route, body: JsonObject) -> None:
     allowed = _ALLOWED.get(route.operation, frozenset())
     for name, value in body.items():
         _check_name(name, name, allowed)
+        if _PLAIN.match(name) is None:  # Go reads `Model` and `me\u017f\u017fages` as `model` and `messages`
+            message = f"`{name[:100]}` is not forwarded: servers differ in what they take it for"
+            raise FieldError(message, name=name, rule="forbidden-field", hint="write fields in lower case")
         if type(value) is dict and name not in _CALLERS:
             for inner in value:
                 _check_name(inner, f"{name}.{inner}", allowed)
 
 
 def _check_name(name: str, shown: str, allowed: frozenset[str]) -> None:
-    found = _NAMES.get(name.lower().replace("_", "").replace("-", ""))
+    found = _NAMES.get(name.casefold().replace("_", "").replace("-", ""))
     if found is not None and found[0] not in allowed:
         hint = f"leave `{shown}` out"
         raise FieldError(f"`{shown}` is not forwarded: {found[1]}", name=shown, rule="forbidden-field", hint=hint)
