@@ -57,7 +57,7 @@ CONJUNCTS = st.one_of(
     st.just("principal.enrolled"),
     st.just("9223372036854775807 + 1 == 0"),
     st.just("(if context.model.known then true else 9223372036854775807 + 1 == 0)"),
-    st.just("context.model.name like \"*a*\""),
+    st.just('context.model.name like "*a*"'),
     st.just('(principal.kind == "agent" || resource.environment == "prod")'),
     st.just("(if context.exhaustive then true else 9223372036854775807 + 1 == 0)"),
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -96,6 +97,45 @@ def test_without_permits_nothing_is_allowed(case: tuple[Snapshot, Intent]) -> No
         ),
         asked,
     )
+
+
+OVERFLOW = "9223372036854775807 + 1 == 0"
+NOT_SO = 'resource.owner == Human::"nobody"'
+
+
+@pytest.mark.parametrize(
+    ("clauses", "fails"),
+    [
+        (f"when {{ {OVERFLOW} && {NOT_SO} }}", True),
+        (f"when {{ {OVERFLOW} }} when {{ {NOT_SO} }}", True),
+        (f"unless {{ {OVERFLOW} }} when {{ {NOT_SO} }}", True),
+        (f"when {{ !context.stream && {OVERFLOW} && {NOT_SO} }}", True),
+        (f"when {{ {NOT_SO} || {OVERFLOW} }}", True),
+        (f"when {{ {NOT_SO} && {OVERFLOW} }}", False),
+        (f"when {{ {NOT_SO} }} unless {{ {OVERFLOW} }}", False),
+        (f"unless {{ {NOT_SO} }} when {{ {OVERFLOW} }}", True),
+        (f'when {{ resource.owner != Human::"nobody" && {OVERFLOW} }}', True),
+    ],
+)
+def test_a_policy_is_left_out_only_for_what_is_evaluated_before_it_can_fail(clauses: str, fails: bool) -> None:
+    """Left out of the slice, a policy that fails would no longer refuse the request."""
+    snap = snapshot(
+        '@id("all") permit(principal, action, resource);',
+        f'@id("other") permit(principal, action, resource) {clauses};',
+    )
+    wanted = oracle.decide(snap, intent(), NOW)
+    assert (wanted.rule == "remit:policy-error") is fails
+    assert engines_answer(Engine(snap), intent()) == wanted
+
+
+@pytest.mark.parametrize("scope", ['resource == Workload::"{}"', 'resource in Workload::"{}"'])
+@pytest.mark.parametrize("effect", ["permit", "forbid"])
+def test_a_policy_for_one_resource_is_in_its_slice_and_in_no_other(scope: str, effect: str) -> None:
+    mine = f'@id("mine") {effect}(principal, action, {scope.format(LLAMA)});'
+    snap = snapshot('@id("all") permit(principal, action, resource);', mine)
+    for resource in (LLAMA, PROD):
+        asked = intent(resource=resource)
+        assert engines_answer(Engine(snap), asked) == oracle.decide(snap, asked, NOW)
 
 
 # --- a task only narrows ---

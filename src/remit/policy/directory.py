@@ -61,18 +61,23 @@ def _counts(name: str) -> bool:
 def _read(home: Path, name: str) -> bytes:
     """The bytes of one file, all checks made on the file that was opened, not on its name."""
     file = home / name
+    if not name.isprintable():
+        raise _refused(home, f"the name {name!r} can't be shown")
     if not file.resolve().is_relative_to(home):
         raise _refused(file, "the link leads out of the policy directory")
     try:
         descriptor = os.open(file.resolve(), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError as error:
         raise _refused(file, f"can't be read ({error.strerror})") from None
-    with os.fdopen(descriptor, "rb") as opened:
-        facts = os.fstat(opened.fileno())
+    try:
+        facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise _refused(file, "this is no plain file")
         _not_for_everybody(facts, file)
-        data = opened.read(MAX_FILE_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as opened:
+            data = opened.read(MAX_FILE_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_FILE_BYTES:
         raise _refused(file, f"larger than {MAX_FILE_BYTES} bytes")
     return data

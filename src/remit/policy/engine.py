@@ -109,6 +109,10 @@ class Engine:
             self._ends if task is None else min(self._ends, task.expires),
         )
 
+    def workload(self, spiffe_id: SpiffeId) -> Workload | None:
+        """The enrolled workload of this ID, if the snapshot has it."""
+        return self._world.workloads.get(spiffe_id)
+
     def permissions(
         self, principal: SpiffeId, human: str, resource: SpiffeId, now: float
     ) -> dict[Action, Permission]:
