@@ -323,7 +323,8 @@ def test_the_cache_keeps_a_request_with_a_task_apart_from_one_without() -> None:
     with pytest.raises(RefusedError):
         engine.decide(intent(Action.DISCLOSE, curl()), NOW, "d")
     forbid = """@id("all") permit(principal, action, resource);
-        @id("not-t1") forbid(principal, action, resource) when { context has task && context.task.id == Task::"t1" };"""
+        @id("not-t1") forbid(principal, action, resource)
+        when { context has task && context.task.id == Task::"t1" };"""
     engine = Engine(snapshot(forbid, tasks=[task("infer"), task("infer", named="t2")]))
     engine.decide(intent(caller=curl(task="t2")), NOW, "d")
     with pytest.raises(RefusedError):

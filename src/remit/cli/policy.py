@@ -22,13 +22,16 @@ PoliciesOption = Annotated[
 @app.command()
 def check(
     directory: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="The policy directory, if not this instance's own.")
+        Path | None, typer.Argument(metavar="DIR", help="The policy directory, if not this instance's own.")
     ] = None,
     policies: PoliciesOption = None,
     json: JsonOption = False,
     state: StateOption = None,
 ) -> None:
-    """Load the policies as `remit up` would; the first error is told with file, line and column (exit code 2)."""
+    """Load the policies as `remit up` would.
+
+    The first error is told with file, line and column, and ends with exit code 2.
+    """
     from remit.cli.screen import print_json
 
     where = directory or _directory(policies, state)
@@ -50,7 +53,10 @@ def show(
     json: JsonOption = False,
     state: StateOption = None,
 ) -> None:
-    """List each policy: its id and place, whether it permits or forbids which actions, and why it exists."""
+    """List each policy.
+
+    Its id and place, which actions it permits or forbids, why it exists, and what it lets happen to findings.
+    """
     from remit.cli.screen import print_json
 
     where = _directory(policies, state)

@@ -1,0 +1,37 @@
+"""The policy page: its examples load, its rules and names are the program's."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from remit.errors import PolicyError
+from remit.policy import Action, PolicyFile, load
+from remit.policy.refusal import EXPIRED, NO_SUCH_WORKLOAD, OUTSIDE_TASK, POLICY_ERROR, UNKNOWN_CALLER
+from remit.policy.schema import words
+
+PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
+
+
+def test_the_example_loads() -> None:
+    for block in re.findall(r"```cedar\n(.*?)```", PAGE, re.DOTALL):
+        assert len(load([PolicyFile("page.cedar", block)]).policies) == 2
+
+
+def test_the_rules_named_are_all_there_are() -> None:
+    built_in = {EXPIRED.rule, NO_SUCH_WORKLOAD.rule, UNKNOWN_CALLER.rule, OUTSIDE_TASK, POLICY_ERROR}
+    assert set(re.findall(r"`(remit:[a-z-]+)`", PAGE)) == built_in
+
+
+def test_the_names_in_the_tables_are_the_schemas() -> None:
+    rows = re.findall(r"^\| (?:`principal`|`context`|actions).*$", PAGE, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)} - {"principal", "resource", "context"}
+    assert named <= words()
+    assert {action.value for action in Action} <= named
+
+
+def test_the_error_shown_is_the_error_given() -> None:
+    text = '@id("x")\npermit(principal, action, resource)\nwhen { principal.ownr == resource.owner };'
+    with pytest.raises(PolicyError) as caught:
+        load([PolicyFile("mine.cedar", text)])
+    assert f"remit: {caught.value}\n  hint: {caught.value.hint}" in PAGE
