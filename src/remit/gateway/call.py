@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -37,7 +38,8 @@ class Call:
     bytes_in: int = 0
     bytes_out: int = 0
     chunks: int = 0
-    masked: Mapping[str, int] = field(default_factory=dict)
+    request_masked: Mapping[str, int] = field(default_factory=dict)
+    answer_masked: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, resource: SpiffeId, now: float, monotonic: float, abort: Callable[[str], None]) -> "Call":
@@ -81,7 +83,7 @@ class Call:
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
             chunks=self.chunks,
-            masked=self.masked,
+            masked=Counter(self.request_masked) + Counter(self.answer_masked),
             duration_ms=round((monotonic - self.started) * 1000, 3),
             t=time.time(),
             m=monotonic,

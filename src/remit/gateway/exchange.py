@@ -42,7 +42,8 @@ async def exchange(request: Request, peer: Peer, zone: Zone, call: Call) -> Asyn
     receipt = await zone.audit.record(started(call, intent, permit, zone), permit.intent_digest)
     call.recorded = True
     # 6
-    cleaned = clean(ask.forwarded(caller, zone), ask.scan, permit, receipt)
+    cleaned = clean(ask.forwarded(caller, zone), ask.scan, permit, receipt, zone.scrubber)
+    call.request_masked = cleaned.masked
     # 7
     with zone.broker.lease(ask.workload.credential, cleaned) as lease:
         # 8

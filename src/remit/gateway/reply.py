@@ -7,7 +7,7 @@ from remit.errors import ProtocolError, UpstreamError
 from remit.gateway.call import Call
 from remit.gateway.consider import Ask
 from remit.gateway.dialects import TextCleaner, cleaned, returned
-from remit.gateway.message import Head, Headers
+from remit.gateway.message import Head
 from remit.gateway.reply_reader import ReplyHead
 from remit.gateway.strict_json import dump, parse
 from remit.gateway.upstream import Reply
@@ -27,9 +27,9 @@ async def read_back(
     if head.status == 401 and ask.workload.credential is not None:
         raise UpstreamError(f"{ask.workload.name} refused the key that Remit holds for it", hint="restart `remit up`")
     text = ReplyText(zone.scrubber, permit)
-    call.status, call.masked = head.status, text.masked_counts
+    call.status, call.answer_masked = head.status, text.counts
     kind = _content_type(head)
-    headers = (*_returned(head), *call.headers(zone.snapshot))
+    headers = (*returned(head.headers), *call.headers(zone.snapshot))
     if kind.startswith(EVENT_STREAMS):
         yield Head(head.status, headers, streamed=True)
         async for piece in _events(answer, ask, text, call):
@@ -77,8 +77,3 @@ def _content_type(head: ReplyHead) -> str:
 
 def _is_json(kind: str, body: bytes) -> bool:
     return kind.startswith("application/json") or (not kind and body[:1] in {b"{", b"["})
-
-
-def _returned(head: ReplyHead) -> Headers:
-    pairs = returned((name.encode("latin-1"), value.encode("latin-1")) for name, value in head.headers)
-    return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs)

@@ -6,9 +6,8 @@ import socket
 from collections import deque
 from typing import Any, Final
 
-from remit.policy.link import Decoder, encode
-
 from remit.errors import StateError
+from remit.policy.link import Decoder, encode
 
 READ_BYTES: Final = 1 << 18
 MAX_FDS: Final = 64

@@ -120,7 +120,8 @@ class StreamReader(EventWriter, Protocol):
 class TextCleaner(Protocol):
     """What cleans the texts of one answer: running text by key, whole texts at once."""
 
-    masked: bool
+    @property
+    def masked(self) -> bool: ...
 
     def feed(self, key: str, text: str) -> str: ...
 
