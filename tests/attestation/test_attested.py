@@ -11,7 +11,8 @@ import threading
 import pytest
 
 from remit.errors import AttestationError
-from remit.identity.attestation import Attested, attest_pid, attest_tcp, holders
+from remit.identity.attestation import EXECUTABLES, Attested, attest_pid, attest_tcp, holders
+from remit.identity.attestation.attested import observe_holder
 from tests.attestation.children import (
     NOBODY,
     become_nobody,
@@ -177,6 +178,14 @@ def test_a_child_that_lets_go_at_exec_is_no_second_identity(server: Server) -> N
         assert child.hear() == "ready"
         caller = server.attest()
         assert caller.finish_walk().pids == (child.pid,)
+
+
+def test_a_process_that_let_go_while_it_was_looked_at_is_no_holder(server: Server) -> None:
+    client = server.connect()
+    inode = os.fstat(client.fileno()).st_ino
+    assert observe_holder(os.getpid(), inode, EXECUTABLES) is not None
+    client.close()
+    assert observe_holder(os.getpid(), inode, EXECUTABLES) is None
 
 
 def test_a_caller_that_exits_is_noticed_also_while_a_child_keeps_the_connection(server: Server) -> None:

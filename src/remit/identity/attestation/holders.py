@@ -21,6 +21,7 @@ MAX_PROCESSES: Final = 1 << 16  # twice the default pid_max of 32,768
 MAX_DESCRIPTORS_INLINE: Final = 1 << 16  # about 0.2 s at 2.6 µs each
 MAX_DESCRIPTORS: Final = 1 << 20  # about 3 s
 MAX_DESCENDANTS: Final = 256
+_INIT: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,12 @@ def _owner(pid: int) -> int | None:
 
 
 def _kin(pid: int) -> list[int]:
-    """Ancestors and descendants: the processes that `fork` may have given the socket to, or got it from."""
-    above = [] if (parent := _parent(pid)) is None else [ancestor.pid for ancestor in procfs.ancestors(parent)]
+    """Ancestors and descendants: the processes that `fork` may have given the socket to, or got it from.
+
+    Not init, which may hold hundreds of descriptors (1 ms): it is left to the exhaustive walk.
+    """
+    parent = _parent(pid)
+    above = [] if parent is None else [ancestor.pid for ancestor in procfs.ancestors(parent) if ancestor.pid != _INIT]
     return above + list(islice(descendants(pid), MAX_DESCENDANTS))
 
 
