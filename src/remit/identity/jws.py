@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from joserfc import jwk, jws
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 
 from remit.errors import IdentityError
 
@@ -47,7 +47,7 @@ class VerifyingKey:
         public: dict[str, Any] = {"kty": kind, **{name: row.get(name) for name in _PUBLIC_MEMBERS[kind]}}
         try:
             key = jwk.import_key(public)
-        except (JoseError, ValueError, TypeError, KeyError) as error:
+        except (JoseError, SecurityWarning, ValueError, TypeError, KeyError) as error:  # the warning: a short key
             raise IdentityError(f"key `{kid}` can't be read: {error}") from error
         return cls(kid, _algorithms(kid, key, row), key)
 
