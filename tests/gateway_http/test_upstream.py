@@ -226,7 +226,7 @@ def test_nobody_there_is_an_error_with_the_reason(tmp_path: Path) -> None:
             pass
         for gone, reason in (
             (address, "connection refused|connect call failed"),
-            (f"unix:{tmp_path}/none", "no such file"),
+            (f"unix:{tmp_path}/none", r"no such file"),
         ):
             with pytest.raises(UpstreamError, match=re.compile(reason)) as refused:
                 await whole(upstream, gone)
