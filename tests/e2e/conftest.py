@@ -55,7 +55,11 @@ class Remit:
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `remit` command against this instance."""
         done = subprocess.run(
-            [REMIT, *arguments, "--state", str(self.state)], capture_output=True, text=True, env=self.environ, timeout=60
+            [REMIT, *arguments, "--state", str(self.state)],
+            capture_output=True,
+            text=True,
+            env=self.environ,
+            timeout=60,
         )
         assert not check or done.returncode == 0, done.stderr
         return done

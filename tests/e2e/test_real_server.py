@@ -18,7 +18,7 @@ HELLO: list[dict[str, str]] = [{"role": "user", "content": "Say hello."}]
 
 @pytest.fixture(scope="module")
 def client(guarded: dict[str, Any]) -> openai.OpenAI:
-    return openai.OpenAI(base_url=guarded["base_url"], api_key="unused", max_retries=0)
+    return openai.OpenAI(base_url=guarded["base_url"], api_key="unused", max_retries=0, timeout=60)
 
 
 def curl(*arguments: str) -> tuple[int, dict[str, str], bytes]:
@@ -69,7 +69,9 @@ def test_openai_completions_models_and_responses(client: openai.OpenAI) -> None:
 
 
 def test_anthropic_messages(guarded: dict[str, Any]) -> None:
-    client = anthropic.Anthropic(base_url=guarded["base_url"].removesuffix("/v1"), api_key="unused", max_retries=0)
+    client = anthropic.Anthropic(
+        base_url=guarded["base_url"].removesuffix("/v1"), api_key="unused", max_retries=0, timeout=60
+    )
     answer = client.messages.create(model="x", max_tokens=8, messages=[{"role": "user", "content": "Say hello."}])
     assert answer.content[0].type == "text"
     with client.messages.stream(model="x", max_tokens=8, messages=[{"role": "user", "content": "Hi."}]) as stream:
@@ -107,20 +109,29 @@ def test_a_task_allows_it_and_its_end_refuses_again(remit: Remit, guarded: dict[
 
 
 def test_an_unknown_route_is_refused(guarded: dict[str, Any]) -> None:
-    for target in ("/nowhere", "/v1/nowhere", "/v1//models", "/v1/../props", "/%2e%2e/props", "/v1/chat/completions/x"):
+    for target in (
+        "/nowhere",
+        "/v1/nowhere",
+        "/v1//models",
+        "/v1/../props",
+        "/%2e%2e/props",
+        "/v1/chat/completions/x",
+    ):
         status, _, body = curl("--path-as-is", guarded["url"] + target)
         assert status in {400, 403, 404}, (target, body)
 
 
-def test_a_secret_in_the_prompt_never_reaches_the_model(remit: Remit, client: openai.OpenAI, guarded: dict[str, Any]) -> None:
+def test_a_secret_in_the_prompt_never_reaches_the_model(
+    remit: Remit, client: openai.OpenAI, guarded: dict[str, Any]
+) -> None:
     body = {"messages": [{"role": "user", "content": f"my key is {KEY} ok"}], "max_tokens": 2}
     task = json.loads(remit.run("task", "start", guarded["name"], "--allow", "infer,disclose", "--json").stdout)
     bearer = ("-H", f"Authorization: Bearer {task['token']}")
     status, headers, _ = curl(*bearer, guarded["base_url"] + "/chat/completions", "-d", json.dumps(body))
     assert status == 200
-    shown = json.loads(remit.run("audit", "show", headers["remit-decision"], "--json").stdout)
-    assert "aws" in json.dumps(shown)
-    assert KEY not in json.dumps(shown)
+    shown = remit.run("audit", "show", headers["remit-decision"], "--json").stdout
+    assert '"masked":{"aws-access-key-id":1}' in shown
+    assert KEY not in shown
 
 
 def test_json_that_two_parsers_could_read_differently_is_refused(guarded: dict[str, Any]) -> None:
@@ -172,4 +183,5 @@ def test_a_second_up_says_where_the_first_runs(remit: Remit, guarded: dict[str, 
     error = second.event("error")
     assert "already runs" in error["message"]
     assert guarded["base_url"] in error["message"] + error["hint"]
-    assert second.stop() == 1
+    assert second.process.wait(10) == 1
+    second.stop()

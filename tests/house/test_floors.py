@@ -25,11 +25,10 @@ LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 
 # Packages that decide or parse: bytes and times come in as arguments.
 PURE = ("policy", "detect", "tasks", "gateway/dialects", "audit/tree.py", "audit/entry.py")
-# What a pure file may not import, with the files that are the package's one door to the outside.
+# What a pure file may not import. Their one door to files is named: policy/directory.py, detect/hyper.py (its cache).
 IMPURE_MODULES = frozenset(
     {"socket", "asyncio", "time", "datetime", "subprocess", "http", "urllib.request", "threading"}
 )
-DOORS: dict[str, str] = {}
 
 
 def package_of(path: Path) -> str:
