@@ -13,10 +13,11 @@ from pathlib import Path
 from remit.detect import Detector, KnownValues, load_rules
 
 PROSE = (
-    "The guard reads each answer as it comes, one chunk after another, and lets it pass when nothing in it looks like "
-    "something that should stay. Most text is like this: plain words, some numbers (42, 3.14, 2026-11-21), a path such "
-    "as /usr/lib/python3/dist-packages, a call like `open(name).read()`, an address http://example.com/a?b=c, and the "
-    "odd word in CAPITALS. It has to cost next to nothing, since nearly everything that is ever said is of this kind. "
+    "The guard reads each answer as it comes, one chunk after another, and lets it pass when nothing in it "
+    "looks like something that should stay. Most text is like this: plain words, some numbers (42, 3.14, "
+    "2026-11-21), a path such as /usr/lib/python3/dist-packages, a call like `open(name).read()`, an address "
+    "http://example.com/a?b=c, and the odd word in CAPITALS. It has to cost next to nothing, since nearly "
+    "everything that is ever said is of this kind. "
 )
 ROUNDS = 7
 
@@ -74,7 +75,9 @@ def main() -> None:
         for word in ("built", "loaded"):
             begun = time.perf_counter()
             detector = Detector(cache=Path(directory))
-            print(f"detector {word:<12} {(time.perf_counter() - begun) * 1e3:8.1f} ms   ({len(detector.rules)} rules)")
+            print(
+                f"detector {word:<12} {(time.perf_counter() - begun) * 1e3:8.1f} ms   ({len(detector.rules)} rules)"
+            )
     held = KnownValues(f"a-held-value-number-{number:04}".encode() for number in range(20))
     large, small = clean(4_000_000), clean(1000)
     print(f"large clean text      {len(large) / per_call(lambda: detector.scan(large), 3) / 1e6:8.1f} MB/s")

@@ -5,6 +5,7 @@ from remit.detect.detector import NOTHING_HELD, Detector
 from remit.detect.finding import Finding, Label
 from remit.detect.known import KnownValues
 from remit.detect.rule import Rule
+from remit.detect.spans import unite
 from remit.detect.stream import Clear, Found, Piece, TextStream
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "Rule",
     "TextStream",
     "load_rules",
+    "unite",
 ]

@@ -47,7 +47,11 @@ class State(dict[str, "State"]):
     __slots__ = ("_anchors", "before", "depth", "ended", "partial", "with_end")
 
     def __init__(
-        self, anchors: "Anchors", partial: frozenset[tuple[int, int]], before: int, ended: tuple[tuple[Matcher, int], ...]
+        self,
+        anchors: "Anchors",
+        partial: frozenset[tuple[int, int]],
+        before: int,
+        ended: tuple[tuple[Matcher, int], ...],
     ) -> None:
         super().__init__()
         self._anchors, self.partial, self.before, self.ended = anchors, partial, before, ended
@@ -93,7 +97,9 @@ class Anchors:
         return known
 
     def _step(self, state: State, char: str) -> State:
-        going = [(number, read + 1) for number, read in state.partial if char in self._anchors[number].spellings[read]]
+        going = [
+            (number, read + 1) for number, read in state.partial if char in self._anchors[number].spellings[read]
+        ]
         going += [(number, 1) for number in self._first.get(char, ()) if self._may_begin(number, state.before)]
         ended = [(number, read) for number, read in going if read == len(self._anchors[number].spellings)]
         partial = frozenset(going) - frozenset(ended)

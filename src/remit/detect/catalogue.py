@@ -31,7 +31,7 @@ def load_rules(directory: Path = SHIPPED) -> tuple[Rule, ...]:
 
 def digest_of(rules: Iterable[Rule]) -> bytes:
     """SHA-256 of what the fast filter is compiled from."""
-    return hashlib.sha256("\x00".join(rule.core for rule in rules).encode()).digest()
+    return hashlib.sha256(repr([rule.beginnings for rule in rules]).encode()).digest()
 
 
 def _read(file: Path) -> list[Rule]:

@@ -29,7 +29,7 @@ class Detector:
     def __init__(self, rules: Sequence[Rule] | None = None, *, cache: Path | None = None) -> None:
         self.rules = load_rules() if rules is None else tuple(rules)
         self._matchers = [RuleMatcher(rule) for rule in self.rules]
-        self._filter = hyper.build([rule.core for rule in self.rules], digest_of(self.rules), cache)
+        self._filter = hyper.build([rule.beginnings for rule in self.rules], digest_of(self.rules), cache)
         self._anchors: dict[tuple[frozenset[Label], KnownValues], Anchors] = {}
 
     def suspects(self, text: str, known: KnownValues = NOTHING_HELD) -> bool:

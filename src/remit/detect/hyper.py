@@ -1,17 +1,17 @@
 """The fast filter: which rules may match a text at all. The only file that touches the Hyperscan binding.
 
 The binding crashes the process on an inline lambda as callback, on `Stream.size()` and on use after close; so here
-the callback is one module-level function, only block mode is used, and nothing is ever closed. A scratch belongs to
-one thread.
+the callback is one module-level function, only block mode is used, and nothing is ever closed. A scratch is used by
+one thread at a time.
 """
 
 import hashlib
 import os
 import re
 import stat
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -26,33 +26,38 @@ CACHE_SIZE_LIMIT: Final = 64 << 20  # bytes; 16 times what the shipped rules com
 SEAL_LENGTH: Final = 32
 
 
-def _note(number: int, start: int, end: int, flags: int, context: object) -> None:  # noqa: ARG001
+def _note(number: int, start: int, end: int, flags: int, context: object) -> None:
     context.append(number)  # type: ignore[attr-defined] # always the list that `numbers` passes
 
 
 class Filter:
-    """Compiled expressions. `numbers` names those that match somewhere in a text, in no order."""
+    """Compiled expressions. `numbers` names those of which one matches somewhere in a text, in no order."""
 
     def __init__(self, database: hyperscan.Database) -> None:
         self._database = database
-        self._local = threading.local()
+        self._free: list[hyperscan.Scratch] = []  # taking from and adding to a list are atomic
 
     def numbers(self, text: str) -> list[int]:
         found: list[int] = []
         try:
-            scratch = self._local.scratch
-        except AttributeError:
-            scratch = self._local.scratch = hyperscan.Scratch(self._database)
-        try:
             data = text.encode()
         except UnicodeEncodeError:  # UTF-8 mode must not see half a pair; U+FFFD is in the same negated classes
             data = SURROGATE.sub("\ufffd", text).encode()
+        scratch = self._scratch()
         self._database.scan(data, match_event_handler=_note, context=found, scratch=scratch)
+        self._free.append(scratch)
         return found
 
+    def _scratch(self) -> hyperscan.Scratch:
+        """A scratch that no other thread uses meanwhile: one that is free, or a new one."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return hyperscan.Scratch(self._database)
 
-def build(expressions: Sequence[str], digest: bytes, cache: Path | None = None) -> Filter:
-    """The filter for `expressions`, whose `digest` names its file in directory `cache` (made owner-only).
+
+def build(expressions: Sequence[Sequence[str]], digest: bytes, cache: Path | None = None) -> Filter:
+    """The filter for each number's `expressions`; `digest` names its file in directory `cache` (made owner-only).
 
     A cached file that is missing, damaged or not the owner's is built again (about a second). Raises ConfigError if
     an expression is not Hyperscan's.
@@ -69,21 +74,24 @@ def build(expressions: Sequence[str], digest: bytes, cache: Path | None = None) 
 def _library() -> bytes:
     probe = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     probe.compile(expressions=[b"x"])
-    return hyperscan.__version__.encode() + bytes(probe.info())  # type: ignore[arg-type] # bytes, whatever the stub says
+    return f"{version('hyperscan')} {probe.info()!r}".encode()
 
 
-def _compile(expressions: Sequence[str]) -> hyperscan.Database:
+def _compile(expressions: Sequence[Sequence[str]]) -> hyperscan.Database:
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    count = len(expressions)
+    numbered = [(number, text) for number, texts in enumerate(expressions) for text in texts]
+    count = len(numbered)
     try:
         database.compile(
-            expressions=[expression.encode() for expression in expressions],
-            ids=list(range(count)),
+            expressions=[text.encode() for _, text in numbered],
+            ids=[number for number, _ in numbered],
             elements=count,
             flags=[FLAGS] * count,
         )
     except hyperscan.error as error:
-        raise ConfigError(f"the rules can't be compiled: {error}", hint="`pattern` must be in Hyperscan's syntax") from error
+        raise ConfigError(
+            f"the rules can't be compiled: {error}", hint="`pattern` must be in Hyperscan's syntax"
+        ) from error
     return database
 
 

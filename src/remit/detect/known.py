@@ -47,7 +47,7 @@ class Form:
         end = start + len(self.text)
         return Hit(start, end, end, end, counts=True, grows=False)
 
-    def follow(self, run: Run, text: str) -> bool:  # noqa: ARG002 - a form has one length
+    def follow(self, run: Run, text: str) -> bool:
         return True
 
 

@@ -151,9 +151,9 @@ class RuleMatcher:
 
     def _counts(self, secret: str) -> bool:
         require, unless = self._demands
-        if self.rule.min_entropy and entropy(secret) < self.rule.min_entropy:
+        if not all(r.search(secret) for r in require) or any(u.search(secret) for u in unless):
             return False
-        return all(r.search(secret) for r in require) and not any(u.search(secret) for u in unless)
+        return not self.rule.min_entropy or entropy(secret) >= self.rule.min_entropy
 
     def follow(self, run: Run, text: str) -> bool:
         if not self.rule.terminator:

@@ -13,6 +13,10 @@ from remit.errors import ConfigError
 HARMLESS: Final = re.compile(r"\\[^bBAZzGpPNuUx0-9]")
 CLASS: Final = re.compile(r"\[\^?[^\]]*\]")
 UNSUPPORTED: Final = re.compile(r"\(\?(?!:).?|\\.|[$^]")
+# A repeat that ends a pattern: what matches, matches it cut short too. One anchor an expression and short ends took
+# the worst hostile megabyte through the filter in 0.03 s; whole patterns took 2.4 s.
+LONG_END: Final = re.compile(r"\{(\d+)(?:,\d*)?\}(\)*)\Z")
+ENOUGH: Final = 12
 ID: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 MAX_LENGTH_LIMIT: Final = 32_768  # hold-back of a stream is bounded by it
 
@@ -69,8 +73,21 @@ class Rule:
     @property
     def core(self) -> str:
         """Anchor and pattern as one regex, in the syntax that Hyperscan, RE2, `re` and `regex` share."""
-        spell = _either_case if self.ignore_case else re.escape
-        return f"(?:{'|'.join(spell(anchor) for anchor in self.anchors)}){self.pattern}"
+        return f"(?:{'|'.join(self._spelt)})(?:{self.pattern})"
+
+    @property
+    def beginnings(self) -> tuple[str, ...]:
+        """For the fast filter: one regex an anchor, which matches wherever a match begins, without its long end."""
+        short = LONG_END.sub(_shortened, f"(?:{self.pattern})")
+        return tuple(f"{anchor}{short}" for anchor in self._spelt)
+
+    @property
+    def _spelt(self) -> tuple[str, ...]:
+        return tuple(_either_case(anchor) if self.ignore_case else re.escape(anchor) for anchor in self.anchors)
+
+
+def _shortened(end: re.Match[str]) -> str:
+    return f"{{{min(int(end[1]), ENOUGH)}}}{end[2]}" if int(end[1]) else end[0]
 
 
 def _either_case(literal: str) -> str:

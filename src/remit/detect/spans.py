@@ -23,7 +23,14 @@ class Span:
 
 def weight(span: Span) -> tuple[bool, int, bool, int, int, str]:
     """What is always masked weighs most, then label, a rule that knows whose it is, length, the earlier start."""
-    return span.rule in ALWAYS_MASKED, WEIGHT[span.label], not span.generic, span.end - span.start, -span.start, span.rule
+    return (
+        span.rule in ALWAYS_MASKED,
+        WEIGHT[span.label],
+        not span.generic,
+        span.end - span.start,
+        -span.start,
+        span.rule,
+    )
 
 
 def settle(spans: Iterable[Span]) -> list[Finding]:
@@ -42,6 +49,11 @@ def settle(spans: Iterable[Span]) -> list[Finding]:
     if group:
         findings.append(_whole(group, end))
     return findings
+
+
+def unite(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings of one text that were made in different ways, as sorted, disjoint ones."""
+    return tuple(settle(Span(found.start, found.end, found.rule, found.label) for found in findings))
 
 
 def _whole(group: list[Span], end: int) -> Finding:

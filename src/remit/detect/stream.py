@@ -67,7 +67,7 @@ class TextStream:
         if self._busy:
             return self._read(piece)
         try:
-            state = reduce(getitem, piece, self._state)  # type: ignore[arg-type] # State is a dict of States
+            state = reduce(getitem, piece, self._state)
         except AnchorSeen:
             return self._read(piece)
         text = self._text + piece

@@ -8,7 +8,7 @@ from remit.detect import Clear, Piece, TextStream
 from remit.policy import Permit
 from remit.redaction.clean import allowed_by
 from remit.redaction.mask import mark
-from remit.redaction.scrubber import Scrubber, strings
+from remit.redaction.scrubber import Scrubber
 
 
 class ReplyText:
@@ -43,8 +43,7 @@ class ReplyText:
 
     def json(self, value: Any) -> Any:
         """A whole JSON answer."""
-        texts = strings(value)
-        if not self._scrubber.detector.suspects("\n".join(texts), self._scrubber.held):
+        if not self._scrubber.suspects(value):
             return value
         return self._scrubber.masked(value, self._allowed, self.counts)
 

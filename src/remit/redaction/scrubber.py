@@ -11,7 +11,7 @@ from remit.redaction.mask import mask, mask_pieces
 
 MAX_STRINGS: Final = 200_000  # a 32 MiB body of short words has more; it is refused
 NONE_ALLOWED: Final[frozenset[Label]] = frozenset()
-_APART: Final = "\n"  # between strings that are looked at together: no rule's secret has one inside
+_APART: Final = "\0"  # between strings that are looked at together: no rule has it inside, or between name and value
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,10 @@ class Scrubber:
     def request(self, value: Any) -> Scan:
         """What is in a request's body (a JSON value, or None); raises ProtocolError for one with too many strings."""
         texts = strings(value)
-        if not texts or not self.detector.suspects(_APART.join(texts), self.held):
+        looked_at = [*texts, *_joined_parts(value)]
+        if not looked_at or not self.detector.suspects(_APART.join(looked_at), self.held):
             return NOTHING
-        found = dict.fromkeys((one.rule, one.label) for text in self._all(value, texts) for one in self.find(text))
+        found = dict.fromkeys((one.rule, one.label) for text in looked_at for one in self.find(text))
         return Scan(tuple(found))
 
     def find(self, text: str, allowed: Collection[Label] = NONE_ALLOWED) -> tuple[Finding, ...]:
@@ -54,12 +55,26 @@ class Scrubber:
         if isinstance(value, str):
             return self._text(value, allowed, counts)
         if isinstance(value, list):
-            return self._parts([self.masked(item, allowed, counts) for item in value], allowed, counts)
+            return [self.masked(item, allowed, counts) for item in self._parts(value, allowed, counts)]
         if isinstance(value, dict):
-            return {
-                self._text(name, allowed, counts): self.masked(item, allowed, counts) for name, item in value.items()
-            }
+            return self._object(value, allowed, counts)
         return value
+
+    def suspects(self, value: Any) -> bool:
+        """Whether anything may be found in a JSON value; raises ProtocolError for one with too many strings."""
+        return self.detector.suspects(_APART.join([*strings(value), *_joined_parts(value)]), self.held)
+
+    def _object(self, value: dict[str, Any], allowed: Collection[Label], counts: Counter[str]) -> dict[str, Any]:
+        """Names that are masked alike are numbered: no member may be lost."""
+        masked: dict[str, Any] = {}
+        for name, item in value.items():
+            free = said = self._text(name, allowed, counts)
+            number = 1
+            while free in masked or (free != name and free in value):
+                number += 1
+                free = f"{said} ({number})"
+            masked[free] = self.masked(item, allowed, counts)
+        return masked
 
     def _text(self, text: str, allowed: Collection[Label], counts: Counter[str]) -> str:
         findings = self.find(text, allowed)
@@ -67,7 +82,10 @@ class Scrubber:
         return mask(text, findings) if findings else text
 
     def _parts(self, items: list[Any], allowed: Collection[Label], counts: Counter[str]) -> list[Any]:
-        """A text that a message holds in parts is read as one by the model: a secret over two parts is masked too."""
+        """A text that a message holds in parts is read as one by the model: a secret over two parts is masked too.
+
+        It goes before the parts' own masking, which would hide from it where such a secret goes on.
+        """
         places = [at for at, item in enumerate(items) if isinstance(item, dict) and isinstance(item.get("text"), str)]
         if len(places) < 2:
             return items
@@ -76,13 +94,10 @@ class Scrubber:
         if not findings:
             return items
         counts.update(one.rule for one in findings)
+        items = list(items)
         for at, text in zip(places, mask_pieces(texts, findings), strict=True):
             items[at] = {**items[at], "text": text}
         return items
-
-    def _all(self, value: Any, texts: list[str]) -> Iterator[str]:
-        yield from texts
-        yield from _joined_parts(value)
 
 
 def strings(value: Any) -> list[str]:
