@@ -60,6 +60,37 @@ class PassThrough:
         return
 
 
+class Relay(asyncio.Protocol):
+    """The floor: uvloop moving the same bytes both ways over kept connections, no HTTP read at all."""
+
+    def __init__(self, address: tuple[str, int] | None) -> None:
+        self._address = address
+        self._transport: asyncio.Transport | None = None
+        self.other: Relay | None = None
+        self._early = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if self._address is not None:
+            self._task = asyncio.get_running_loop().create_task(self._join(self._address))
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is not None and self.other._transport is not None:
+            self.other._transport.write(data)
+        else:
+            self._early += data
+
+    async def _join(self, address: tuple[str, int]) -> None:
+        loop = asyncio.get_running_loop()
+        self.other = (await loop.create_connection(lambda: Relay(None), *address))[1]
+        self.other.other = self
+        self.data_received(self._early)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.other is not None and self.other._transport is not None:
+            self.other._transport.close()
+
+
 class TinyServer(asyncio.Protocol):
     """Answers each whole request without looking at it."""
 
@@ -100,6 +131,19 @@ def gateway(core: int, upstream: str, pipe: Pipe) -> None:
         sock = socket.create_server(("127.0.0.1", 0))
         await serve(sock, PassThrough(Upstream(), upstream), Limits())
         pipe.send(sock.getsockname()[1])
+        await asyncio.Event().wait()
+
+    uvloop.run(run())
+
+
+def relay(core: int, upstream: int, pipe: Pipe) -> None:
+    """The relay in a process of its own."""
+    os.sched_setaffinity(0, {core})
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Relay(("127.0.0.1", upstream)), "127.0.0.1", 0)
+        pipe.send(server.sockets[0].getsockname()[1])
         await asyncio.Event().wait()
 
     uvloop.run(run())
@@ -192,12 +236,15 @@ def main() -> None:
     guard.start()
     print("| proxy, one core | connections | requests/s | CPU µs a request |\n|---|---|---|---|")
     report("remit, pass-through", ours.recv(), guard.pid or 0, options)
+    floor = spawn.Process(target=relay, args=(here, upstream, theirs), daemon=True)
+    floor.start()
+    report("uvloop moving the bytes, no HTTP", ours.recv(), floor.pid or 0, options)
     if shutil.which("nginx"):
         with nginx(here, upstream) as (pid, port):
             report("nginx", port, pid, options)
     else:
         print("| nginx | | not installed | |")
-    for process in (guard, server):
+    for process in (floor, guard, server):
         process.terminate()
         process.join()
 

@@ -212,7 +212,7 @@ def test_a_silent_server_is_a_timeout(said: bytes) -> None:
             with pytest.raises(UpstreamError) as silent:
                 await whole(upstream, address, timeouts=Timeouts(first_byte=0.1, idle=0.1))
             assert silent.value.status == 504
-            with pytest.raises(UpstreamError, match="within 0.1 s"):
+            with pytest.raises(UpstreamError, match=r"within 0\.1 s"):
                 await upstream.fetch(address, "GET", "/", timeout=0.1)
         await upstream.aclose()
 

@@ -82,11 +82,11 @@ class Head:
     body: bytes | None = None
 
 
-def head_bytes(start: str, headers: Headers, framing: str) -> bytes:
-    """The start line, the end-to-end ones of `headers`, and `framing` lines; raises for what would split the head."""
+def head_bytes(start: str, headers: Headers, framing: str, *, drop: str = "") -> bytes:
+    """Start line, the end-to-end `headers` but `drop`, `framing` lines. Raises for what would split the head."""
     lines = [start]
     for name, value in headers:
-        if name not in HOP_BY_HOP:
+        if name not in HOP_BY_HOP and name != drop:
             if name not in _SOUND_NAMES:
                 _learn_name(name)
             lines.append(f"{name}: {value}\r\n")

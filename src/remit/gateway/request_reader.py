@@ -80,8 +80,7 @@ class RequestReader:
     def on_message_begin(self) -> None:
         self.phase = Phase.HEAD
         self._target = b""
-        self._headers: list[tuple[str, str]] = []
-        self._head_bytes = 0
+        self._raw: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._chunked = self._expects = False
@@ -94,13 +93,7 @@ class RequestReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.phase is Phase.BODY:
             self._refuse("trailers are not taken")
-        self._head_bytes += len(name) + len(value) + 4
-        if self._head_bytes > self._limits.header_bytes:
-            self._refuse(f"the headers are longer than {self._limits.header_bytes} bytes", 431)
-        if len(self._headers) >= self._limits.header_count:
-            self._refuse(f"there are more than {self._limits.header_count} headers", 431)
-        lower = _NAMES.get(name)
-        self._headers.append((lower or _lower(name), value.decode("latin-1").strip(" \t")))
+        self._raw.append((name, value))  # looked at once the head is whole; until then `_budget` bounds it
 
     def on_headers_complete(self) -> None:
         self.phase = Phase.BODY
@@ -115,7 +108,7 @@ class RequestReader:
         if self._method not in METHODS:
             self._refuse(f"the method `{self._method}` is not served", 501)
         self._keep_alive = self._version == "1.1"
-        self._read_framing()
+        self._read_headers()
         self._read_target()
 
     def on_body(self, piece: bytes) -> None:
@@ -137,7 +130,7 @@ class RequestReader:
                 query=self._path.query,
                 target=self._path.canonical,
                 raw_target=self._target.decode("ascii"),
-                headers=tuple(self._headers),
+                headers=self._headers,
                 body=body,
                 keep_alive=self._keep_alive,
                 version=self._version,
@@ -153,17 +146,29 @@ class RequestReader:
             self._refusal = error
             raise
 
-    def _read_framing(self) -> None:
+    def _read_headers(self) -> None:
         self._hosts = self._lengths = 0
         self._codings: list[str] = []
-        for name, value in self._headers:
+        self._refuse_large_head()
+        headers = []
+        for raw, value in self._raw:
+            name = _NAMES.get(raw) or _lower(raw)
+            text = value.decode("latin-1").strip(" \t")
+            headers.append((name, text))
             read = _FRAMING.get(name)
             if read is not None:
-                read(self, value)
+                read(self, text)
+        self._headers = tuple(headers)
         if self._hosts > 1 or (self._hosts == 0 and self._version == "1.1"):
             self._refuse("exactly one `Host` header is needed", hint="send `Host: localhost`")
         if self._codings:
             self._take_codings()
+
+    def _refuse_large_head(self) -> None:
+        if len(self._raw) > self._limits.header_count:
+            self._refuse(f"there are more than {self._limits.header_count} headers", 431)
+        if sum([len(name) + len(value) + 4 for name, value in self._raw]) > self._limits.header_bytes:
+            self._refuse(f"the headers are longer than {self._limits.header_bytes} bytes", 431)
 
     def _read_host(self, value: str) -> None:
         self._hosts += 1

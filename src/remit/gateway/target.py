@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NoReturn
 from urllib.parse import quote, unquote_to_bytes
 
@@ -30,16 +31,23 @@ class Target:
 
 def parse_target(raw: bytes) -> Target:
     """The origin-form target in `raw`, or `ProtocolError` for another form or a spelling that could hide a route."""
-    path, mark, query = raw.partition(b"?")
+    if b"?" not in raw:  # queries may carry secrets: never kept
+        return _path_only(raw)
+    path, _, query = raw.partition(b"?")
     text = query.decode("ascii") if _QUERY_BYTES.match(query) else _refuse("characters that no query may hold")
     if _QUERY_CONTROL.search(query):
         _refuse("an encoded control character")
-    suffix = "?" + text if mark else ""
+    target = _path_only(path)
+    return Target(target.path, text, f"{target.canonical}?{text}")
+
+
+@lru_cache(maxsize=256)
+def _path_only(path: bytes) -> Target:
     if _PLAIN_PATH.match(path):
         plain = path.decode("ascii")
-        return Target(plain, text, plain + suffix)
+        return Target(plain, "", plain)
     decoded = _decoded(path)
-    return Target(decoded, text, quote(decoded, safe=_KEPT) + suffix)
+    return Target(decoded, "", quote(decoded, safe=_KEPT))
 
 
 def _decoded(path: bytes) -> str:

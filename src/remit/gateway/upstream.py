@@ -56,7 +56,12 @@ class Upstream:
         Leaving the context before the reply's end cuts the connection, so that the server stops working on it.
         Raises `UpstreamError`: 502 unreachable or broken off, 503 too many at once, 504 silent for too long.
         """
-        return Reply(self, Outgoing(parse_address(address), method, target, headers, body, timeouts))
+        where = parse_address(address)
+        framing = f"host: {where.host}\r\n"
+        if body or method not in _SAFE_METHODS:
+            framing += f"content-length: {len(body)}\r\n"
+        head = head_bytes(f"{method} {target} HTTP/1.1\r\n", headers, framing, drop="host")
+        return Reply(self, where, method, head, body, timeouts)
 
     async def fetch(
         self,
@@ -113,45 +118,33 @@ class Upstream:
             idle.popleft().abort()
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One request to be sent."""
-
-    address: UpstreamAddress
-    method: str
-    target: str
-    headers: Headers
-    body: bytes
-    timeouts: Timeouts
-
-    def head(self) -> bytes:
-        """Request line and headers, framed by us."""
-        framing = f"host: {self.address.host}\r\n"
-        if self.body or self.method not in _SAFE_METHODS:
-            framing += f"content-length: {len(self.body)}\r\n"
-        headers = tuple(field for field in self.headers if field[0] != "host")
-        return head_bytes(f"{self.method} {self.target} HTTP/1.1\r\n", headers, framing)
-
-
 class Reply:
     """A reply under way: `head`, then its body by `async for` (each piece as it came) or `read`."""
 
-    __slots__ = ("_connection", "_outgoing", "_upstream", "head")
+    __slots__ = ("_address", "_body", "_connection", "_method", "_request", "_timeouts", "_upstream", "head")
 
-    def __init__(self, upstream: Upstream, outgoing: Outgoing) -> None:
-        self._upstream, self._outgoing = upstream, outgoing
+    def __init__(
+        self,
+        upstream: Upstream,
+        address: UpstreamAddress,
+        method: str,
+        request: bytes,
+        body: bytes,
+        timeouts: Timeouts,
+    ) -> None:
+        self._upstream, self._address, self._timeouts = upstream, address, timeouts
+        self._method, self._request, self._body = method, request, body
         self._connection: UpstreamConnection
         self.head: ReplyHead
 
     async def __aenter__(self) -> Self:
-        out = self._outgoing
-        connection = await self._upstream.take(out.address, out.timeouts)
+        connection = await self._upstream.take(self._address, self._timeouts)
         try:
             self.head = await self._begin(connection)
         except UpstreamError:
-            if not connection.reused or connection.answered or out.method not in _SAFE_METHODS:
+            if not connection.reused or connection.answered or self._method not in _SAFE_METHODS:
                 raise
-            self.head = await self._begin(await self._upstream.take(out.address, out.timeouts, fresh=True))
+            self.head = await self._begin(await self._upstream.take(self._address, self._timeouts, fresh=True))
         return self
 
     async def __aexit__(
@@ -181,9 +174,8 @@ class Reply:
 
     async def _begin(self, connection: UpstreamConnection) -> ReplyHead:
         self._connection = connection
-        out = self._outgoing
         try:
-            return await connection.begin(out.method, out.head(), out.body, out.timeouts)
+            return await connection.begin(self._method, self._request, self._body, self._timeouts)
         except BaseException:
             connection.abort()
             raise
