@@ -54,7 +54,7 @@ class Remit:
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `remit` command against this instance."""
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: PLW1510 (asserted below, with what it said)
             [REMIT, *arguments, "--state", str(self.state)],
             capture_output=True,
             text=True,

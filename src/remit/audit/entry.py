@@ -22,6 +22,7 @@ PENDING_PREFIX: Final = b'{"kind":"start","outcome":"allowed","id":"'
 END_PREFIX: Final = b'{"kind":"end","id":"'
 CLOSED_PREFIX: Final = b'{"kind":"closed",'
 
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
 _HOME = re.compile(r"/(?:home|Users)/[^/]+(?=/|\Z)")
 
 
@@ -234,7 +235,7 @@ def encode(entry: Entry) -> bytes:
     Raises AuditError when a value is not JSON, or the record is too long.
     """
     try:
-        stored = json.dumps(entry.to_dict(), separators=(",", ":"), allow_nan=False).encode("ascii")
+        stored = _ENCODER.encode(entry.to_dict()).encode("ascii")
     except (TypeError, ValueError) as error:
         raise AuditError(f"a {type(entry).__name__} record can't be written as JSON: {error}") from error
     if len(stored) > MAX_RECORD_BYTES:

@@ -1,5 +1,6 @@
 """One call's own account: its id, what it moved, and how it ended. Every end is recorded."""
 
+import base64
 import os
 import time
 from collections import Counter
@@ -11,13 +12,16 @@ from remit.audit import End
 from remit.identity import Caller, SpiffeId
 from remit.policy import Intent, Snapshot
 
-_DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32, as ULID writes it
+_RFC_4648: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_CROCKFORD: Final = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # as ULID writes it
+_DIGITS: Final = bytes.maketrans(_RFC_4648, _CROCKFORD)
 
 
 def decision_id(now: float) -> str:
     """A ULID: 48 bits of milliseconds, 80 random bits; sorts by time."""
     number = (int(now * 1000) << 80) | int.from_bytes(os.urandom(10), "big")
-    return "".join(_DIGITS[(number >> shift) & 31] for shift in range(125, -1, -5))
+    padded = (number << 6).to_bytes(17, "big")  # base 32 counts bits from the left: 2 of zero, then these 128
+    return base64.b32encode(padded)[:26].translate(_DIGITS).decode()
 
 
 @dataclass(eq=False)
@@ -83,8 +87,12 @@ class Call:
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
             chunks=self.chunks,
-            masked=Counter(self.request_masked) + Counter(self.answer_masked),
+            masked=_sum(self.request_masked, self.answer_masked),
             duration_ms=round((monotonic - self.started) * 1000, 3),
             t=time.time(),
             m=monotonic,
         )
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int]:
+    return Counter(one) + Counter(other) if one or other else {}

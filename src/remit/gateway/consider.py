@@ -9,7 +9,7 @@ from remit.errors import ProtocolError
 from remit.gateway.dialects import DIALECTS, Asked, Dialect, forwarded
 from remit.gateway.identify import Peer, every_holder
 from remit.gateway.message import Headers, Request
-from remit.gateway.prompt_cache import plan
+from remit.gateway.prompt_cache import CachePlan, plan
 from remit.gateway.routes import Route, match, profile, query
 from remit.gateway.strict_json import parse, refuse_case_twins
 from remit.gateway.visitors import check_visitor
@@ -27,6 +27,12 @@ CONTENT: Final[dict[str, Headers]] = {
     "none": (),
 }
 NO_BODY: Final = hashlib.sha256(b"").digest()
+
+
+class SharedCacheError(ProtocolError):
+    """Two people on one server whose prompt cache they would share. `rule` is `shared-prompt-cache`."""
+
+    rule = "shared-prompt-cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +53,10 @@ class Ask:
         """The body as it would be sent, before masking: bytes, a JSON object, or None for no body."""
         if self.route.body == "bytes":
             return self.request.body
-        cache = plan(self.route, str(caller.spiffe_id), caller.task, zone.cache_key)
-        return self.dialect.forward(self.route, self.body, cache)
+        return self.dialect.forward(self.route, self.body, self.cache_plan(caller, zone))
+
+    def cache_plan(self, caller: Caller, zone: Zone) -> CachePlan:
+        return plan(self.route, str(caller.spiffe_id), caller.task, zone.cache_key)
 
     def outgoing(self, cleaned: Clean, lease: Lease) -> tuple[str, str, str, Headers, bytes]:
         """Address, method, target, headers and body of the request that goes upstream."""
@@ -79,6 +87,8 @@ async def consider(caller: Caller, ask: Ask, peer: Peer, zone: Zone) -> Intent:
     """
     if ask.route.action not in LEAST:
         caller = await every_holder(peer, caller, zone)
+    if not ask.workload.demonstration and not ask.cache_plan(caller, zone).isolated:
+        _alone_in_cache(ask, caller, zone)
     return Intent(
         caller=caller,
         action=ask.route.action,
@@ -91,6 +101,17 @@ async def consider(caller: Caller, ask: Ask, peer: Peer, zone: Zone) -> Intent:
         found=ask.scan.found,
         body_sha256=hashlib.sha256(ask.request.body).digest() if ask.request.body else NO_BODY,
     )
+
+
+def _alone_in_cache(ask: Ask, caller: Caller, zone: Zone) -> None:
+    """Where a server can't be told to keep callers out of each other's prompt cache, only one person may use it."""
+    user = zone.cache_users.setdefault(ask.workload.spiffe_id, caller.person)
+    if user != caller.person:
+        raise SharedCacheError(
+            f"another person uses {ask.workload.name}, which can't keep callers out of each other's prompt cache",
+            status=403,
+            hint="ask its owner for a server that can: docs/servers.md says which",
+        )
 
 
 def _body(route: Route, request: Request) -> dict[str, Any] | None:

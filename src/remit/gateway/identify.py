@@ -7,6 +7,7 @@ in the kernel's socket table; a JWT-SVID where an API key would go. A task's tok
 import asyncio
 import base64
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from remit.errors import AttestationError
@@ -57,7 +58,8 @@ def meet(connection: Connection, door: SpiffeId, hosts: frozenset[str] | None, z
         peer.attesting = loop.run_in_executor(zone.executor, attest_unix, connection.sock)
     else:
         theirs, ours = _end(connection.remote), _end(connection.local)
-        peer.attesting = loop.run_in_executor(zone.executor, attest_tcp, theirs, ours)
+        work = partial(attest_tcp, theirs, ours, hint=zone.last_pid)
+        peer.attesting = loop.run_in_executor(zone.executor, work)
     return peer
 
 
@@ -75,6 +77,8 @@ async def identify(peer: Peer, request: Request, zone: Zone) -> Caller:
         attested = peer.attesting.result() if peer.attesting.done() else await asyncio.shield(peer.attesting)
         peer.uid = attested.uid
         attested.still()
+        if attested.process is not None:
+            zone.last_pid = attested.process.pid
     # 2
     token = presented(request)
     # 3

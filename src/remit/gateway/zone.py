@@ -19,7 +19,9 @@ from remit.redaction import Scrubber
 class Zone:
     """One zone's state. The event loop of its worker owns it; the snapshot is replaced whole, never edited.
 
-    `clock` is Unix seconds, `monotonic` seconds. `cache_key` keeps callers out of each other's prompt cache.
+    `clock` is Unix seconds, `monotonic` seconds. `cache_key` keeps callers out of each other's prompt cache;
+    `cache_users` names the one person that may use each server whose cache can't be kept apart. `last_pid` is where
+    the holder of the next connection is looked for first.
     """
 
     name: str
@@ -36,6 +38,8 @@ class Zone:
     cache_key: bytes
     told: Callable[[dict[str, object]], None]
     live: set[Call] = field(default_factory=set)
+    cache_users: dict[SpiffeId, str] = field(default_factory=dict)
+    last_pid: int | None = None
     control_gone: bool = False
 
     @property

@@ -12,7 +12,7 @@ from remit.errors import ProtocolError
 from remit.policy import Permit, Treatment
 from remit.redaction.scrubber import Scan, Scrubber
 
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False)
 
 
 @dataclass(frozen=True, slots=True)
