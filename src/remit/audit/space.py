@@ -1,7 +1,7 @@
 """Room on disk ahead of a shard's last line: real zero blocks, so that a commit changes data and nothing else.
 
-With blocks that are written already, a durable write needs no journal transaction (measured: 165 µs against
-350 µs and more when each write also grows the file).
+With blocks that are written already, a durable write needs no journal transaction (measured on ext4, medians of five
+runs: 102 µs against 148 µs when each write also grows the file).
 """
 
 import os
