@@ -205,7 +205,7 @@ def test_a_refusal_names_action_caller_and_resource_and_whom_to_ask() -> None:
 
 def test_what_is_missing_is_decided_not_guessed() -> None:
     not_owner = refused(snapshot(), intent(caller=bot()))
-    assert not_owner.missing == "the caller acted for the owner of llama-4121, ada (starter.cedar:23)"
+    assert not_owner.missing == "the caller acted for the owner of llama-4121 (starter.cedar:23)"
     assert not_owner.hint == "only the owner, ada, may; ask ada"
     both = """@id("both") permit(principal, action, resource)
         when { principal.owner == resource.owner && context has task };"""

@@ -93,7 +93,7 @@ def _as_owner(question: Question, name: str) -> Changed:
     except IdentityError:
         return None
     return replace(question, principal=principal, owner=owner, human=owner, enrolled=False), Missing(
-        f"the caller acted for the owner of {name}, {owner}",
+        f"the caller acted for the owner of {name}",
         f"only the owner, {owner}, may; ask {owner}",
         "owner",
     )
@@ -106,7 +106,7 @@ def _as_owner_with_task(question: Question, name: str) -> Changed:
         return None
     owner = question.resource_owner
     return tasked[0], Missing(
-        f"the caller acted for the owner of {name}, {owner}, in a task that allows `{question.action.value}`",
+        f"the caller acted for the owner of {name}, in a task that allows `{question.action.value}`",
         f"only the owner, {owner}, may, and only within a task; ask {owner}",
         "owner and task",
     )
