@@ -3,10 +3,10 @@
 import asyncio
 import concurrent.futures
 import os
+import resource
 import signal
 import socket
 import ssl
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -34,7 +34,6 @@ from remit.secret import Secret
 ATTEST_THREADS: Final = 2
 SWEEP_SECONDS: Final = 0.5
 DRAIN_SECONDS: Final = 2.0
-SWITCH_SECONDS: Final = 0.0005  # the commit thread must not wait 5 ms (CPython's default) for the event loop's turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +206,8 @@ class Worker:
 
 async def run(link: socket.socket) -> int:
     """The worker's life, from its link to its end; the exit status."""
-    sys.setswitchinterval(SWITCH_SECONDS)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each caller may need a connection upstream as well
     channel = Channel(link)
     try:
         worker = await _begin(channel)

@@ -42,7 +42,10 @@ class SpiffeId:
 
     @classmethod
     def of(cls, trust_domain: str, *segments: str) -> "SpiffeId":
-        """The ID in `trust_domain` with these path segments; raises IdentityError as `parse` does."""
+        """The ID in `trust_domain` with exactly these path segments; raises IdentityError as `parse` does."""
+        for segment in segments:
+            if "/" in segment:
+                raise IdentityError(f"`{segment!r}` is not one path segment of a SPIFFE ID: it has a `/`")
         return cls.parse("/".join((_SCHEME + trust_domain, *segments)))
 
     def __str__(self) -> str:

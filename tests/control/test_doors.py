@@ -1,0 +1,45 @@
+"""The listening sockets: loopback only, a taken port passed over, a unix socket for its owner."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from remit.control.doors import close_doors, open_doors
+from remit.identity import SpiffeId
+from remit.inventory import Kind, Workload
+
+
+def a_server() -> Workload:
+    return Workload(
+        spiffe_id=SpiffeId.parse("spiffe://maple.local/inference/llama"),
+        name="llama",
+        kind=Kind.MODEL_SERVER,
+        owner="ada",
+        server="llama.cpp",
+        upstream="http://127.0.0.1:1",
+        reach="loopback",
+        capabilities=(),
+    )
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_three_doors(tmp_path: Path, address: str) -> None:
+    doors, urls = open_doors(a_server(), address, 23450, tmp_path)
+    try:
+        assert [door.kind for door in doors] == ["tcp", "tls", "unix"]
+        assert urls["base_url"] == urls["url"] + "/v1"
+        assert doors[0].sock.getsockname()[0] == address
+        assert (tmp_path / "llama.sock").stat().st_mode & 0o777 == 0o600
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.connect(urls["unix"])
+    finally:
+        close_doors(doors)
+    assert not (tmp_path / "llama.sock").exists()
+
+
+def test_a_taken_port_is_passed_over(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 23460)):
+        doors, urls = open_doors(a_server(), "127.0.0.1", 23460, tmp_path)
+        close_doors(doors)
+    assert urls["url"] == "http://127.0.0.1:23461"

@@ -1,0 +1,164 @@
+"""What is in force: every change is recorded before it is kept, and what was ended stays ended."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remit.control.realm import PoliciesInForce, Realm, Trust
+from remit.errors import AuditError, UsageError
+from remit.identity import SpiffeId
+from remit.inventory import Capability, Kind, Model, Workload
+from remit.policy import PolicyFile
+from remit.storage import Store
+from remit.tasks import digest
+
+LLAMA = SpiffeId.parse("spiffe://maple.local/inference/llama-8080")
+POLICIES = PoliciesInForce((PolicyFile("a.cedar", ""),), "sha256:00")
+
+
+class World:
+    """A realm over a real database, with a clock that the test moves and a log that may fail."""
+
+    def __init__(self, directory: Path) -> None:
+        self.store = Store(directory / "state.db")
+        self.now = 1000.0
+        self.acts: list[tuple[str, str, str | None, dict[str, Any]]] = []
+        self.log_fails = False
+        self.realm = self.restart()
+
+    def restart(self) -> Realm:
+        trust = Trust("maple.local", (), {"keys": []})
+        self.realm = Realm(trust, self.store, self._act, lambda: self.now, POLICIES, lifetime=300.0, grade="C")
+        return self.realm
+
+    async def _act(self, what: str, subject: str, person: str | None, facts: dict[str, Any]) -> None:
+        if self.log_fails:
+            raise AuditError("the log is full")
+        self.acts.append((what, subject, person, facts))
+
+    def run(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        async def go() -> Any:
+            return await work()
+
+        return asyncio.run(go())
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Any:
+    world = World(tmp_path)
+    yield world
+    world.store.close()
+
+
+def a_server(owner: str = "ada") -> Workload:
+    return Workload(
+        spiffe_id=LLAMA,
+        name="llama-8080",
+        kind=Kind.MODEL_SERVER,
+        owner=owner,
+        server="llama.cpp",
+        upstream="http://127.0.0.1:8080",
+        reach="loopback",
+        capabilities=(Capability.STORE,),
+        models=(Model("smol", "unknown (hashing)"),),
+    )
+
+
+def test_a_workload_without_a_known_owner_gets_no_identity(world: World) -> None:
+    with pytest.raises(UsageError, match="no owner that is known here"):
+        world.run(lambda: world.realm.enrol(a_server()))
+    assert world.realm.workloads == {}
+
+
+def test_nothing_is_enrolled_that_was_not_recorded(world: World) -> None:
+    world.realm.meet("ada", (1000,))
+    world.log_fails = True
+    with pytest.raises(AuditError):
+        world.run(lambda: world.realm.enrol(a_server()))
+    assert world.realm.workloads == {}
+    assert list(world.store.workloads()) == []
+
+
+def test_the_log_names_people_by_pseudonym_only(world: World) -> None:
+    ada = world.realm.meet("ada", (1000,))
+    world.run(lambda: world.realm.enrol(a_server()))
+    assert world.acts[0][2] == ada.person
+    assert "ada" not in str(world.acts)
+
+
+def test_a_pseudonym_is_kept_and_accounts_add_up(world: World) -> None:
+    first = world.realm.meet("ada", (1000,))
+    second = world.restart().meet("ada", (1001,))
+    assert first.person == second.person
+    assert second.uids == (1000, 1001)
+    found = world.realm.human_of(1001)
+    assert found is not None
+    assert found.name == "ada"
+
+
+def start(world: World, actions: tuple[str, ...] = ("disclose",), seconds: float = 60.0) -> Any:
+    ada = world.realm.meet("ada", (1000,))
+    world.run(lambda: world.realm.enrol(a_server()))
+    return world.run(
+        lambda: world.realm.start_task(ada, LLAMA, actions, purpose="look", seconds=seconds, proof="terminal")
+    )
+
+
+def test_a_task_is_in_the_next_snapshot_until_it_ends(world: World) -> None:
+    task, token = start(world)
+    assert world.realm.snapshot().tasks == (task,)
+    assert task.token_sha256 == digest(token)
+    world.run(lambda: world.realm.end_task(task.id, "done"))
+    assert world.realm.snapshot().tasks == ()
+
+
+def test_an_ended_task_stays_ended_after_a_restart(world: World) -> None:
+    task, _ = start(world)
+    world.run(lambda: world.realm.end_task(task.id, "done"))
+    assert world.restart().snapshot().tasks == ()
+    with pytest.raises(UsageError, match="no task"):
+        world.run(lambda: world.realm.end_task(task.id, "again"))
+
+
+def test_a_task_expires_by_the_clock(world: World) -> None:
+    start(world, seconds=60.0)
+    world.now += 61
+    assert world.realm.snapshot().tasks == ()
+
+
+def test_a_token_is_kept_nowhere(world: World, tmp_path: Path) -> None:
+    _, token = start(world)
+    assert token not in str(world.acts)
+    assert token not in str(world.realm.snapshot().to_dict())
+    assert token.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("actions", "seconds", "said"),
+    [
+        (("disclos",), 60.0, "`disclos` is not an action"),
+        ((), 60.0, "is not an action"),
+        (("infer",), 0.0, "more than 0 seconds"),
+        (("infer",), 8 * 86400.0, "at most 7 days"),
+    ],
+)
+def test_a_task_that_can_t_be(world: World, actions: tuple[str, ...], seconds: float, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        start(world, actions, seconds)
+
+
+def test_only_the_owner_starts_a_task(world: World) -> None:
+    world.realm.meet("ada", (1000,))
+    world.run(lambda: world.realm.enrol(a_server()))
+    bob = world.realm.meet("bob", (1001,))
+    with pytest.raises(UsageError, match="not a workload that bob owns"):
+        world.run(lambda: world.realm.start_task(bob, LLAMA, ("infer",), purpose="", seconds=60.0, proof="terminal"))
+
+
+def test_epochs_only_rise(world: World) -> None:
+    epochs = [world.realm.snapshot().epoch for _ in range(3)]
+    assert epochs == sorted(set(epochs))
+    assert world.realm.current().epoch == epochs[-1]
