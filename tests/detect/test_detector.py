@@ -29,10 +29,10 @@ def test_the_cache_is_owner_only_used_and_built_again_when_damaged(tmp_path: Pat
     assert file.stat().st_mode & 0o777 == 0o600
     assert cache.stat().st_mode & 0o777 == 0o700
     whole = file.read_bytes()
-    for damaged in (b"", whole[:-9], whole[:200] + b"\xff" + whole[201:], b"x" * 4000):
+    for damaged in (b"", whole[:-9], whole[:200] + b"\xff" + whole[201:], b"x" * 4000, b"0" * 32 + whole[32:]):
         file.write_bytes(damaged)
         assert Detector(cache=cache).scan(TOKEN)
-        assert file.read_bytes()[32:] != damaged[32:] or damaged == whole
+        assert file.read_bytes() != damaged
     assert [one.name for one in cache.iterdir()] == [file.name]
 
 

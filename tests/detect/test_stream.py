@@ -184,6 +184,18 @@ def test_the_beginning_of_an_anchor_is_held_back_and_let_go() -> None:
     assert stream.feed(" story, ") == [Clear("t story, ")]
 
 
+@pytest.mark.parametrize("before", ["\\n", "\\t", "%3D", "%0a", "\\\\n"])
+def test_the_end_of_an_escape_is_no_word_before_a_token(before: str) -> None:
+    text = f"line{before}ghp_{'A1b2C3d4E5' * 4}, "
+    assert scanned(text) == f"line{before}[REDACTED:github-token], "
+    assert joined(detector(True).stream(), text) == scanned(text)
+
+
+def test_inside_a_word_no_token_begins() -> None:
+    text = f"linen{'ghp_' + 'A1b2C3d4E5' * 4}, "
+    assert scanned(text) == joined(detector(True).stream(), text) == text
+
+
 def test_a_long_match_is_swallowed_as_it_comes() -> None:
     stream = detector(True).stream()
     assert stream.feed("-----BEGIN " + "PRIVATE KEY-----\n") == []
