@@ -9,11 +9,12 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from openai.types.chat import ChatCompletionMessageParam
 
 from tests.e2e.conftest import Remit
 
 KEY = "AKIA" + "Z7Q4M2XPLW5TJ6RC"
-HELLO: list[dict[str, str]] = [{"role": "user", "content": "Say hello."}]
+HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say hello."}]
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +50,13 @@ def test_the_model_s_digest_is_its_file_s(remit: Remit, guarded: dict[str, Any])
 
 
 def test_openai_chat(client: openai.OpenAI) -> None:
-    answer = client.chat.completions.create(model="x", messages=HELLO, max_tokens=12)  # type: ignore[arg-type]
+    answer = client.chat.completions.create(model="x", messages=HELLO, max_tokens=12)
     assert answer.choices[0].message.content
 
 
 def test_openai_chat_streams(client: openai.OpenAI) -> None:
-    pieces = [
-        chunk.choices[0].delta.content
-        for chunk in client.chat.completions.create(model="x", messages=HELLO, max_tokens=12, stream=True)  # type: ignore[call-overload]
-        if chunk.choices and chunk.choices[0].delta.content
-    ]
+    stream = client.chat.completions.create(model="x", messages=HELLO, max_tokens=12, stream=True)
+    pieces = [chunk.choices[0].delta.content for chunk in stream if chunk.choices and chunk.choices[0].delta.content]
     assert len(pieces) > 3
 
 
