@@ -91,7 +91,7 @@ async def _control(owner_named: str | None, state: Path | None) -> int:
         store.close()
         lock.release()
     say({"event": "stopped"})
-    return 0
+    return 1 if daemon.failed else 0
 
 
 def _until_told(daemon: Any) -> None:

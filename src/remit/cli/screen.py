@@ -165,6 +165,8 @@ def print_status(status: dict[str, Any]) -> None:
         line("policy", f"a newer edit is NOT in force: {escape(policies['warning'])}", "red")
     line("tasks", f"{len(status['tasks'])} running" if status["tasks"] else "none")
     line("log", escape(status["audit"]["dir"]))
+    for failure in status["audit"]["failures"]:
+        line("log", f"NO CALL GOES THROUGH: {escape(failure)}", "red")
     workers = ", ".join(f"{name} pid {pid}" for name, pid in status["workers"].items())
     line("runs", f"control pid {status['pid']}, {workers}; up {age(status['up_seconds'])}")
 

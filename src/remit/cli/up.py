@@ -45,6 +45,7 @@ class _Control:
             signal.signal(number, self._stop)
         while True:
             status = self._once()
+            self._process = None
             if status >= 0 or self._stopping:
                 return max(status, 0)
             if not self._may_restart():
@@ -59,9 +60,12 @@ class _Control:
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         ) as process:
             self._process = process
+            if self._stopping:  # told while it was being started
+                process.terminate()
             assert process.stdout is not None  # noqa: S101 (a pipe was asked for)
             for line in process.stdout:
-                self._show(jsonlib.loads(line))
+                if line.endswith(b"\n"):  # a killed control may leave half a line
+                    self._show(jsonlib.loads(line))
         return process.returncode
 
     def _stop(self, _number: int, _frame: object) -> None:

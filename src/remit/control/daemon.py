@@ -21,6 +21,7 @@ from remit.control.lately import lately
 from remit.control.owner import Owner
 from remit.control.realm import PoliciesInForce, Realm, State, Trust
 from remit.control.workers import Worker, Workers
+from remit.errors import AuditError
 from remit.identity import Authority, Process, SpiffeId, WorkloadApi, X509Svid
 from remit.identity.attestation import EXECUTABLES, listeners, observe
 from remit.identity.person import terminal_proof
@@ -66,8 +67,11 @@ class Daemon:
         self._domain = trust_domain
         self._stop = asyncio.Event()
         self._why = ""
+        self.failed = False
+        """It stops because something broke, not because it was told to."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._workers = Workers(tools.worker, self._welcome, self._heard, self._died)
+        self._workers = Workers(tools.worker, self._welcome, self._heard, self._died, self._broke, places.run)
+        self._log: AuditLog
         self._realm: Realm
         self._guards: Guards
 
@@ -78,7 +82,7 @@ class Daemon:
     async def run(self) -> None:
         """Start in order, stay until told to stop, end in the opposite order.
 
-        1. the log, so that everything after it is recorded
+        1. the log, so that everything after it is recorded; no worker of an earlier run goes on beside this one
         2. policies and what is in force: without a policy nothing starts
         3. the gateway, while the host is searched for model servers
         4. enrolment: identity, owner, doors; a demonstration server if there is nothing to guard
@@ -87,6 +91,7 @@ class Daemon:
         async with contextlib.AsyncExitStack() as stack:
             # 1
             await self._open_log(stack)
+            await self._end_orphan()
             # 2
             policies = policy_watch.first(self._places.policies)
             authority = self._authority()
@@ -112,7 +117,8 @@ class Daemon:
             stack.push_async_callback(self._end_tasks)
             await self._stop.wait()
             self._say({"event": "stopping", "why": self._why})
-            await self._act("stopping", "control", None, {"why": self._why})
+            if self._log.failure is None:
+                await self._act("stopping", "control", None, {"why": self._why})
 
     async def _open_log(self, stack: contextlib.AsyncExitStack) -> None:
         places = self._places
@@ -124,8 +130,20 @@ class Daemon:
         key = WriterKey.fresh(self._domain, shard)
         certificate = certify(self._root, self._domain, shard, key.verifier.public, started)
         self._log = AuditLog.open(places.audit, key, certificate, t=started, m=time.monotonic())
-        stack.callback(lambda: self._log.close(t=time.time(), m=time.monotonic()))
+        stack.callback(self._close_log)
         await self._act("started", "control", None, {"version": __version__, "grade": GRADE})
+
+    def _close_log(self) -> None:
+        try:
+            self._log.close(t=time.time(), m=time.monotonic())
+        except AuditError as error:
+            self._tell_failure(error)
+
+    async def _end_orphan(self) -> None:
+        pid = await self._workers.end_orphan(ZONE)
+        if pid is not None:
+            self._say({"event": "note", "text": f"ended the gateway that an earlier run left behind (pid {pid})"})
+            await self._act("worker.orphan", ZONE, None, {"pid": pid})
 
     async def _act(self, what: str, subject: str, person: str | None, facts: dict[str, Any]) -> None:
         await self._log.record(Act(what, subject, person, time.time(), time.monotonic(), facts), b"")
@@ -201,6 +219,9 @@ class Daemon:
                 await self._act("writer.certified", message["shard"], None, {"pid": worker.child.pid})
             case "refused":
                 self._tell_owner(message)
+            case "log_failed":
+                worker.log_failure = str(message["why"])
+                self._tell_failure(AuditError(worker.log_failure, hint=str(message["hint"])))
 
     def _tell_owner(self, message: dict[str, Any]) -> None:
         """Show a refusal in the owner's terminal, with the way to allow it: never to the caller (invariant 6)."""
@@ -213,6 +234,20 @@ class Daemon:
     async def _died(self, worker: Worker, status: int) -> None:
         self._say({"event": "note", "text": f"the {worker.zone} gateway died (status {status}); starting another"})
         await self._act("worker.died", worker.zone, None, {"pid": worker.child.pid, "status": status})
+
+    def _broke(self, error: BaseException) -> None:
+        """Without its gateway or one of its watches this instance would not guard and not say so: it ends."""
+        self.failed = True
+        self._tell_failure(error)
+        self.request_stop(f"a failure: {type(error).__name__}")
+
+    def _tell_failure(self, error: BaseException) -> None:
+        self._say({"event": "error", "message": str(error) or repr(error), "hint": getattr(error, "hint", "")})
+
+    def _failures(self) -> list[str]:
+        """Why the log takes no more records, of each writer that can't write."""
+        own = [str(self._log.failure)] if self._log.failure is not None else []
+        return own + [worker.log_failure for worker in self._workers.live.values() if worker.log_failure]
 
     async def _deliver(self, snapshot: Snapshot) -> bool:
         self._workers.push(snapshot)
@@ -228,6 +263,7 @@ class Daemon:
             lately=lambda now: lately(self._places.audit, now),
             ports=_pids_on,
             workers=lambda: {zone: worker.child.pid for zone, worker in self._workers.live.items()},
+            failures=self._failures,
             doors=self._guards.urls,
             request_stop=self.request_stop,
         )
@@ -280,7 +316,7 @@ class Daemon:
         self._spawn(self._renew(authority))
         if demo:
             self._spawn(self._guards.mind_demo())
-        if self._settings.discovery.look:
+        if self._settings.discovery.look or self._settings.discovery.servers:
             self._spawn(self._guards.rescan())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -289,12 +325,16 @@ class Daemon:
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A watch that fails ends the instance: what it watched over would go on unwatched."""
+        """A watch that fails ends the instance: what it watched over would go on unwatched.
+
+        Not when control's own log failed: then nothing can change here any more, and `status` says so.
+        """
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self._say({"event": "error", "message": str(error) or repr(error), "hint": getattr(error, "hint", "")})
-            self.request_stop(f"a failure: {type(error).__name__}")
+        if isinstance(error, AuditError):
+            self._tell_failure(error)
+        elif error is not None:
+            self._broke(error)
 
     async def _end_tasks(self) -> None:
         tasks = list(self._tasks)

@@ -73,12 +73,14 @@ class Desk:
         lately: Callable[[float], Lately],
         ports: Callable[[int], list[int]],
         workers: Callable[[], dict[str, int]],
+        failures: Callable[[], list[str]],
         doors: Mapping[str, Mapping[str, str]],
         request_stop: Callable[[str], None],
     ) -> None:
         self._realm, self._deployment = realm, deployment
         self._observe, self._terminal_proof = observe, terminal_proof
         self._deliver, self._lately, self._ports, self._workers = deliver, lately, ports, workers
+        self._failures = failures
         self._request_stop = request_stop
         self._doors = doors
 
@@ -115,7 +117,11 @@ class Desk:
             "policies": self.policies(),
             "tasks": self.tasks(),
             "workers": self._workers(),
-            "audit": {"dir": deployment.audit_dir, "public_key": deployment.audit_key},
+            "audit": {
+                "dir": deployment.audit_dir,
+                "public_key": deployment.audit_key,
+                "failures": self._failures(),
+            },
             "workload_api": deployment.workload_api,
             "api": deployment.api,
             "state": deployment.state,

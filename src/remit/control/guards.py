@@ -63,9 +63,12 @@ class Guards:
         """The model servers on this host now: found, and those that the configuration names."""
         settings = self._settings.discovery
         found = await discover(self._probe, exclude=self._own()) if settings.look else Discovered((), ())
-        named = [await look_at(self._probe, address) for address in settings.servers]
-        servers = [one for one in (*found.found, *named) if one is not None and one.upstream not in settings.ignore]
-        return Discovered(tuple({one.upstream: one for one in servers}.values()), found.unread)
+        named = {address: await look_at(self._probe, address) for address in settings.servers}
+        silent = tuple(
+            f"{address}: named in the configuration, and does not answer" for address in named if not named[address]
+        )
+        servers = [one for one in (*found.found, *named.values()) if one and one.upstream not in settings.ignore]
+        return Discovered(tuple({one.upstream: one for one in servers}.values()), found.unread + silent)
 
     async def enrol(self, found: Found) -> None:
         """Give a found server its identity: the one it had before, when it was known under this address."""
@@ -102,7 +105,11 @@ class Guards:
             await self._launch_demo(self._demo.socket_path)
 
     async def rescan(self) -> None:
-        """Look again now and then: a server that started later is guarded too, one that is gone is let go."""
+        """Look again now and then: a server that started later is guarded too, one that is gone is let go.
+
+        One that the configuration names stays: that it is silent now may be a restart, or its work.
+        """
+        named = set(self._settings.discovery.servers)
         while True:
             await asyncio.sleep(RESCAN_SECONDS)
             found = (await self.look()).found
@@ -112,7 +119,7 @@ class Guards:
                 if known is None or known.pid != (one.pids[0] if one.pids else None):
                     await self.enrol(one)
             for upstream, workload in guarded.items():
-                if workload.found == "discovered" and upstream not in {one.upstream for one in found}:
+                if workload.found == "discovered" and upstream not in {one.upstream for one in found} | named:
                     await self._let_go(workload)
 
     async def close(self) -> None:
@@ -165,6 +172,8 @@ class Guards:
         gateway = self._settings.gateway
         first = gateway.port + len(self._doors)
         doors, urls = open_doors(workload, gateway.address, first, self._run)
+        if not urls["url"].endswith(f":{first}"):
+            self._say({"event": "note", "text": f"port {first} is taken: {workload.name} is served at {urls['url']}"})
         self._doors[workload.spiffe_id] = doors
         self.urls[workload.name] = urls
         for door in doors:

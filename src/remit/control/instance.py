@@ -4,10 +4,13 @@ import fcntl
 import json
 import os
 import stat
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from remit.errors import StateError
+
+STARTING_SECONDS: Final = 5.0
 
 
 def private_directory(path: Path) -> Path:
@@ -25,7 +28,10 @@ def private_directory(path: Path) -> Path:
 
 
 class Lock:
-    """Held by the one control process of an instance, until it ends however it ends."""
+    """Held by the one control process of an instance, until it ends however it ends.
+
+    Who gets it takes away the run file of one that was killed; who doesn't waits a while for the winner to say where.
+    """
 
     def __init__(self, path: Path, run_file: Path) -> None:
         try:
@@ -36,6 +42,7 @@ class Lock:
             raise _already(run_file) from None
         except OSError as error:
             raise StateError(f"`{path}` can't be locked: {error.strerror}") from error
+        run_file.unlink(missing_ok=True)
 
     def release(self) -> None:
         os.close(self._fd)
@@ -58,7 +65,9 @@ def read_run_file(path: Path) -> dict[str, Any] | None:
 
 
 def _already(run_file: Path) -> StateError:
-    facts = read_run_file(run_file)
+    deadline = time.monotonic() + STARTING_SECONDS
+    while (facts := read_run_file(run_file)) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
     if facts is None:
         return StateError("remit already runs here and is starting or stopping", hint="try again in a moment")
     where = ", ".join(facts["urls"]) or "nothing guarded"

@@ -1,13 +1,16 @@
 """The gateway workers: started, fed with Snapshots over their link, watched, and started again when they die."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, Protocol
 
-from remit.errors import StateError
+from remit.control.orphans import end_orphan, forget, remember, worker_file
+from remit.errors import AttestationError, StateError
 from remit.policy import Snapshot
 from remit.sandbox.child import Child, start_child
 
@@ -39,13 +42,14 @@ class Worker:
     acked: int = 0
     progress: asyncio.Condition = field(default_factory=asyncio.Condition)
     failure: str = ""
+    log_failure: str = ""
 
 
 class Workers:
     """One worker for each zone. `welcome` gives the first message for a new worker (settings, certificate, secrets).
 
-    `heard` takes every message that isn't about the link itself. A revocation is done when every live worker
-    acknowledged its epoch (`settled`).
+    `heard` takes every message that isn't about the link itself, `broken` an error that leaves a zone without its
+    worker for good. A revocation is done when every live worker acknowledged its epoch (`settled`).
     """
 
     def __init__(
@@ -54,8 +58,11 @@ class Workers:
         welcome: Callable[[str], dict[str, Any]],
         heard: Callable[[Worker, dict[str, Any]], Awaitable[None]],
         died: Callable[[Worker, int], Awaitable[None]],
+        broken: Callable[[BaseException], None],
+        run: Path,
     ) -> None:
         self._module, self._welcome, self._heard, self._died = module, welcome, heard, died
+        self._broken, self._run = broken, run
         self.live: dict[str, Worker] = {}
         self._snapshot: Snapshot | None = None
         self._listeners: list[Listener] = []
@@ -68,11 +75,17 @@ class Workers:
         """Start the zone's worker; it is ready to serve when this returns."""
         worker = Worker(zone, start_child(self._module, "gateway"))
         self.live[zone] = worker
-        worker.child.channel.send(self._welcome(zone))
+        with contextlib.suppress(AttestationError):  # it has ended already: `_watch` sees that
+            remember(worker_file(self._run, zone), worker.child.pid)
+        self._send(worker, self._welcome(zone))
         self._spawn(self._listen(worker))
         self._spawn(self._watch(worker))
         await self._until_ready(worker)
         return worker
+
+    async def end_orphan(self, zone: str) -> int | None:
+        """End the zone's worker that a killed control left behind; its pid, if there was one."""
+        return await end_orphan(worker_file(self._run, zone))
 
     def _brief(self, worker: Worker) -> None:
         """Tell a worker that is ready all that is in force; from then on it hears of each change."""
@@ -126,12 +139,19 @@ class Workers:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for worker in self.live.values():
             worker.child.forget()
+            forget(worker_file(self._run, worker.zone))
         self.live.clear()
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._broken(error)
 
     @staticmethod
     def _send(worker: Worker, message: dict[str, Any], fds: tuple[int, ...] = ()) -> None:

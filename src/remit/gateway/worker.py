@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import os
 import resource
 import signal
@@ -17,7 +18,7 @@ from typing import Any, Final
 from remit.audit import AuditLog, Certificate, DigestKey, WriterKey, shard_name
 from remit.credentials import Broker
 from remit.detect import Detector, KnownValues
-from remit.errors import RemitError, StateError
+from remit.errors import AuditError, RemitError, StateError
 from remit.gateway.answering import Door
 from remit.gateway.http1 import Listener, serve
 from remit.gateway.limits import Limits
@@ -74,19 +75,25 @@ class Worker:
         self._svid: str | None = None
         self._contexts: list[ssl.SSLContext] = []
         self._stop = asyncio.Event()
+        self._log_failure_told = False
 
-    async def run(self) -> None:
-        """Serve until control says stop, a signal comes, or the Snapshot's lifetime ends without control."""
+    async def run(self) -> int:
+        """Serve until control says stop, a signal comes, or the Snapshot's lifetime ends without control.
+
+        The exit status: 1 when the link broke in a way that leaves nobody to listen to control.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         listening = loop.create_task(self._listen())
+        listening.add_done_callback(lambda _: self._stop.set())
         sweeping = loop.create_task(self._sweep())
         await self._stop.wait()
         for task in (listening, sweeping):
             task.cancel()
-        await asyncio.gather(listening, sweeping, return_exceptions=True)
+        heard, _ = await asyncio.gather(listening, sweeping, return_exceptions=True)
         await self._drain()
+        return 1 if isinstance(heard, Exception) else 0
 
     async def _listen(self) -> None:
         handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
@@ -101,14 +108,12 @@ class Worker:
         await self._without_control()
 
     async def _without_control(self) -> None:
-        """Control is gone: go on under the Snapshot in force, refuse after its lifetime, then end."""
+        """Control is gone: go on under the Snapshot in force until its lifetime ends."""
         if self._zone is None:
-            self._stop.set()
             return
         self._zone.control_gone = True
         snapshot = self._zone.snapshot
         await asyncio.sleep(max(0.0, snapshot.issued + snapshot.lifetime - time.time()))
-        self._stop.set()
 
     async def _on_snapshot(self, message: dict[str, Any]) -> None:
         snapshot = Snapshot.from_dict(message["snapshot"])
@@ -179,6 +184,14 @@ class Worker:
             if self._zone is not None:
                 self._zone.sweep()
             self._unidentified.flush()
+            self._tell_log_failure()
+
+    def _tell_log_failure(self) -> None:
+        """Tell control once that nothing can be written any more, and so nothing goes through."""
+        failure = self._audit.failure
+        if failure is not None and not self._log_failure_told:
+            self._log_failure_told = True
+            self._tell({"type": "log_failed", "why": str(failure), "hint": failure.hint})
 
     def _tell(self, message: dict[str, Any]) -> None:
         try:
@@ -201,7 +214,8 @@ class Worker:
             await self._zone.upstream.aclose()
             self._zone.executor.shutdown(wait=False, cancel_futures=True)
         self._unidentified.flush()
-        self._audit.close(t=time.time(), m=time.monotonic())
+        with contextlib.suppress(AuditError):  # control was told when it happened
+            self._audit.close(t=time.time(), m=time.monotonic())
 
 
 async def run(link: socket.socket) -> int:
@@ -211,13 +225,14 @@ async def run(link: socket.socket) -> int:
     channel = Channel(link)
     try:
         worker = await _begin(channel)
+        channel.send({"type": "ready", "pid": os.getpid()})
     except RemitError as error:
-        channel.send({"type": "failed", "why": str(error)})
+        with contextlib.suppress(StateError):  # control is gone already
+            channel.send({"type": "failed", "why": str(error)})
         return 1
-    channel.send({"type": "ready", "pid": os.getpid()})
-    await worker.run()
+    status = await worker.run()
     channel.close()
-    return 0
+    return status
 
 
 async def _begin(channel: Channel) -> Worker:
