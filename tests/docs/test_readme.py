@@ -10,8 +10,9 @@ from tests.house.test_floors import FLOORS, SOURCE
 TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
 MAKE = re.compile(r"(?:^|`)(?:\$ )?make ([a-z-]+)", re.MULTILINE)
 REMIT = re.compile(r"(?:^|`|\"\$\()(?:\$ )?remit ((?:[a-z]+ ?)+)", re.MULTILINE)
-OPTION = re.compile(r"`?remit ([a-z]+(?: [a-z]+)?)[^`\n]*? (--[a-z]+)")
+OPTIONS = re.compile(r"remit ([a-z]+(?: [a-z]+)?)([^`\n|]* \[?--[^`\n|]*)")
 EVENT = re.compile(r'"event": "([a-z]+)"')
+MESSAGE = re.compile(r"\"type\": \"([a-z_]+)\"")
 
 
 def test_every_make_target_named_exists() -> None:
@@ -34,11 +35,11 @@ def test_every_command_named_exists() -> None:
 def test_every_option_named_is_that_commands() -> None:
     shown = {block.partition("\n")[0].removeprefix("$ "): block for block in blocks("docs/commands.md")}
     for page in PAGES:
-        for words, option in OPTION.findall(text(named(page))):
-            said = words.split()
-            help_text = shown.get(f"remit {' '.join(said)} --help") or shown.get(f"remit {said[0]} --help")
+        for words, rest in OPTIONS.findall(text(named(page))):
+            help_text = shown.get(f"remit {words} --help") or shown.get(f"remit {words.split()[0]} --help")
             assert help_text is not None, f"{named(page)}: remit {words}"
-            assert option in help_text, f"{named(page)}: remit {words} {option}"
+            for option in re.findall(r"--[a-z]+", rest):
+                assert option in help_text, f"{named(page)}: remit {words} {option}"
 
 
 def test_the_events_named_are_all_there_are() -> None:
@@ -72,3 +73,17 @@ def test_the_changelog_begins_with_this_version() -> None:
 def test_the_first_screen_has_no_marketing() -> None:
     assert not re.search(r"!\[|shields\.io|badge", text("README.md"))
     assert list(rows("README.md"))
+
+
+def test_the_link_s_messages_are_all_there_are() -> None:
+    table = text("ARCHITECTURE.md").split("### The link")[1].split("\n## ")[0]
+    told = {name for line in table.splitlines() if line.startswith("|") for name in re.findall(r"`([a-z_]+)`", line)}
+    senders = (
+        "control/daemon.py",
+        "control/guards.py",
+        "control/workers.py",
+        "gateway/worker.py",
+        "gateway/answering.py",
+    )
+    sent = {name for path in senders for name in MESSAGE.findall((SOURCE / path).read_text())}
+    assert told == sent
