@@ -401,7 +401,7 @@ def test_a_log_verifies_while_it_is_written(book: Book) -> None:
 
     def write() -> None:
         n = 0
-        while not stop.is_set() and n < 200_000:
+        while not stop.wait(0.001) and n < 20_000:  # slower than verify reads, so that its work stays bounded
             log.record_sync(start(f"id-{n}"), b"x")
             log.note(end(f"id-{n}"))
             n += 1
@@ -410,7 +410,7 @@ def test_a_log_verifies_while_it_is_written(book: Book) -> None:
     for writer in writers:
         writer.start()
     try:
-        sizes = [book.verify().records for _ in range(25)]
+        sizes = [book.verify().records for _ in range(15)]
     finally:
         stop.set()
         for writer in writers:
