@@ -162,24 +162,31 @@ def test_a_caller_that_drips_its_headers_is_told_and_cut_and_holds_nobody_up(por
         sock.close()
 
 
-def test_a_thousand_idle_connections_while_another_client_is_served(remit: Remit, port: int) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
-    idle = []
-    try:
-        for _ in range(1000):
-            idle.append(socket.create_connection(("127.0.0.1", port), 10))
+IDLE = """
+import resource, socket, sys
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+port = int(sys.argv[1])
+idle = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(1000)]
+print("idle", flush=True)
+sys.stdin.read()
+idle[0].sendall(b"GET /v1/models HTTP/1.1\\r\\nHost: 127.0.0.1:%d\\r\\n\\r\\n" % port)
+print(idle[0].recv(12).decode(), flush=True)
+"""
+
+
+def test_a_thousand_idle_connections_while_another_client_is_served(port: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", IDLE, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as idle:
+        assert idle.stdin is not None
+        assert idle.stdout is not None
+        assert idle.stdout.readline() == "idle\n"
         assert all(chat(port, f"call {n}").status == 200 for n in range(20))
         with raw_chat(port, "a stream beside them") as sock:
             assert b"[DONE]" in read_all(sock)
-        late = idle[-1]
-        late.sendall(f"GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
-        assert late.recv(4096).startswith(b"HTTP/1.1 200")
-    finally:
-        for sock in idle:
-            sock.close()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert status_of(remit)["workers"]
+        idle.stdin.close()
+        assert idle.stdout.readline() == "HTTP/1.1 200\n", "an idle connection is still good"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +212,7 @@ def test_a_page_behind_a_rebound_name_is_refused(
 
 
 STRANGER = """
-import http.client, json, os, sys
+import encodings.idna, encodings.latin_1, http.client, json, os, sys
 os.setgroups([]); os.setgid({uid}); os.setuid({uid})
 answers = []
 for port, rows in json.loads(sys.stdin.read()):
@@ -238,7 +245,7 @@ def as_stranger(port: int, rows: list[tuple[str, str]]) -> list[int | str]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another uid")
 def test_every_route_without_identity_is_refused(port: int, server: FakeAwkwardServer) -> None:
     rows = [
-        (route.method, route.path.replace("{", "").replace("}", ""))
+        (route.method, route.pattern.replace("{", "").replace("}", ""))
         for kind in ("openai", "llama.cpp", "ollama", "vllm", "lmstudio")
         for route in profile(kind).routes
     ]
