@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.errors import ProtocolError
-from remit.policy import Snapshot, link
+from remit.policy import Snapshot
 from remit.policy.link import MAX_FRAME_BYTES, VERSION, Decoder, encode
 from tests.policy.worlds import snapshot, task
 
@@ -17,7 +17,7 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 MESSAGES = st.dictionaries(st.text(), VALUES, max_size=4).flatmap(
-    lambda row: st.sampled_from(sorted(link.TYPES)).map(lambda kind: {**row, "type": kind})
+    lambda row: st.sampled_from(["snapshot", "ack", "secrets"]).map(lambda kind: {**row, "type": kind})
 )
 
 
@@ -36,7 +36,7 @@ def test_a_snapshot_crosses_byte_by_byte() -> None:
     decoder = Decoder()
     got = [
         message
-        for byte in encode({"type": link.SNAPSHOT, "snapshot": sent.to_dict()})
+        for byte in encode({"type": "snapshot", "snapshot": sent.to_dict()})
         for message in decoder.feed(bytes([byte]))
     ]
     assert Snapshot.from_dict(got[0]["snapshot"]) == sent

@@ -29,6 +29,12 @@ CONTENT: Final[dict[str, Headers]] = {
 NO_BODY: Final = hashlib.sha256(b"").digest()
 
 
+class WithoutControlError(ProtocolError):
+    """Nothing with side effects happens while nobody could revoke it. `rule` is `control-gone`."""
+
+    rule = "control-gone"
+
+
 class SharedCacheError(ProtocolError):
     """Two people on one server whose prompt cache they would share. `rule` is `shared-prompt-cache`."""
 
@@ -87,6 +93,12 @@ async def consider(caller: Caller, ask: Ask, peer: Peer, zone: Zone) -> Intent:
     """
     if ask.route.action not in LEAST:
         caller = await every_holder(peer, caller, zone)
+    if zone.control_gone and ask.route.action is Action.ADMINISTER:
+        raise WithoutControlError(
+            f"`{ask.route}` changes the server, and the control process is gone",
+            status=503,
+            hint="ask whoever runs remit on this machine",
+        )
     if not ask.workload.demonstration and not ask.cache_plan(caller, zone).isolated:
         _alone_in_cache(ask, caller, zone)
     return Intent(

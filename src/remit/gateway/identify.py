@@ -144,7 +144,8 @@ def _by_process(attested: Attested, snapshot: Snapshot, peer: Peer) -> Caller:
     human = next((known for known in snapshot.humans if attested.uid in known.uids), None)
     if human is None:
         raise AttestationError(
-            f"uid {attested.uid} acts for no person known here", hint="the owner of this Remit can name them"
+            f"uid {attested.uid} acts for no person known here",
+            hint="only people with an account on this machine are known; ask the owner of this Remit",
         )
     return _person_caller(human, proof, process, attested.exhaustive, snapshot)
 

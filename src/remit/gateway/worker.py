@@ -101,7 +101,6 @@ class Worker:
             "secrets": self._on_secrets,
             "svid": self._on_svid,
             "listen": self._on_listen,
-            "stop": self._on_stop,
         }
         while (message := await self._channel.receive()) is not None:
             await handlers[message["type"]](message)
@@ -161,9 +160,6 @@ class Worker:
         door = Door(self._zone, SpiffeId.parse(message["workload"]), self._unidentified, hosts)
         self._servers.append(await serve(sock, door, self._welcome.limits, tls))
         self._tell({"type": "serving", "url": message["url"]})
-
-    async def _on_stop(self, _message: dict[str, Any]) -> None:
-        self._stop.set()
 
     def _tls(self) -> ssl.SSLContext:
         """Mutual TLS: our X.509-SVID, and clients' verified against the trust domain's authorities."""

@@ -24,7 +24,7 @@ from remit.secret import Secret
 
 MAX_X509_TTL: Final = 3600.0  # seconds; SPIRE's default
 MAX_JWT_TTL: Final = 300.0  # seconds; a bearer token, so short (SPIRE's default)
-AUTHORITY_TTL: Final = 365 * 86_400.0  # seconds; made anew long before that
+AUTHORITY_TTL: Final = 365 * 86_400.0  # seconds; it is not renewed yet: `issue_x509` refuses after that, with a hint
 MAX_AUDIENCE_CHARACTERS: Final = 1_024
 _FORMAT: Final = 1
 

@@ -2,7 +2,7 @@
 
 4 bytes  length of the rest, big-endian
 1 byte   version
-n bytes  a JSON object in UTF-8, with a string `type`
+n bytes  a JSON object in UTF-8, with a string `type`; ARCHITECTURE.md lists the types each side sends
 """
 
 import json
@@ -12,18 +12,6 @@ from remit.errors import ProtocolError
 
 VERSION: Final = 1
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024  # policies take up to 12 MiB of it as JSON
-
-HELLO: Final = "hello"  # control → worker: settings, the zone, its certificate
-SNAPSHOT: Final = "snapshot"  # control → worker: what is in force
-ACK: Final = "ack"  # worker → control: the epoch that is in force there now
-SECRETS: Final = "secrets"  # control → worker: what this zone holds, and only this zone
-SVID: Final = "svid"  # control → worker: a renewed certificate
-READY: Final = "ready"  # worker → control: it serves
-STOP: Final = "stop"  # control → worker: finish and end
-STATS: Final = "stats"  # worker → control: counters
-CERTIFY: Final = "certify"  # worker → control: a public key to be certified
-
-TYPES: Final = frozenset({HELLO, SNAPSHOT, ACK, SECRETS, SVID, READY, STOP, STATS, CERTIFY})
 
 _HEAD: Final = 5
 
