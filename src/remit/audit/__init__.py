@@ -2,7 +2,7 @@
 
 from remit.audit import export, read, tree, verify
 from remit.audit.altered import AlteredError
-from remit.audit.entry import Act, Closed, End, Entry, Header, ProcessFacts, Refusals, Start
+from remit.audit.entry import Act, Closed, End, Entry, Header, ProcessFacts, Refusals, Start, without_home
 from remit.audit.keys import Certificate, DigestKey, RootKey, WriterKey, certify
 from remit.audit.log import AuditLog
 from remit.audit.note import Head, SignedHead, VerifierKey
@@ -38,4 +38,5 @@ __all__ = [
     "shard_name",
     "tree",
     "verify",
+    "without_home",
 ]

@@ -14,6 +14,7 @@ from remit.gateway.exchange import exchange
 from remit.gateway.identify import Peer, meet
 from remit.gateway.message import Head, Request
 from remit.gateway.record import refused
+from remit.gateway.said import said
 from remit.gateway.unidentified import Unidentified
 from remit.gateway.zone import Zone
 from remit.identity import SpiffeId
@@ -34,7 +35,7 @@ class Door:
         try:
             connection.state = meet(connection, self._workload, self._hosts, self._zone)
         except IdentityError as error:
-            self._unidentified.count(None, str(error))
+            self._unidentified.count(None, said(str(error), self._zone.scrubber))
             connection.abort("no identity")
 
     def closed(self, connection: Connection) -> None:
@@ -75,7 +76,7 @@ class Door:
         refusal = _refusal(call, error)
         call.status = refusal.status
         if isinstance(error, IdentityError) and call.caller is None:
-            self._unidentified.count(peer.uid, str(error))
+            self._unidentified.count(peer.uid, said(str(error), self._zone.scrubber))
         elif not call.recorded and not isinstance(error, AuditError):
             try:
                 await self._zone.audit.record(self._record(call, error, refusal), b"")
@@ -127,7 +128,7 @@ class Door:
 
     def _note_end(self, call: Call) -> None:
         try:
-            self._zone.audit.note(call.end("done"))
+            self._zone.audit.note(call.end("broken"))  # unless one of the ways it can end said otherwise
         except AuditError:
             return  # the shard is closed: the start record stays without an end, which `verify` reports
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from remit.credentials import Lease
-from remit.errors import ProtocolError
+from remit.errors import ProtocolError, SpentError
 from remit.gateway.dialects import DIALECTS, Asked, Dialect, forwarded
 from remit.gateway.identify import Peer, every_holder
 from remit.gateway.message import Headers, Request
-from remit.gateway.prompt_cache import CachePlan, plan
+from remit.gateway.prompt_cache import plan
 from remit.gateway.routes import Route, match, profile, query
 from remit.gateway.strict_json import parse, refuse_case_twins
 from remit.gateway.visitors import check_visitor
@@ -36,41 +36,42 @@ class WithoutControlError(ProtocolError):
 
 
 class SharedCacheError(ProtocolError):
-    """Two people on one server whose prompt cache they would share. `rule` is `shared-prompt-cache`."""
+    """Not the owner, on a server whose prompt cache they would share. `rule` is `shared-prompt-cache`."""
 
     rule = "shared-prompt-cache"
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request, read: nothing in it can be read in a second way further on."""
+    """One request, read: nothing in it can be read in a second way further on.
+
+    `forward` is the body as it would be sent, before masking: bytes, a JSON object, or None for no body. `isolated`
+    is false where the server's prompt cache can't be kept apart for each caller.
+    """
 
     request: Request
     workload: Workload
     route: Route
     dialect: Dialect
-    body: dict[str, Any] | None
     asked: Asked
+    forward: Any
+    isolated: bool
     scan: Scan
     target: str
     headers: Headers
 
-    def forwarded(self, caller: Caller, zone: Zone) -> Any:
-        """The body as it would be sent, before masking: bytes, a JSON object, or None for no body."""
-        if self.route.body == "bytes":
-            return self.request.body
-        return self.dialect.forward(self.route, self.body, self.cache_plan(caller, zone))
-
-    def cache_plan(self, caller: Caller, zone: Zone) -> CachePlan:
-        return plan(self.route, str(caller.spiffe_id), caller.task, zone.cache_key)
-
     def outgoing(self, cleaned: Clean, lease: Lease) -> tuple[str, str, str, Headers, bytes]:
-        """Address, method, target, headers and body of the request that goes upstream."""
+        """Address, method, target, headers and body of the request that goes upstream; raises SpentError.
+
+        The lease must be one for this very request.
+        """
+        if lease.of != cleaned.of:
+            raise SpentError(f"the lease of `{lease.credential}` is for another request")
         headers = (*self.headers, *CONTENT[self.route.body], *lease.headers())
         return self.workload.upstream, self.route.method, self.target, headers, cleaned.body
 
 
-def read(request: Request, peer: Peer, zone: Zone) -> Ask:
+def read(request: Request, caller: Caller, peer: Peer, zone: Zone) -> Ask:
     """Read a request; raises ProtocolError (VisitorError, RouteError, FieldError) for what can't be taken."""
     check_visitor(request, peer.hosts)
     workload = zone.workload(peer.door)
@@ -82,8 +83,19 @@ def read(request: Request, peer: Peer, zone: Zone) -> Ask:
     body = _body(route, request)
     dialect = DIALECTS[route.dialect]
     asked = dialect.asked(route, body, parameters)
-    target = route.path + ("?" + query_text if query_text else "")
-    return Ask(request, workload, route, dialect, body, asked, zone.scrubber.request(body), target, headers)
+    cache = plan(route, str(caller.spiffe_id), caller.task, zone.cache_key)
+    return Ask(
+        request=request,
+        workload=workload,
+        route=route,
+        dialect=dialect,
+        asked=asked,
+        forward=request.body if route.body == "bytes" else dialect.forward(route, body, cache),
+        isolated=cache.isolated,
+        scan=zone.scrubber.request(body),
+        target=route.path + ("?" + query_text if query_text else ""),
+        headers=headers,
+    )
 
 
 async def consider(caller: Caller, ask: Ask, peer: Peer, zone: Zone) -> Intent:
@@ -99,8 +111,6 @@ async def consider(caller: Caller, ask: Ask, peer: Peer, zone: Zone) -> Intent:
             status=503,
             hint="ask whoever runs remit on this machine",
         )
-    if not ask.workload.demonstration and not ask.cache_plan(caller, zone).isolated:
-        _alone_in_cache(ask, caller, zone)
     return Intent(
         caller=caller,
         action=ask.route.action,
@@ -115,12 +125,14 @@ async def consider(caller: Caller, ask: Ask, peer: Peer, zone: Zone) -> Intent:
     )
 
 
-def _alone_in_cache(ask: Ask, caller: Caller, zone: Zone) -> None:
-    """Where a server can't be told to keep callers out of each other's prompt cache, only one person may use it."""
-    user = zone.cache_users.setdefault(ask.workload.spiffe_id, caller.person)
-    if user != caller.person:
+def owner_s_cache_only(ask: Ask, caller: Caller) -> None:
+    """Where a server can't be told to keep callers out of each other's prompt cache, only its owner may use it.
+
+    Raises SharedCacheError. Remit's own demonstration server runs without one.
+    """
+    if not ask.isolated and not ask.workload.demonstration and caller.human != ask.workload.owner:
         raise SharedCacheError(
-            f"another person uses {ask.workload.name}, which can't keep callers out of each other's prompt cache",
+            f"{ask.workload.name} can't keep callers out of each other's prompt cache: `{ask.route}` is its owner's",
             status=403,
             hint="ask its owner for a server that can: docs/servers.md says which",
         )
@@ -141,8 +153,8 @@ def _body(route: Route, request: Request) -> dict[str, Any] | None:
 
 
 def _digest(workload: Workload, name: str | None) -> str:
-    """The digest of the model a request will meet: by name, or the only one there is."""
+    """The digest of the model a request will meet: by name, or the only one where the server has no choice."""
     models = workload.models
-    if len(models) == 1:
+    if len(models) == 1 and (name is None or workload.server == "llama.cpp"):
         return models[0].digest
     return next((model.digest for model in models if model.name == name), DIGEST_UNKNOWN)

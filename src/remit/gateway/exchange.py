@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from remit.gateway.call import Call
-from remit.gateway.consider import consider, read
+from remit.gateway.consider import consider, owner_s_cache_only, read
 from remit.gateway.identify import Peer, identify
 from remit.gateway.message import Head, Request
 from remit.gateway.record import started
@@ -23,7 +23,7 @@ async def exchange(request: Request, peer: Peer, zone: Zone, call: Call) -> Asyn
     2. what is asked: the route, the dialect, JSON that can be read in one way only; raises ProtocolError
     3. the intent, with what the detector finds in it; before more than a person's least remit every holder is known
     4. may it, and what must be masked: raises RefusedError
-    5. written down, durably, before anything moves: raises AuditError
+    5. written down, durably, before anything moves: raises AuditError; and still so once it is written
     6. cleaned as the permit planned, and serialised anew: what was decided on is what is sent
     7. a key for this call only, given back however the call ends
     8. sent; every chunk of the answer is read and cleaned on its way back
@@ -33,16 +33,18 @@ async def exchange(request: Request, peer: Peer, zone: Zone, call: Call) -> Asyn
     # 1
     caller = call.by(await identify(peer, request, zone))
     # 2
-    ask = read(request, peer, zone)
+    ask = read(request, caller, peer, zone)
     # 3
     intent = call.asks(await consider(caller, ask, peer, zone))
     # 4
     permit = zone.engine.decide(intent, call.now, call.id)
+    owner_s_cache_only(ask, intent.caller)
     # 5
+    call.recorded = True  # before the wait: whoever hangs up meanwhile leaves a start that needs its end
     receipt = await zone.audit.record(started(call, intent, permit, zone), permit.intent_digest)
-    call.recorded = True
+    zone.check_current(permit, call)
     # 6
-    cleaned = clean(ask.forwarded(caller, zone), ask.scan, permit, receipt, zone.scrubber)
+    cleaned = clean(ask.forward, ask.scan, permit, receipt, zone.scrubber)
     call.request_masked = cleaned.masked
     # 7
     with zone.broker.lease(ask.workload.credential, cleaned) as lease:

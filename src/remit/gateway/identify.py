@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
+from cryptography.x509 import load_der_x509_certificate
+
 from remit.errors import AttestationError
 from remit.gateway.connection import Address, Connection
 from remit.gateway.message import Request
@@ -37,6 +39,7 @@ class Peer:
     hosts: frozenset[str] | None
     attesting: asyncio.Future[Attested] | None = None
     svid: SpiffeId | None = None
+    svid_until: float = 0.0
     known: tuple[int, str, Caller, float] | None = None
     walked: bool = False
     uid: int | None = field(default=None)
@@ -53,7 +56,7 @@ def meet(connection: Connection, door: SpiffeId, hosts: frozenset[str] | None, z
     peer = Peer(connection, door, hosts)
     loop = asyncio.get_running_loop()
     if connection.kind == "tls":
-        peer.svid = _from_certificate(connection, zone)
+        peer.svid, peer.svid_until = _from_certificate(connection, zone)
     elif connection.kind == "unix":
         peer.attesting = loop.run_in_executor(zone.executor, attest_unix, connection.sock)
     else:
@@ -118,7 +121,9 @@ def _resolve(peer: Peer, attested: Attested | None, token: str, zone: Zone, now:
     snapshot = zone.snapshot
     forever = snapshot.issued + 10 * snapshot.lifetime
     if peer.svid is not None:
-        caller = _by_svid(peer.svid, Proof.MTLS, None, snapshot)
+        if now >= peer.svid_until:
+            raise AttestationError("the X.509-SVID of this connection has expired", hint="connect with a fresh one")
+        caller, forever = _by_svid(peer.svid, Proof.MTLS, None, snapshot), peer.svid_until
     elif attested is not None:
         caller = _by_process(attested, snapshot, peer)
     else:
@@ -128,6 +133,7 @@ def _resolve(peer: Peer, attested: Attested | None, token: str, zone: Zone, now:
     if _is_spiffe_jwt(token):
         claims = verify_jwt(token, snapshot.jwt_authorities, str(peer.door), now, trust_domain=snapshot.trust_domain)
         holder = _by_svid(claims.spiffe_id, Proof.JWT_SVID, caller.process, snapshot)
+        holder = replace(holder, exhaustive=caller.exhaustive)
         if holder.human != caller.human:
             raise AttestationError("the JWT-SVID belongs to another person's workload than this process")
         return holder, claims.expires
@@ -196,12 +202,14 @@ def _is_spiffe_jwt(token: str) -> bool:
     return b'"spiffe://' in claims
 
 
-def _from_certificate(connection: Connection, zone: Zone) -> SpiffeId:
+def _from_certificate(connection: Connection, zone: Zone) -> tuple[SpiffeId, float]:
+    """The SPIFFE ID that the client's certificate proves, and until when (Unix seconds)."""
     der = connection.peer_certificate
     if der is None:
         raise AttestationError("the TLS connection has no client certificate")
     snapshot = zone.snapshot
-    return verify_x509([der], snapshot.x509_authorities, zone.clock(), trust_domain=snapshot.trust_domain)
+    spiffe_id = verify_x509([der], snapshot.x509_authorities, zone.clock(), trust_domain=snapshot.trust_domain)
+    return spiffe_id, load_der_x509_certificate(der).not_valid_after_utc.timestamp()
 
 
 def _end(address: Address) -> tuple[str, int]:

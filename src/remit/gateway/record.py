@@ -4,6 +4,7 @@ from typing import Any
 
 from remit.audit import ProcessFacts, Start
 from remit.gateway.call import Call
+from remit.gateway.said import said
 from remit.gateway.zone import Zone
 from remit.identity import Caller
 from remit.policy import Intent, Permit, PolicyRef
@@ -61,8 +62,8 @@ def _start(
         **_what(call, intent, zone),
         policies=policies,
         rule=rule,
-        reason=reason,
-        missing=missing,
+        reason=said(reason, zone.scrubber) if outcome == "refused" else reason,
+        missing=said(missing, zone.scrubber) if missing else "",
         policy_set=snapshot.policy_set,
         epoch=snapshot.epoch,
         grade=snapshot.grade,
@@ -89,7 +90,7 @@ def _what(call: Call, intent: Intent | None, zone: Zone) -> dict[str, Any]:
         return {
             "action": "",
             "resource": str(call.resource),
-            "route": call.route,
+            "route": said(call.route, zone.scrubber),
             "dialect": "",
             "model": None,
             "model_digest": "",
@@ -101,7 +102,8 @@ def _what(call: Call, intent: Intent | None, zone: Zone) -> dict[str, Any]:
         "resource": str(intent.resource),
         "route": intent.route,
         "dialect": intent.dialect,
-        "model": intent.model,
+        # what was found in the body may stand in the model's name too
+        "model": said(intent.model, zone.scrubber) if intent.model and intent.found else intent.model,
         "model_digest": intent.model_digest,
         "found": {rule: label.value for rule, label in intent.found},
         "body": zone.digests.digest(intent.body_sha256),

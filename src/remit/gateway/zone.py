@@ -11,7 +11,7 @@ from remit.gateway.upstream import Upstream
 from remit.gateway.upstream_connection import Timeouts
 from remit.identity import SpiffeId
 from remit.inventory import Workload
-from remit.policy import Engine, Snapshot
+from remit.policy import Engine, Permit, RefusedError, Snapshot
 from remit.redaction import Scrubber
 
 
@@ -19,9 +19,8 @@ from remit.redaction import Scrubber
 class Zone:
     """One zone's state. The event loop of its worker owns it; the snapshot is replaced whole, never edited.
 
-    `clock` is Unix seconds, `monotonic` seconds. `cache_key` keeps callers out of each other's prompt cache;
-    `cache_users` names the one person that may use each server whose cache can't be kept apart. `last_pid` is where
-    the holder of the next connection is looked for first.
+    `clock` is Unix seconds, `monotonic` seconds. `cache_key` keeps callers out of each other's prompt cache.
+    `last_pid` is where the holder of the next connection is looked for first.
     """
 
     name: str
@@ -38,7 +37,6 @@ class Zone:
     cache_key: bytes
     told: Callable[[dict[str, object]], None]
     live: set[Call] = field(default_factory=set)
-    cache_users: dict[SpiffeId, str] = field(default_factory=dict)
     last_pid: int | None = None
     control_gone: bool = False
 
@@ -64,3 +62,16 @@ class Zone:
                 call.cut("its task has ended")
             elif self.workload(call.resource) is None:
                 call.cut("the server is no longer guarded")
+
+    def check_current(self, permit: Permit, call: Call) -> None:
+        """Raises RefusedError when what was permitted ended while it was being written down."""
+        now = self.clock()
+        task = next((task for task in self.snapshot.tasks if task.id == call.task), None)
+        ended = call.task is not None and (task is None or not task.live(now))
+        if call.outcome or ended or now >= permit.expires or self.workload(call.resource) is None:
+            raise RefusedError(
+                "what this call was permitted by has just ended",
+                decision_id=call.id,
+                rule="remit:ended-meanwhile",
+                hint="ask the owner of the server",
+            )

@@ -36,7 +36,10 @@ class Caller:
     task: str | None = None
 
     def described(self) -> str:
-        """The caller as a person would name it: `curl (pid 5120, uid 1000)`."""
+        """The caller as a person would name it, without the name of one: `curl (pid 5120, uid 1000)`."""
         if self.process is None:
-            return str(self.spiffe_id)
+            return str(self.spiffe_id) if self.enrolled else f"a process known by {_KNOWN_BY[self.proof]} alone"
         return f"{self.process.name} (pid {self.process.pid}, uid {self.process.uid})"
+
+
+_KNOWN_BY = {Proof.MTLS: "its X.509-SVID", Proof.UNIX: "uid", Proof.LOOPBACK: "uid", Proof.JWT_SVID: "its JWT-SVID"}
