@@ -26,6 +26,7 @@ class Remit:
         self.state = state
         self.environ = {**os.environ, **(environ or {})}
         self.events: list[dict[str, Any]] = []
+        self.ready: dict[str, Any] = {}
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.process = subprocess.Popen(
             [REMIT, "up", "--json", "--state", str(state), "--owner", owner, *arguments],

@@ -5,7 +5,8 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 
@@ -77,6 +78,7 @@ class FakeModelServer:
     """Serves in a thread of its own while it is entered. `piece` is how many characters a streamed event carries.
 
     `delay` is seconds between the events of a stream; `break_after` ends each stream rudely after so many of them.
+    `record` is a file for those in another process.
     """
 
     model = "tiny:latest"
@@ -89,9 +91,11 @@ class FakeModelServer:
         piece: int = 4,
         delay: float = 0,
         break_after: int | None = None,
+        record: Path | None = None,
     ) -> None:
         self.port, self.path, self.piece, self.delay, self.break_after = port, path, piece, delay, break_after
         self.requests: list[Received] = []
+        self._record = record.open("x", encoding="utf-8", buffering=1) if record else None
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -143,13 +147,19 @@ class FakeModelServer:
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while (request := await self._read(reader)) is not None:
-                self.requests.append(request)
+                self._keep(request)
                 if not await self._write(writer, request, self.handle(request)):
                     break
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
+
+    def _keep(self, request: Received) -> None:
+        self.requests.append(request)
+        if self._record is not None:
+            text = request.body.decode("latin-1")
+            self._record.write(json.dumps({**asdict(request), "body": text}) + "\n")
 
     async def _read(self, reader: asyncio.StreamReader) -> Received | None:
         head = await reader.readuntil(b"\r\n\r\n") if not reader.at_eof() else b""
@@ -267,7 +277,9 @@ def serve(make: Callable[..., FakeModelServer], default_port: int) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=default_port)
     parser.add_argument("--socket")
+    parser.add_argument("--record", type=Path, help="a new file for what arrives, one JSON object a line")
+    parser.add_argument("--delay", type=float, default=0)
     given = parser.parse_args()
-    with make(port=given.port, path=given.socket) as server:
+    with make(port=given.port, path=given.socket, record=given.record, delay=given.delay) as server:
         print(json.dumps({"listening": server.address}), flush=True)
         threading.Event().wait()

@@ -1,0 +1,82 @@
+"""Fake servers as processes of their own, with a record of what arrived; a Remit that guards them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.conftest import Remit
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A fake server in another process. `requests` reads what has arrived so far, oldest first."""
+
+    kind: str
+    address: str
+    pid: int
+    file: Path
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.file.read_text().splitlines()]
+
+    def paths(self) -> list[str]:
+        return [f"{one['method']} {one['path']}" for one in self.requests]
+
+
+@contextmanager
+def fake(kind: str, directory: Path, *arguments: str) -> Iterator[Recorded]:
+    """`kind` is `vllm`, `ollama` or `lmstudio`."""
+    record = directory / f"{kind}.jsonl"
+    command = [sys.executable, "-m", f"tests.fakes.fake_{kind}", "--port", "0", "--record", str(record), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        address = json.loads(process.stdout.readline())["listening"]
+        yield Recorded(kind, address, process.pid, record)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+@contextmanager
+def guarding(state: Path, port: int, *servers: str) -> Iterator[Remit]:
+    """A ready Remit that guards exactly `servers`, or its demonstration server when there are none."""
+    state.mkdir(parents=True, exist_ok=True)
+    (state / "config.toml").write_text(
+        f"[discovery]\nlook = false\nservers = {json.dumps(servers)}\n[gateway]\nport = {port}\n"
+    )
+    running = Remit(state)
+    try:
+        running.ready = running.event("ready")
+        yield running
+    finally:
+        running.stop()
+
+
+@contextmanager
+def guarded_fakes(directory: Path, port: int, *kinds: str) -> Iterator[tuple[Remit, dict[str, Recorded]]]:
+    """Fakes of these kinds, all guarded by one Remit; its `ready` event has them in this order."""
+    with ExitStack() as stack:
+        fakes = {kind: stack.enter_context(fake(kind, directory)) for kind in kinds}
+        addresses = (one.address for one in fakes.values())
+        yield stack.enter_context(guarding(directory / "state", port, *addresses)), fakes
+
+
+def start_task(remit: Remit, on: str, allow: str, lasting: str = "5m") -> tuple[str, str]:
+    """A new task's id and token."""
+    told = remit.run("task", "start", on, "--allow", allow, "--for", lasting, "--json").stdout
+    answer = json.loads(told)
+    return answer["task"]["id"], answer["token"]
+
+
+def nobody() -> dict[str, Any]:
+    """subprocess arguments for a process of uid 65534 that has nothing of ours; needs root."""
+    return {"user": 65534, "group": 65534, "extra_groups": [], "cwd": "/", "env": {"PATH": os.environ["PATH"]}}
