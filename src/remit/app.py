@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from remit.config import GatewaySettings, Places, Settings, load
-from remit.errors import RemitError
+from remit.errors import ConfigError, RemitError
 from remit.sandbox.hardening import harden
 
 TRUST_DOMAIN: Final = "trust_domain"
@@ -75,6 +75,7 @@ async def _control(owner_named: str | None, state: Path | None) -> int:
     owner = find_owner(owner_named, login_uid("self"), os.environ)
     places = Places.of(state, os.environ)
     settings = load(places.config)
+    _check_servers(settings, places.config)
     for directory in (places.state, places.run, places.state / "keys"):
         private_directory(directory)
     lock = Lock(places.state / "lock", places.run_file)
@@ -121,6 +122,17 @@ def _trust_domain(settings: Settings, store: Any) -> str:
         kept = lone_trust_domain(socket.gethostname(), secrets.token_hex(2))
         store.save_meta(TRUST_DOMAIN, kept)
     return kept
+
+
+def _check_servers(settings: Settings, config: Path) -> None:
+    """An address that could never be asked is a mistake, not a server that is silent."""
+    from remit.gateway.upstream_address import parse_address
+
+    for address in settings.discovery.servers:
+        try:
+            parse_address(address)
+        except RemitError as error:
+            raise ConfigError(f"`{config}`: `discovery.servers`: {error}", hint=error.hint) from error
 
 
 def _probe(upstream: Any) -> Any:

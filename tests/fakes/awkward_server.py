@@ -4,7 +4,7 @@ import asyncio
 import threading
 from typing import Any, ClassVar
 
-from tests.fakes.model_server import Answer, Handler, OpenAiRoutes, Received, last
+from tests.fakes.model_server import Answer, Handler, OpenAiRoutes, Received, last, serve
 
 ENDLESS = 100_000
 
@@ -48,16 +48,19 @@ class FakeAwkwardServer(OpenAiRoutes):
     async def _misbehave(
         self, word: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Received
     ) -> None:
-        if word in {"die", "hang", "endless"}:
-            answer = self.handle(request)
-            await self._some_of(writer, answer, ENDLESS if word == "endless" else 3, reader)
-        if word == "garbage":
-            writer.write(b"220 smtp.example ESMTP\r\n")
-            await writer.drain()
-        if word in {"silent", "hang", "endless"}:
-            await reader.read()
-            self.cut.release()
-        writer.transport.abort()
+        try:
+            if word in {"die", "hang", "endless"}:
+                answer = self.handle(request)
+                await self._some_of(writer, answer, ENDLESS if word == "endless" else 3, reader)
+            if word == "garbage":
+                writer.write(b"220 smtp.example ESMTP\r\n")
+                await writer.drain()
+            if word in {"silent", "hang", "endless"}:
+                await reader.read()
+        finally:  # also when the other side resets the connection
+            if word in {"silent", "hang", "endless"}:
+                self.cut.release()
+            writer.transport.abort()
 
     async def _some_of(
         self, writer: asyncio.StreamWriter, answer: Answer, count: int, reader: asyncio.StreamReader
@@ -83,3 +86,7 @@ def _word(request: Received) -> str:
     if request.path != "/v1/chat/completions" or not isinstance(request.json, dict):
         return ""
     return last(request.json["messages"]).split(" ")[0]
+
+
+if __name__ == "__main__":
+    serve(FakeAwkwardServer, 0)

@@ -126,7 +126,7 @@ def test_a_client_that_hangs_up_frees_the_server_at_once(
 
 def test_headers_and_bodies_over_the_limit(port: int, server: FakeAwkwardServer) -> None:
     sent = len(server.requests)
-    assert ask(port, X_Long="x" * HEADER_BYTES).status == 431
+    assert ask(port, headers={"X-Long": "x" * HEADER_BYTES}).status == 431
     assert ask(port, "POST", CHAT, b"x" * (BODY_BYTES + 1)).status == 413
     assert ask(port, "GET", "/v1/models?" + "x" * 9000).status == 414
     assert len(server.requests) == sent
@@ -198,16 +198,16 @@ def test_a_thousand_idle_connections_while_another_client_is_served(port: int) -
         {"Host": "evil.example", "Origin": "http://evil.example"},
         {"Origin": "http://127.0.0.1:28000"},
         {"Origin": "null"},
-        {"Sec_Fetch_Site": "cross-site"},
-        {"Sec_Fetch_Site": "same-origin"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-origin"},
     ],
 )
 def test_a_page_behind_a_rebound_name_is_refused(
     port: int, server: FakeAwkwardServer, visitor: dict[str, str]
 ) -> None:
     sent = len(server.requests)
-    assert ask(port, **visitor).status in {403, 421}
-    assert ask(port, "POST", CHAT, b"{}", Content_Type="text/plain", **visitor).status in {403, 421}
+    assert ask(port, headers=visitor).status in {403, 421}
+    assert ask(port, "POST", CHAT, b"{}", {"Content-Type": "text/plain", **visitor}).status in {403, 421}
     assert len(server.requests) == sent
 
 

@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,6 +52,18 @@ def running(state: Path, *arguments: str, environ: dict[str, str] | None = None)
         remit.stop()
 
 
+@contextmanager
+def apart() -> Iterator[str]:
+    """The awkward server in a process of its own, where commands of this one don't run under it; its address."""
+    command = [sys.executable, "-m", "tests.fakes.awkward_server", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as server:
+        try:
+            assert server.stdout is not None
+            yield json.loads(server.stdout.readline())["listening"]
+        finally:
+            server.kill()
+
+
 def ready_of(remit: Remit) -> dict[str, Any]:
     """What the last `ready` event said."""
     return [event for event in remit.events if event["event"] == "ready"][-1]
@@ -63,12 +77,17 @@ def chat_body(prompt: str, *, stream: bool = False) -> bytes:
     return json.dumps({"model": "m", "messages": [{"role": "user", "content": prompt}], "stream": stream}).encode()
 
 
-def ask(port: int, method: str = "GET", path: str = "/v1/models", body: bytes | None = None, **headers: str) -> Reply:
+def ask(
+    port: int,
+    method: str = "GET",
+    path: str = "/v1/models",
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+) -> Reply:
     """One request on a connection of its own; the whole reply."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     try:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, body, named)
+        connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
         return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
     finally:

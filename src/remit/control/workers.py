@@ -198,18 +198,30 @@ class Workers:
         if self._stopping:
             return
         await self._died(worker, status)
+        await self._bury(worker)
+        await self._succeed(worker.zone, f"it ended with status {status}")
+
+    async def _succeed(self, zone: str, why: str) -> None:
+        """Start a dead worker's successor: at once, then slower, and not for ever. It may die before it is ready."""
+        while not self._stopping:
+            now = time.monotonic()
+            self._starts = [start for start in self._starts if now - start < RESTART_WINDOW_SECONDS] + [now]
+            if len(self._starts) > MAX_RESTARTS:
+                raise StateError(f"the {zone} gateway died more than {MAX_RESTARTS} times within a minute: {why}")
+            await asyncio.sleep(0.2 * (len(self._starts) - 1))
+            try:
+                await self.start(zone)
+            except StateError as error:
+                why = str(error)
+                await self._bury(self.live[zone])
+            else:
+                return
+
+    async def _bury(self, worker: Worker) -> None:
+        """Let go of all that is held of a worker; it has ended, or hangs before it was ready."""
+        await worker.child.stop()
         worker.child.forget()
         self.live.pop(worker.zone, None)
-        await self._succeed(worker.zone)
-
-    async def _succeed(self, zone: str) -> None:
-        """Start a dead worker's successor: at once, then slower, and not for ever."""
-        now = time.monotonic()
-        self._starts = [start for start in self._starts if now - start < RESTART_WINDOW_SECONDS] + [now]
-        if len(self._starts) > MAX_RESTARTS:
-            raise StateError(f"the {zone} gateway died {MAX_RESTARTS} times within a minute")
-        await asyncio.sleep(0.2 * (len(self._starts) - 1))
-        await self.start(zone)
 
 
 def _settled(worker: Worker, epoch: int) -> bool:

@@ -1,0 +1,181 @@
+"""Every route of the control API, tried by somebody who may not, and by programs that are no person."""
+
+import asyncio
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from fastapi.routing import APIRoute
+
+from remit.control import api
+from remit.control.desk import Desk, NotAdmittedError
+from tests.e2e.conftest import Remit
+from tests.fakes.awkward_server import FakeAwkwardServer
+from tests.faults.world import configure, ready_of, records, running, status_of
+
+PORT = 28800
+NOBODY = 65534
+BODIES = {"/tasks": {"on": "x", "actions": ["infer"], "seconds": 60}, "/tasks/{task_id}": {"why": "x"}}
+
+
+class NobodyComesIn(Desk):
+    """A desk that admits nobody, and answers nothing."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def admit(self, peer: tuple[int, int, int]) -> Any:
+        self.asked += 1
+        raise NotAdmittedError(f"uid {peer[1]} may not")
+
+    def __getattribute__(self, name: str) -> Any:
+        assert name in {"asked", "admit", "__class__", "__dict__"}, f"`{name}` was used before anybody was admitted"
+        return super().__getattribute__(name)
+
+
+def routes() -> list[tuple[str, str]]:
+    built = api.build(NobodyComesIn())
+    found = [
+        (method, route.path) for route in built.routes if isinstance(route, APIRoute) for method in route.methods
+    ]
+    assert len(found) == len(built.routes), "every route of the API is known here, none is a page or a file"
+    return found
+
+
+@pytest.fixture(scope="module")
+def remit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remit]:
+    state = tmp_path_factory.mktemp("api") / "state"
+    with FakeAwkwardServer() as server:
+        configure(state, PORT, server.url)
+        with running(state) as one:
+            yield one
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=10)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(10)
+        self.sock.connect(self._path)
+
+
+def call(path: str, method: str, target: str, body: Any = None) -> tuple[int, bytes]:
+    connection = UnixConnection(path)
+    try:
+        connection.request(
+            method, target, None if body is None else json.dumps(body), {"content-type": "application/json"}
+        )
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_there_are_routes_to_try() -> None:
+    assert ("POST", "/stop") in routes()
+    assert len(routes()) >= 8
+
+
+@pytest.mark.parametrize(("method", "path"), routes())
+def test_no_route_answers_before_its_caller_is_admitted(method: str, path: str, tmp_path: Path) -> None:
+    desk = NobodyComesIn()
+
+    async def ask() -> tuple[int, bytes]:
+        socket_path = str(tmp_path / "api.sock")
+        close = await api.serve(api.build(desk), api.bind(socket_path))
+        try:
+            target = path.replace("{", "").replace("}", "") + ("?what=1" if path == "/whois" else "")
+            return await asyncio.to_thread(call, socket_path, method, target, BODIES.get(path))
+        finally:
+            await close()
+
+    status, body = asyncio.run(ask())
+    assert status == 403, body
+    assert desk.asked == 1
+
+
+STRANGER = """
+import encodings.idna, http.client, json, os, socket, sys
+rows, path = json.loads(sys.stdin.read())
+os.setgroups([]); os.setgid({uid}); os.setuid({uid})
+answers = []
+for method, target, body in rows:
+    link = http.client.HTTPConnection("localhost", timeout=10)
+    link.sock = socket.socket(socket.AF_UNIX)
+    try:
+        link.sock.connect(path)
+        link.request(method, target, None if body is None else json.dumps(body))
+        answers.append(link.getresponse().status)
+    except PermissionError:
+        answers.append("no permission")
+    link.close()
+print(json.dumps(answers))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another uid")
+@pytest.mark.parametrize("opened", [False, True])
+def test_another_uid_is_refused_on_every_route_also_when_the_socket_was_opened_to_all(
+    remit: Remit, opened: bool
+) -> None:
+    sock = Path(ready_of(remit)["api"])
+    way = [sock, *sock.parents]
+    modes = {path: path.stat().st_mode & 0o7777 for path in way if str(path) not in {"/", "/tmp"}}
+    rows = [
+        (method, path.replace("{", "").replace("}", "") + ("?what=1" if path == "/whois" else ""), BODIES.get(path))
+        for method, path in routes()
+    ]
+    try:
+        if opened:
+            for path, mode in modes.items():
+                path.chmod(mode | (0o666 if path == sock else 0o711))
+        done = subprocess.run(
+            [sys.executable, "-c", STRANGER.format(uid=NOBODY)],
+            input=json.dumps([rows, str(sock)]),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)) == ({403} if opened else {"no permission"})
+    assert status_of(remit)["tasks"] == []
+
+
+def test_nonsense_is_refused_and_harms_nobody(remit: Remit) -> None:
+    path = cast("str", ready_of(remit)["api"])
+    assert call(path, "GET", "/nowhere")[0] == 404
+    assert call(path, "GET", "/openapi.json")[0] == 404
+    assert call(path, "GET", "/docs")[0] == 404
+    assert call(path, "POST", "/tasks", {"on": "x"})[0] == 422
+    assert call(path, "POST", "/tasks", {"on": "x", "actions": ["infer"], "seconds": 60, "human": "root"})[0] == 422
+    assert call(path, "GET", "/whois?what=" + "x" * 3000)[0] == 422
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(path)
+        sock.sendall(b"\x00\xff not http\r\n\r\n")
+        sock.settimeout(5)
+        assert b"400" in sock.recv(1000)
+    assert status_of(remit)["workers"]
+
+
+def test_a_governed_workload_starts_no_task_and_stops_nothing(remit: Remit) -> None:
+    """This very process is the guarded server here: what it asks for is no person's word."""
+    path, name = ready_of(remit)["api"], ready_of(remit)["guarded"][0]["name"]
+    for target, body in (("/tasks", {"on": name, "actions": ["administer"], "seconds": 60}), ("/stop", None)):
+        status, said = call(path, "POST", target, body)
+        assert status == 403
+        assert b"governed workload" in said
+    assert not [one for one in records(remit.state) if one["kind"] == "act" and one["what"] == "task.started"]

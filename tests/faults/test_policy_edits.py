@@ -1,0 +1,122 @@
+"""Policies edited while Remit runs: a good edit goes in force whole, a broken one leaves the last good set."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Remit
+from tests.fakes.awkward_server import FakeAwkwardServer
+from tests.faults.world import ask, chat, configure, port_of, records, running, status_of, until
+
+PORT = 28700
+BROKEN = '// mine\npermit (principal, action == Action::"infer", resource\n'
+FORBID = '@id("no-inference")\n@reason("not today")\nforbid (principal, action == Action::"infer", resource);\n'
+
+
+@pytest.fixture(scope="module")
+def remit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remit]:
+    state = tmp_path_factory.mktemp("edits") / "state"
+    with FakeAwkwardServer() as server:
+        configure(state, PORT, server.url)
+        with running(state) as one:
+            yield one
+
+
+@pytest.fixture
+def policies(remit: Remit) -> Iterator[Path]:
+    """The policy directory; what a test added is taken away again."""
+    directory = remit.state / "policies"
+    before = status_of(remit)["policies"]["set"]
+    yield directory
+    if (directory / "mine.cedar").exists():
+        (directory / "mine.cedar").unlink()
+        until(lambda: policy_event(remit)["set"] == before, "the starter policies are in force again")
+
+
+def put(directory: Path, text: str) -> None:
+    draft = directory / ".mine.new"
+    draft.write_text(text)
+    draft.replace(directory / "mine.cedar")
+
+
+def policy_event(remit: Remit) -> dict[str, Any]:
+    return remit.event("policy", 10)
+
+
+def test_a_broken_edit_keeps_the_last_good_set_and_everyone_hears(remit: Remit, policies: Path) -> None:
+    port, before = port_of(remit), status_of(remit)["policies"]["set"]
+    put(policies, BROKEN)
+    event = policy_event(remit)
+    assert "mine.cedar:" in event["warning"]
+    assert event["set"] == before
+    status = status_of(remit)["policies"]
+    assert status["set"] == before
+    assert "mine.cedar:" in status["warning"]
+    assert "NOT in force" in remit.run("status").stdout
+    for reply in (chat(port), ask(port), ask(port, "GET", "/nowhere"), chat(port, "streamed", stream=True)):
+        assert "not in force" in reply.headers["remit-policy-warning"]
+    assert chat(port).status == 200, "the last good set decides"
+    rejected = [one for one in records(remit.state) if one["kind"] == "act" and one["what"] == "policy.rejected"]
+    assert "mine.cedar:" in rejected[-1]["facts"]["why"]
+    put(policies, FORBID)
+    assert policy_event(remit)["warning"] == ""
+    reply = until(lambda: refused(port), "the mended edit decides")
+    assert "remit-policy-warning" not in reply.headers
+    assert status_of(remit)["policies"]["set"] != before
+
+
+def refused(port: int) -> Any:
+    reply = chat(port)
+    return reply if reply.status == 403 else None
+
+
+def test_a_mended_edit_is_in_force_at_once_for_every_call_after_the_word(remit: Remit, policies: Path) -> None:
+    port = port_of(remit)
+    for _ in range(3):
+        put(policies, FORBID)
+        policy_event(remit)
+        assert {chat(port).status for _ in range(5)} == {403}
+        put(policies, "")
+        policy_event(remit)
+        assert {chat(port).status for _ in range(5)} == {200}
+
+
+def test_a_directory_that_was_emptied_keeps_the_last_good_set(remit: Remit, policies: Path) -> None:
+    starter = policies / "starter.cedar"
+    text = starter.read_text()
+    starter.unlink()
+    try:
+        assert policy_event(remit)["warning"]
+        assert chat(port_of(remit)).status == 200
+    finally:
+        starter.write_text(text)
+    assert policy_event(remit)["warning"] == ""
+
+
+@pytest.mark.parametrize("fault", ["writable", "link", "bytes", "name"])
+def test_a_file_that_can_not_be_trusted_or_read_is_no_policy(remit: Remit, policies: Path, fault: str) -> None:
+    file = policies / "mine.cedar"
+    if fault == "writable":
+        file.write_text(FORBID)
+        file.chmod(0o666)
+    elif fault == "link":
+        file.symlink_to("/etc/hostname")
+    elif fault == "bytes":
+        file.write_bytes(b"permit\xff")
+    else:
+        file.mkdir()
+    try:
+        assert policy_event(remit)["warning"]
+        assert chat(port_of(remit)).status == 200
+    finally:
+        file.rmdir() if fault == "name" else file.unlink()
+    assert policy_event(remit)["warning"] == ""
+
+
+def test_the_record_of_a_call_names_the_set_that_decided_it(remit: Remit) -> None:
+    reply = chat(port_of(remit))
+    shown = json.loads(remit.run("audit", "show", reply.headers["remit-decision"], "--json").stdout.splitlines()[0])
+    assert status_of(remit)["policies"]["set"] in json.dumps(shown)

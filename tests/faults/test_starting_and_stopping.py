@@ -1,0 +1,266 @@
+"""Starting twice, on a taken port, with a broken configuration or policy; and every way to be told to stop."""
+
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import ME, REMIT, Remit
+from tests.fakes.awkward_server import FakeAwkwardServer
+from tests.faults.world import (
+    chat,
+    configure,
+    kill,
+    port_of,
+    processes,
+    raw_chat,
+    read_all,
+    records,
+    running,
+    status_of,
+    until,
+)
+
+PORT = 28400
+BROKEN = "permit (principal, action, resource)\nwhen { context.nothing == };\n"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeAwkwardServer]:
+    with FakeAwkwardServer() as one:
+        yield one
+
+
+@pytest.fixture
+def state(server: FakeAwkwardServer, tmp_path: Path) -> Path:
+    configure(tmp_path / "state", PORT, server.url)
+    return tmp_path / "state"
+
+
+def refused_start(state: Path) -> tuple[dict[str, Any], int]:
+    """The error that a start ends with, and its exit status; it leaves nothing running."""
+    remit = Remit(state)
+    try:
+        error = remit.event("error")
+        status = remit.process.wait(15)
+    finally:
+        remit.stop()
+    assert not processes(state)
+    return error, status
+
+
+def test_two_ups_in_the_same_instant_one_wins_and_the_others_say_where(state: Path) -> None:
+    remits = [Remit(state) for _ in range(3)]
+    try:
+        first: dict[int, dict[str, Any]] = {}
+
+        def watch(number: int, remit: Remit) -> None:
+            while number not in first:
+                event = remit._queue.get(timeout=30)
+                if event is not None and event["event"] in {"ready", "error"}:
+                    first[number] = event
+
+        threads = [threading.Thread(target=watch, args=pair) for pair in enumerate(remits)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(40)
+        assert sorted(event["event"] for event in first.values()) == ["error", "error", "ready"]
+        for number, event in first.items():
+            if event["event"] == "error":
+                assert "already runs" in event["message"]
+                assert f"http://127.0.0.1:{PORT}" in event["message"]
+                assert remits[number].process.wait(10) == 1
+    finally:
+        for remit in remits:
+            remit.stop()
+    assert not processes(state)
+
+
+def test_a_run_file_of_a_killed_instance_is_not_believed(state: Path, server: FakeAwkwardServer) -> None:
+    with running(state) as first:
+        for pid in processes(state):
+            kill(pid)
+        first.process.wait(5)
+    done = first.run("status", check=False)
+    assert done.returncode == 1
+    assert "not running" in done.stderr
+    with running(state) as second:
+        assert chat(port_of(second)).status == 200
+
+
+def test_a_taken_port_is_passed_over_and_said(state: Path) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", PORT))
+        taken.listen()
+        with running(state) as remit:
+            assert port_of(remit) == PORT + 1
+            said = [event["text"] for event in remit.events if event["event"] == "note"]
+            assert any(f"port {PORT} is taken" in text and f":{PORT + 1}" in text for text in said)
+            assert chat(PORT + 1).status == 200
+
+
+def test_a_named_server_that_does_not_answer_is_said(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    configure(state, PORT, "http://127.0.0.1:9")
+    with running(state) as remit:
+        said = [event["text"] for event in remit.events if event["event"] == "note"]
+        assert any("http://127.0.0.1:9" in text and "does not answer" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        ("gatway = 1", "unknown key `gatway`", "`gateway`"),
+        ("[gateway]\nprot = 1", "unknown key `gateway.prot`", "`gateway.port`"),
+        ("[gateway\n", "is not TOML", ""),
+        ("[gateway]\nport = 'x'", "`gateway.port` must be a int", ""),
+        ("[discovery]\nlook = false\nservers = ['ftp://x']", "ftp://x", ""),
+    ],
+)
+def test_a_configuration_that_can_not_be_used(state: Path, text: str, said: str, hint: str) -> None:
+    (state / "config.toml").write_text(text)
+    error, status = refused_start(state)
+    assert said in error["message"]
+    assert hint in error["hint"]
+    assert status == 2
+
+
+def test_a_configuration_that_can_not_be_read(state: Path) -> None:
+    (state / "config.toml").unlink()
+    (state / "config.toml").mkdir()
+    error, status = refused_start(state)
+    assert "can't be read" in error["message"]
+    assert status == 2
+
+
+def test_a_policy_that_does_not_parse_stops_the_start_with_its_place(state: Path) -> None:
+    (state / "policies").mkdir()
+    (state / "policies" / "mine.cedar").write_text(BROKEN)
+    error, status = refused_start(state)
+    assert "mine.cedar:2:" in error["message"]
+    assert status == 2
+
+
+def test_no_policy_at_all_stops_the_start(state: Path) -> None:
+    (state / "policies").mkdir()
+    error, status = refused_start(state)
+    assert "polic" in error["message"]
+    assert status != 0
+
+
+def gone(state: Path, remit: Remit) -> None:
+    """Everything has ended, the sockets are gone, the log is whole and closed."""
+    until(lambda: not processes(state), "nothing is left running")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", PORT), 5)
+    assert not list((state / "run").glob("*.sock"))
+    assert not list((state / "run").glob("worker-*.json"))
+    assert "ok" in remit.run("audit", "verify").stdout
+    assert [one["kind"] for one in records(state)].count("closed") == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_stops_everything_also_with_a_call_under_way(
+    state: Path, server: FakeAwkwardServer, number: signal.Signals
+) -> None:
+    with running(state) as remit:
+        sock = raw_chat(PORT, "endless until it stops")
+        sock.recv(1000)
+        remit.process.send_signal(number)
+        assert remit.process.wait(15) == 0
+        read_all(sock)
+        sock.close()
+        assert server.cut.acquire(timeout=5)
+        gone(state, remit)
+    ends = [one["outcome"] for one in records(state) if one["kind"] == "end"]
+    assert ends[-1] == "cut"
+
+
+def test_ctrl_c_on_a_terminal_stops_everything(state: Path) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(REMIT, [REMIT, "up", "--state", str(state), "--owner", ME])
+    said = b""
+
+    def read() -> bool:
+        nonlocal said
+        said += os.read(terminal, 65536)
+        return b"Ctrl-C" in said
+
+    until(read, "it says how to stop it", 30)
+    os.write(terminal, b"\x03")
+    try:
+        while piece := os.read(terminal, 65536):
+            said += piece
+    except OSError:
+        pass  # the terminal's other side is closed
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert b"stopped" in said
+    assert b"Traceback" not in said
+    assert not processes(state)
+
+
+def test_remit_down_stops_everything(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    configure(state, PORT, None)  # the demonstration server: this test may not be the process that is guarded
+    with running(state) as remit:
+        remit.run("down")
+        assert remit.process.wait(15) == 0
+        gone(state, remit)
+        done = remit.run("down", check=False)
+        assert done.returncode == 1
+        assert "not running" in done.stderr
+
+
+def test_a_killed_up_takes_control_with_it(state: Path) -> None:
+    with running(state) as remit:
+        kill(remit.process.pid)
+        remit.process.wait(5)
+        gone(state, remit)
+
+
+def test_control_ends_when_its_standard_input_closes(state: Path) -> None:
+    command = [str(Path(REMIT).with_name("python")), "-I", "-m", "remit.app", "control", "--owner", ME]
+    with subprocess.Popen(
+        [*command, "--state", str(state)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as control:
+        assert control.stdin is not None
+        assert control.stdout is not None
+        events = (json.loads(line) for line in control.stdout)
+        assert next(event for event in events if event["event"] == "ready")
+        control.stdin.close()
+        assert [event["event"] for event in events][-1] == "stopped"
+        assert control.wait(10) == 0
+    assert not processes(state)
+
+
+def test_told_to_stop_at_any_moment_of_the_start(state: Path) -> None:
+    for delay in (0.05, 0.3, 0.6, 0.9, 1.2, 1.5):
+        remit = Remit(state)
+        time.sleep(delay)
+        assert remit.stop() in {0, -signal.SIGTERM}, delay
+        until(lambda: not processes(state), f"nothing is left after {delay} s", 10)
+    with running(state) as last:
+        assert "ok" in last.run("audit", "verify").stdout
+
+
+def test_a_second_up_does_not_disturb_the_first(state: Path) -> None:
+    with running(state) as remit:
+        refused = Remit(state)
+        assert f":{PORT}" in refused.event("error")["message"]
+        refused.stop()
+        assert chat(PORT).status == 200
+        assert status_of(remit)["workers"]
