@@ -7,7 +7,8 @@ ids are refused by what they hold.
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from importlib import resources
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +16,8 @@ from remit.gateway.dialects.dialect import Asked, FieldError, JsonObject
 from remit.gateway.prompt_cache import DROPPED, CachePlan
 from remit.gateway.routes import Route
 
+KEPT_NAMES: Final = 4096  # field names whose meaning is remembered
+MAX_KEPT_NAME: Final = 64  # characters; longer ones are looked at each time
 _TOOLS: Final = "it makes the server itself act or connect outward"
 _TOKENS: Final = "token ids can't be examined; send text"
 
@@ -118,10 +121,15 @@ def _check_names(route: Route, body: JsonObject) -> None:
 
 
 def _check_name(name: str, shown: str, allowed: frozenset[str]) -> None:
-    found = _NAMES.get(name.casefold().replace("_", "").replace("-", ""))
+    found = _forbidden_name(name) if len(name) <= MAX_KEPT_NAME else _forbidden_name.__wrapped__(name)
     if found is not None and found[0] not in allowed:
         hint = f"leave `{shown}` out"
         raise FieldError(f"`{shown}` is not forwarded: {found[1]}", name=shown, rule="forbidden-field", hint=hint)
+
+
+@lru_cache(maxsize=KEPT_NAMES)
+def _forbidden_name(name: str) -> tuple[str, str] | None:
+    return _NAMES.get(name.casefold().replace("_", "").replace("-", ""))
 
 
 def _check_model(route: Route, body: JsonObject) -> None:
@@ -146,12 +154,8 @@ def _check_tools(body: JsonObject) -> None:
 
 def _check_addresses(name: str, value: Any) -> None:
     """No text that a server would take for an address, wherever it stands. Only `data:` URLs pass."""
-    for path, text, named in _fetched(name, value, _Place(), 0):
-        bare = text.strip()
-        if bare and bare[:5].lower() != "data:" and (named or _ADDRESS.match(bare)):
-            message = f"`{path}` is an address that the server would fetch from"
-            hint = "send the content itself, as a `data:` URL"
-            raise FieldError(message, name=path, rule="forbidden-field", hint=hint)
+    if type(value) is list or type(value) is dict:
+        _walk(value, _NOWHERE, (None, name))
 
 
 class _Place(NamedTuple):
@@ -161,31 +165,55 @@ class _Place(NamedTuple):
     media: bool = False
 
 
-def _fetched(path: str, value: Any, place: _Place, depth: int) -> Iterator[tuple[str, str, bool]]:
-    """Every string a server might fetch: where it stands, its text, and whether its name says it is an address."""
+_NOWHERE: Final = _Place()
+_Path = tuple[Any, str | int]  # the path above, and the last step: spelled out only for an error
+
+
+def _walk(value: Any, place: _Place, path: _Path) -> None:
+    """Look at every string a server might fetch."""
     if type(value) is str:
         if place.named or place.media:
-            yield path, value, place.named
+            _check_address(value, place, path)
     elif type(value) is list:
         for number, item in enumerate(value):
-            yield from _fetched(f"{path}[{number}]", item, place, depth + 1)
+            _walk(item, place, (path, number))
     elif type(value) is dict:
         kind = value.get("type")
         kind = kind if type(kind) is str else ""
-        media = kind != "text" and (place.media or _MEDIA.search(kind) is not None)
+        media = kind != "text" and (place.media or (kind != "" and _MEDIA.search(kind) is not None))
         if media and "uuid" in value:
-            message = f"`{path}.uuid` is not forwarded: it names media that the server kept, whoever sent it"
-            raise FieldError(message, name=f"{path}.uuid", rule="forbidden-field")
+            shown = _spelled((path, "uuid"))
+            message = f"`{shown}` is not forwarded: it names media that the server kept, whoever sent it"
+            raise FieldError(message, name=shown, rule="forbidden-field")
         for name, item in value.items():
             if name not in _TOOLS_WORDS and not kind.endswith("citation"):
-                yield from _fetched(f"{path}.{name}", item, _inside(name, place, media), depth + 1)
+                inside = _inside if len(name) <= MAX_KEPT_NAME else _inside.__wrapped__
+                _walk(item, inside(name, place.named, media), (path, name))
 
 
-def _inside(name: str, place: _Place, media: bool) -> _Place:
+def _check_address(text: str, place: _Place, path: _Path) -> None:
+    bare = text.strip()
+    if bare and bare[:5].lower() != "data:" and (place.named or _ADDRESS.match(bare)):
+        shown = _spelled(path)
+        message = f"`{shown}` is an address that the server would fetch from"
+        hint = "send the content itself, as a `data:` URL"
+        raise FieldError(message, name=shown, rule="forbidden-field", hint=hint)
+
+
+def _spelled(path: _Path) -> str:
+    """`messages[0].content[1].image_url.url`"""
+    above, step = path
+    if above is None:
+        return str(step)
+    return _spelled(above) + (f"[{step}]" if type(step) is int else f".{step}")
+
+
+@lru_cache(maxsize=KEPT_NAMES)
+def _inside(name: str, named: bool, media: bool) -> _Place:
     if name in _WORDS:
-        return _Place()
+        return _NOWHERE
     url = name.lower().replace("_", "").endswith(("url", "uri"))
-    return _Place(named=place.named or url, media=media or name == "source")
+    return _Place(named=named or url, media=media or name == "source")
 
 
 def _check_prompts(body: JsonObject) -> None:
