@@ -43,7 +43,10 @@ class NobodyComesIn(Desk):
 def routes() -> list[tuple[str, str]]:
     built = api.build(NobodyComesIn())
     found = [
-        (method, route.path) for route in built.routes if isinstance(route, APIRoute) for method in route.methods
+        (method, route.path)
+        for route in built.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
     ]
     assert len(found) == len(built.routes), "every route of the API is known here, none is a page or a file"
     return found

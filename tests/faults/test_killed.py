@@ -200,6 +200,11 @@ class Load:
         for thread in self._threads:
             thread.join(30)
 
+    def wait_for(self, more: int) -> None:
+        """Return once so many more calls were answered."""
+        before = self.answered
+        until(lambda: self.answered >= before + more, "calls are answered")
+
     def _call(self, number: int) -> None:
         turn = 0
         while not self._ended.is_set():
@@ -214,8 +219,7 @@ def kill_rounds(remit: Remit, server: FakeAwkwardServer, victims: list[str], dic
     port = port_of(remit)
     with Load(port) as load:
         for victim in victims:
-            answered = load.answered
-            until(lambda before=answered: load.answered > before + 5, "calls are answered")
+            load.wait_for(5)
             time.sleep(dice.random() * 0.3)
             if victim == "control":
                 kill(status_of(remit)["pid"])

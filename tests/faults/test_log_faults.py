@@ -1,5 +1,7 @@
 """A log that can't be written: no call goes through, everyone is told why, nothing is lost."""
 
+import contextlib
+import http.client
 import os
 import resource
 import signal
@@ -12,8 +14,9 @@ import pytest
 from tests.e2e.conftest import Remit
 from tests.fakes.awkward_server import FakeAwkwardServer
 from tests.faults.world import (
-    apart,
+    PATIENCE_SECONDS,
     Reply,
+    apart,
     ask,
     chat,
     configure,
@@ -49,7 +52,10 @@ def small_disk(state: Path) -> Iterator[Path]:
     audit = state / "audit"
     audit.mkdir(mode=0o700)
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SMALL},mode=700", "tmpfs", str(audit)], capture_output=True, text=True
+        ["mount", "-t", "tmpfs", "-o", f"size={SMALL},mode=700", "tmpfs", str(audit)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         pytest.skip(f"NO SMALL DISK: {done.stderr.strip()}")
@@ -102,10 +108,14 @@ def test_a_full_disk_lets_nothing_through_and_is_said(
 
 def until_refused(port: int) -> Reply:
     """Call until the room that was made ahead is used up: unknown routes with long names make large records."""
-    for _ in range(2000):
-        reply = ask(port, "GET", "/" + "x" * 7000)
-        if reply.status == 503:
-            return reply
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+    with contextlib.closing(connection):
+        for _ in range(4000):
+            connection.request("GET", "/" + "x" * 7000)
+            answer = connection.getresponse()
+            body = answer.read()
+            if answer.status == 503:
+                return Reply(answer.status, {}, body)
     raise AssertionError("the disk never filled")
 
 
