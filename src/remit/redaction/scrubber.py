@@ -1,7 +1,7 @@
 """Finding and masking secrets in JSON values: every string of them, names too, and texts that lie in parts."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,8 +40,7 @@ class Scrubber:
 
     def request(self, value: Any) -> Scan:
         """What is in a request's body (a JSON value, or None); raises ProtocolError for one with too many strings."""
-        texts = strings(value)
-        looked_at = [*texts, *_joined_parts(value)]
+        looked_at = strings(value)
         if not looked_at or not self.detector.suspects(_APART.join(looked_at), self.held):
             return NOTHING
         found = dict.fromkeys((one.rule, one.label) for text in looked_at for one in self.find(text))
@@ -62,7 +61,7 @@ class Scrubber:
 
     def suspects(self, value: Any) -> bool:
         """Whether anything may be found in a JSON value; raises ProtocolError for one with too many strings."""
-        return self.detector.suspects(_APART.join([*strings(value), *_joined_parts(value)]), self.held)
+        return self.detector.suspects(_APART.join(strings(value)), self.held)
 
     def _object(self, value: dict[str, Any], allowed: Collection[Label], counts: Counter[str]) -> dict[str, Any]:
         """Names that are masked alike are numbered: no member may be lost."""
@@ -101,7 +100,10 @@ class Scrubber:
 
 
 def strings(value: Any) -> list[str]:
-    """Every string of a JSON value, object names too; raises ProtocolError beyond MAX_STRINGS."""
+    """Every string of a JSON value, object names too, and texts in parts as the one text that a model reads.
+
+    Raises ProtocolError beyond MAX_STRINGS.
+    """
     found: list[str] = []
     stack = [value]
     while stack:
@@ -113,19 +115,13 @@ def strings(value: Any) -> list[str]:
             stack.extend(item.values())
         elif type(item) is list:
             stack.extend(item)
+            if len(item) > 1:
+                found.extend(_joined(item))
         if len(found) > MAX_STRINGS:
             raise ProtocolError(f"the body has more than {MAX_STRINGS} strings", status=413)
     return found
 
 
-def _joined_parts(value: Any) -> Iterator[str]:
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if type(item) is dict:
-            stack.extend(item.values())
-        elif type(item) is list:
-            texts = [one["text"] for one in item if type(one) is dict and type(one.get("text")) is str]
-            if len(texts) > 1:
-                yield "".join(texts)
-            stack.extend(item)
+def _joined(items: list[Any]) -> tuple[str, ...]:
+    texts = [one["text"] for one in items if type(one) is dict and type(one.get("text")) is str]
+    return ("".join(texts),) if len(texts) > 1 else ()
