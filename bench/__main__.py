@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from typing import Final
 
@@ -16,6 +17,7 @@ PARTS: Final = {
     "help": "bench.cli",
     "detail": "bench.detail",
 }
+BUSY: Final = 0.5
 
 
 def main() -> int:
@@ -26,6 +28,8 @@ def main() -> int:
     options = parser.parse_args()
     wanted = list(PARTS) if "all" in options.parts else options.parts
     print(machine(), file=sys.stderr)
+    if os.getloadavg()[0] > BUSY:
+        print("this machine is busy with other things: the figures will be worse than they could be", file=sys.stderr)
     for name in wanted:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         part: Part = importlib.import_module(PARTS[name]).run(options.quick)

@@ -1,4 +1,4 @@
-"""The peers of one run: the model server itself (direct), nginx, LiteLLM's proxy and Remit; each on the same one core."""
+"""The peers of one run: the model server itself (direct), nginx, LiteLLM's proxy and Remit, all on the same core."""
 
 import getpass
 import json
@@ -210,6 +210,8 @@ def warm(port: int, count: int) -> None:
     asked = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hello"}]}).encode()
     for _ in range(count):
         url = f"http://127.0.0.1:{port}/v1/chat/completions"
-        call = urllib.request.Request(url, asked, {"Content-Type": "application/json", "Authorization": "Bearer local"})
+        call = urllib.request.Request(
+            url, asked, {"Content-Type": "application/json", "Authorization": "Bearer local"}
+        )
         with urllib.request.urlopen(call, timeout=READY_SECONDS) as reply:
             reply.read()

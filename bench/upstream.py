@@ -1,8 +1,8 @@
 """The model server behind every peer: fixed answers, so that what is measured is the way there and back.
 
-Run: python -m bench.upstream PORT STAMPS. Answers `GET /v1/models`, `/health` and chat completions. A prompt that says
-`stream N pieces P every U phase F` (µs; phase `now`: at once) gets P pieces; the send time of each piece is written to
-the file STAMPS, so that a client on the same machine knows how long each was on its way.
+Run: python -m bench.upstream PORT STAMPS. Answers `GET /v1/models`, `/health` and chat completions. A prompt that
+says `stream N pieces P every U phase F` (µs; phase `now`: at once) gets P pieces; the send time of each piece goes
+into the file STAMPS, so that a client on the same machine knows how long each was on its way.
 """
 
 import asyncio
@@ -63,7 +63,9 @@ def chunk(data: bytes) -> bytes:
 EVENTS: Final = [event(word) for word in WORDS]
 LAST: Final = event(None) + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 WHOLE: Final = whole(SAID)
-UNKNOWN: Final = whole(b'{"error":{"message":"no such route","type":"invalid_request_error","code":404}}', b"404 Not Found")
+UNKNOWN: Final = whole(
+    b'{"error":{"message":"no such route","type":"invalid_request_error","code":404}}', b"404 Not Found"
+)
 FIXED: Final = {b"/v1/models": whole(MODELS), b"/health": whole(b'{"status":"ok"}')}
 
 
