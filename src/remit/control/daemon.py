@@ -14,6 +14,7 @@ from remit.audit import Act, AuditLog, DigestKey, RootKey, WriterKey, certify, s
 from remit.config import Places, Settings
 from remit.control import api, policy_watch
 from remit.control.desk import Deployment, Desk
+from remit.control.ended import ended_tasks
 from remit.control.guards import Guards
 from remit.control.identities import KernelIdentities, RecordedIssuances
 from remit.control.instance import write_run_file
@@ -96,6 +97,7 @@ class Daemon:
             policies = policy_watch.first(self._places.policies)
             authority = self._authority()
             self._realm = self._open_realm(authority, policies)
+            await self._meet_people()
             self._say(self._starting())
             # 3
             self._guards = self._open_guards(stack)
@@ -158,7 +160,7 @@ class Daemon:
 
     def _open_realm(self, authority: Authority, policies: PoliciesInForce) -> Realm:
         bundle = authority.bundle()
-        realm = Realm(
+        return Realm(
             Trust(self._domain, bundle.x509_authorities, bundle.to_dict()),
             self._tools.state,
             self._act,
@@ -166,11 +168,26 @@ class Daemon:
             policies,
             lifetime=self._settings.snapshot_seconds,
             grade=GRADE,
+            ended=self._tasks_ended(),
         )
+
+    def _tasks_ended(self) -> dict[str, float]:
+        """Which of the kept tasks the log says were ended: all of them when it can't be read."""
+        now = time.time()
+        open_tasks = [task for task in self._tools.state.tasks() if task.ended is None and task.expires > now]
+        if not open_tasks:
+            return {}
+        try:
+            return ended_tasks(self._places.audit, min(task.started for task in open_tasks))
+        except AuditError as error:
+            self._tell_failure(error)
+            self._say({"event": "note", "text": "which tasks were ended can't be read: every task is ended now"})
+            return {task.id: now for task in open_tasks}
+
+    async def _meet_people(self) -> None:
         for name, uids in self._owner.others():
-            realm.meet(name, uids)
-        realm.meet(self._owner.name, self._owner.uids)
-        return realm
+            await self._realm.meet(name, uids, only=True)
+        await self._realm.meet(self._owner.name, self._owner.uids)
 
     def _open_guards(self, stack: contextlib.AsyncExitStack) -> Guards:
         places = self._places

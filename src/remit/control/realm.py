@@ -3,9 +3,10 @@
 Every change is an act: recorded durably first, then kept, then put in force with the next Snapshot.
 """
 
+import asyncio
 import dataclasses
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -51,7 +52,11 @@ class Trust:
 
 
 class Realm:
-    """The one place where control's view changes; whoever changes it hands the next `snapshot` to the workers."""
+    """The one place where control's view changes; whoever changes it hands the next `snapshot` to the workers.
+
+    `ended` says when tasks were ended by the log, which outranks what `state` says: that may be a restored backup, or
+    lack what was recorded just before a crash.
+    """
 
     def __init__(
         self,
@@ -63,14 +68,17 @@ class Realm:
         *,
         lifetime: float,
         grade: str,
+        ended: Mapping[str, float] | None = None,
     ) -> None:
         self.trust, self.policies, self.grade = trust, policies, grade
         self._state, self._acts, self._clock, self._lifetime = state, acts, clock, lifetime
+        self._one_act = asyncio.Lock()  # what an act looked at stays so until it is kept
         self._epoch = 0
         self.humans = {human.name: human for human in state.humans()}
         self.workloads: dict[SpiffeId, Workload] = {}
         self.known_workloads = {workload.spiffe_id: workload for workload in state.workloads()}
         self.tasks = {task.id: task for task in state.tasks() if task.expires > clock() - KEEP_ENDED_SECONDS}
+        self._end_again(ended or {})
 
     def snapshot(self) -> Snapshot:
         """A new version of what is in force, with the next epoch."""
@@ -96,15 +104,42 @@ class Realm:
             jwt_authorities=self.trust.jwt_authorities,
         )
 
-    def meet(self, name: str, uids: Iterable[int]) -> Human:
-        """The person of that name, with a pseudonym made the first time; `uids` are added to theirs."""
-        known = self.humans.get(name)
-        accounts = tuple(sorted({*uids, *(known.uids if known else ())}))
-        human = Human(name, known.person if known else "p-" + secrets.token_hex(8), accounts)
-        if human != known:
-            self._state.save_human(human)
-            self.humans[name] = human
-        return human
+    async def meet(self, name: str, uids: Iterable[int], *, only: bool = False) -> Human:
+        """The person of that name, with a pseudonym made the first time; `uids` are added to theirs.
+
+        With `only` they are all of theirs. A uid acts for one person: taken from whoever had it before, on record.
+        """
+        async with self._one_act:
+            known = self.humans.get(name)
+            kept = known.uids if known is not None and not only else ()
+            human = Human(name, known.person if known else "p-" + secrets.token_hex(8), tuple(sorted({*uids, *kept})))
+            for other in [one for one in self.humans.values() if one.name != name]:
+                await self._take_over(other, human)
+            if human != known:
+                self._keep_human(human)
+            return human
+
+    async def _take_over(self, other: Human, human: Human) -> None:
+        taken = sorted(set(other.uids) & set(human.uids))
+        if taken:
+            await self._acts("person.accounts", other.person, human.person, {"taken": taken})
+            self._keep_human(dataclasses.replace(other, uids=tuple(sorted(set(other.uids) - set(taken)))))
+
+    def _keep_human(self, human: Human) -> None:
+        self._state.save_human(human)
+        self.humans[human.name] = human
+
+    def _keep_workload(self, workload: Workload) -> None:
+        self._state.save_workload(workload)
+        self.workloads[workload.spiffe_id] = self.known_workloads[workload.spiffe_id] = workload
+
+    def _end_again(self, ended: Mapping[str, float]) -> None:
+        for task in [one for one in self.tasks.values() if one.id in ended and one.ended is None]:
+            self._keep_task(dataclasses.replace(task, ended=ended[task.id]))
+
+    def _keep_task(self, task: Task) -> None:
+        self._state.save_task(task)
+        self.tasks[task.id] = task
 
     async def act(self, what: str, subject: str, facts: dict[str, Any]) -> None:
         """Record something control does by itself, for no person."""
@@ -115,72 +150,76 @@ class Realm:
 
     async def enrol(self, workload: Workload) -> Workload:
         """Give a workload its identity. It must have an owner that is known here."""
-        owner = self.humans.get(workload.owner)
-        if owner is None:
-            raise UsageError(f"`{workload.name}` has no owner that is known here", hint="name one: --owner NAME")
-        await self._acts(
-            "workload.enrolled",
-            str(workload.spiffe_id),
-            owner.person,
-            {
-                "kind": workload.kind.value,
-                "server": workload.server,
-                "exe_sha256": workload.exe_sha256,
-                "models": [model.to_dict() | {"path": None} for model in workload.models],
-                "found": workload.found,
-            },
-        )
-        self._state.save_workload(workload)
-        self.workloads[workload.spiffe_id] = self.known_workloads[workload.spiffe_id] = workload
-        return workload
+        async with self._one_act:
+            owner = self.humans.get(workload.owner)
+            if owner is None:
+                raise UsageError(f"`{workload.name}` has no owner that is known here", hint="name one: --owner NAME")
+            await self._acts(
+                "workload.enrolled",
+                str(workload.spiffe_id),
+                owner.person,
+                {
+                    "kind": workload.kind.value,
+                    "server": workload.server,
+                    "exe_sha256": workload.exe_sha256,
+                    "models": [model.to_dict() | {"path": None} for model in workload.models],
+                    "found": workload.found,
+                },
+            )
+            self._keep_workload(workload)
+            return workload
 
     async def leave(self, workload: Workload, why: str) -> None:
         """Take a workload out of force (its server is gone); its record is kept."""
-        await self._acts("workload.left", str(workload.spiffe_id), None, {"why": why})
-        self.workloads.pop(workload.spiffe_id, None)
+        async with self._one_act:
+            await self._acts("workload.left", str(workload.spiffe_id), None, {"why": why})
+            self.workloads.pop(workload.spiffe_id, None)
 
     async def digest_known(self, spiffe_id: SpiffeId, model: str, digest: str) -> None:
         """A model's digest was established (or changed)."""
-        workload = self.workloads.get(spiffe_id)
-        if workload is None:
-            return
-        await self._acts("model.digest", str(spiffe_id), None, {"model": model, "digest": digest})
-        models = tuple(Model(m.name, digest, m.path) if m.name == model else m for m in workload.models)
-        workload = dataclasses.replace(workload, models=models)
-        self._state.save_workload(workload)
-        self.workloads[spiffe_id] = workload
+        async with self._one_act:
+            workload = self.workloads.get(spiffe_id)
+            if workload is None:
+                return
+            await self._acts("model.digest", str(spiffe_id), None, {"model": model, "digest": digest})
+            models = tuple(Model(m.name, digest, m.path) if m.name == model else m for m in workload.models)
+            workload = dataclasses.replace(workload, models=models)
+            self._keep_workload(workload)
 
     async def put_policies(self, policies: PoliciesInForce) -> None:
         """Put a new set in force, or keep the last good one with a warning about the newer edit."""
-        what = "policy.rejected" if policies.warning else "policy.loaded"
-        await self._acts(what, policies.digest, None, {"why": policies.warning})
-        self.policies = policies
+        async with self._one_act:
+            what = "policy.rejected" if policies.warning else "policy.loaded"
+            await self._acts(what, policies.digest, None, {"why": policies.warning})
+            self.policies = policies
 
     async def start_task(
         self, human: Human, on: SpiffeId, actions: tuple[str, ...], *, purpose: str, seconds: float, proof: str
     ) -> tuple[Task, str]:
         """Start a task; the task and its bearer token, which is shown once and kept nowhere."""
-        self._check_task(human, on, actions, seconds)
-        now = self._clock()
-        token, digest = mint(secrets.token_bytes(32))
-        task = Task("t-" + secrets.token_hex(6), human.name, on, actions, purpose, now, now + seconds, digest, proof)
-        await self._acts("task.started", task.id, human.person, _facts(task))
-        self._state.save_task(task)
-        self.tasks[task.id] = task
-        return task, token
+        async with self._one_act:
+            self._check_task(human, on, actions, seconds)
+            now = self._clock()
+            token, digest = mint(secrets.token_bytes(32))
+            task = Task(
+                "t-" + secrets.token_hex(6), human.name, on, actions, purpose, now, now + seconds, digest, proof
+            )
+            await self._acts("task.started", task.id, human.person, _facts(task))
+            self._keep_task(task)
+            return task, token
 
     async def end_task(self, task_id: str, why: str) -> Task:
         """End a task; it stays ended. Raises UsageError for one that isn't running."""
-        task = self.tasks.get(task_id)
-        now = self._clock()
-        if task is None or not task.live(now):
-            raise UsageError(f"no task `{task_id}` is running", hint="`remit task list` shows those that are")
-        ended = dataclasses.replace(task, ended=now)
-        owner = self.humans.get(task.human)
-        await self._acts("task.ended", task_id, owner.person if owner else None, {**_facts(ended), "why": why})
-        self._state.save_task(ended)
-        self.tasks[task_id] = ended
-        return ended
+        async with self._one_act:
+            task = self.tasks.get(task_id)
+            now = self._clock()
+            if task is None or not task.live(now):
+                raise UsageError(f"no task `{task_id}` is running", hint="`remit task list` shows those that are")
+            ended = dataclasses.replace(task, ended=now)
+            owner = self.humans.get(task.human)
+            await self._acts("task.ended", task_id, owner.person if owner else None, {**_facts(ended), "why": why})
+            self._keep_task(ended)
+            return ended
 
     def workload_named(self, name: str) -> Workload:
         """The workload in force with this name or SPIFFE ID; raises UsageError with the names there are."""

@@ -1,0 +1,46 @@
+"""What the log says was ended: read from control's own shards, however old the state beside them is."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from remit.audit import Act, AuditLog, RootKey, WriterKey, certify, shard_name
+from remit.control.ended import ended_tasks
+
+DOMAIN = "maple.local"
+
+
+def write(directory: Path, started: float, *ended: str, writer: str = "control") -> None:
+    """One shard that began at `started` and ended these tasks a second later each."""
+    root = RootKey.open(directory / "audit.key", directory / "audit.pub", DOMAIN)
+    shard = shard_name(writer, started)
+    key = WriterKey.fresh(DOMAIN, shard)
+    certificate = certify(root, DOMAIN, shard, key.verifier.public, started)
+
+    async def record() -> None:
+        log = AuditLog.open(directory, key, certificate, t=started, m=time.monotonic())
+        for at, task in enumerate(ended, 1):
+            await log.record(Act("task.started", "t-other", None, started, 0.0, {"why": "task.ended"}), b"")
+            await log.record(Act("task.ended", task, None, started + at, 0.0, {}), b"")
+        log.close(t=started + 100, m=time.monotonic())
+
+    asyncio.run(record())
+
+
+def test_tasks_ended_in_any_run_since_are_found(tmp_path: Path) -> None:
+    write(tmp_path, 1000.0, "t-old")
+    write(tmp_path, 2000.0, "t-1", "t-2")
+    write(tmp_path, 3000.0, "t-3")
+    assert ended_tasks(tmp_path, 2050.0) == {"t-1": 2001.0, "t-2": 2002.0, "t-3": 3001.0}
+
+
+def test_the_log_before_the_oldest_task_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path, 1000.0, "t-old")
+    write(tmp_path, 2000.0, "t-1")
+    (tmp_path / f"{shard_name('control', 1000.0)}.log").write_bytes(b"~ altered\n")
+    assert ended_tasks(tmp_path, 2000.0) == {"t-1": 2001.0}
+
+
+def test_only_control_ends_tasks(tmp_path: Path) -> None:
+    write(tmp_path, 1000.0, "t-1", writer="inference-0")
+    assert ended_tasks(tmp_path, 0.0) == {}
