@@ -55,8 +55,11 @@ class AnthropicStream(Reader):
 
     def read(self, name: str, value: dict[str, Any], found: Found) -> None:
         kind = value.get("type")
+        kind = kind if type(kind) is str else ""
         index = value.get("index")
         index = index if type(index) is int else 0
+        if kind == "content_block_start":
+            self.part_begun(f"{index}.")
         for field, inner in value.items():
             if field not in self.memory:
                 found.wholes.append(Whole(field, value, field, is_name=True))
@@ -65,7 +68,7 @@ class AnthropicStream(Reader):
             else:
                 string(value, field, inner, self.memory, found.wholes)
         if kind == "content_block_stop":
-            self.end(found, f"{index}.")
+            self.part_ended(found, f"{index}.")
         elif kind in {"message_stop", "error"}:
             self.end(found)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from remit.gateway.dialects.openai import OpenAi
-from remit.gateway.dialects.reader import Found, Reader
+from remit.gateway.dialects.reader import Found, Reader, is_error
 from remit.gateway.dialects.scrub import drop_tokens, hide_cache
 from remit.gateway.dialects.stream import StreamReader, Whole, string
 from remit.gateway.routes import Route
@@ -32,7 +32,7 @@ class LlamaCppStream(Reader):
                     self.slot(found, f"{index}.content", value, "content", index)
             else:
                 string(value, field, inner, self.memory, found.wholes)
-        if "error" in value:
+        if is_error(value):
             self.end(found)
         elif value.get("stop") is True:
             self.end(found, f"{index}.")

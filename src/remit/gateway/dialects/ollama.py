@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from remit.gateway.dialects.dialect import Asked, JsonObject, Refusal
 from remit.gateway.dialects.forwarding import asked, forward
-from remit.gateway.dialects.reader import Found, LineReader
+from remit.gateway.dialects.reader import Found, LineReader, is_error
 from remit.gateway.dialects.scrub import drop_tokens, hide_cache, modelfile, spelled, token_of
 from remit.gateway.dialects.stream import StreamReader, Whole, string
 from remit.gateway.prompt_cache import CachePlan
@@ -60,7 +60,7 @@ class OllamaStream(LineReader):
     def read(self, name: str, value: dict[str, Any], found: Found) -> None:
         done = value.get("done") is True
         self._object(value, "", done, found)
-        if done or "error" in value:
+        if done or is_error(value):
             self.end(found)
 
     def _object(self, node: dict[str, Any], key: str, done: bool, found: Found) -> None:
@@ -85,10 +85,15 @@ class OllamaStream(LineReader):
 
     def scrub(self, value: dict[str, Any], *, changed: bool, masked: bool) -> None:
         hide_cache(value)
-        if masked or type(value.get("context")) is not list:
+        if masked or not _is_ids(value.get("context")):
             value.pop("context", None)
         if value.get("logprobs") is not None and (changed or masked or not _spells(value)):
             del value["logprobs"]
+
+
+def _is_ids(value: Any) -> bool:
+    """Whether it is a list of token ids and nothing else: no text in it was looked at."""
+    return type(value) is list and all(type(token) is int for token in value)
 
 
 def _is_time(value: Any) -> bool:

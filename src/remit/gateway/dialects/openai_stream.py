@@ -3,9 +3,9 @@
 from typing import Any, Final
 
 from remit.errors import UpstreamError
-from remit.gateway.dialects.reader import MAX_NAME_CHARS, Found, Reader
+from remit.gateway.dialects.reader import MAX_NAME_CHARS, Found, Reader, is_error
 from remit.gateway.dialects.scrub import hide_cache, spelled, token_of
-from remit.gateway.dialects.stream import Whole, string
+from remit.gateway.dialects.stream import MAX_DEPTH, Whole, string
 
 # Fields of a delta that hold running text: OpenAI's, and `reasoning_content` (llama.cpp, vLLM), `reasoning` (vLLM,
 # Ollama), `thinking`. Text in a field that is not named here is taken as complete in each chunk.
@@ -40,7 +40,7 @@ class OpenAiStream(Reader):
                     self._choice(inner, place, choice, found)
             else:
                 string(value, field, inner, memory, found.wholes)
-        if "error" in value:
+        if is_error(value):
             self.end(found)
 
     def _choice(self, holder: list[Any], place: int, choice: Any, found: Found) -> None:
@@ -60,10 +60,13 @@ class OpenAiStream(Reader):
                     self.slot(found, f"{index}.text", choice, "text", (index, "text"))
             else:
                 string(choice, field, inner, self.memory, found.wholes)
-        if choice.get("finish_reason") is not None:
+        reason = choice.get("finish_reason")
+        if type(reason) is str and reason:
             self.end(found, f"{index}.")
 
     def _delta(self, node: dict[str, Any], key: str, shape: tuple[Any, ...], found: Found) -> None:
+        if len(shape) > MAX_DEPTH:
+            raise UpstreamError(f"the server sent an event nested deeper than {MAX_DEPTH} levels")
         for field, inner in node.items():
             if field not in self.memory:
                 found.wholes.append(Whole(field, node, field, is_name=True))

@@ -1,6 +1,6 @@
 """What the readers of all streamed dialects share: framing, open keys, and the end of a stream."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from remit.errors import UpstreamError
@@ -11,6 +11,7 @@ from remit.gateway.ndjson import LineParser
 from remit.gateway.routes import Route
 
 MAX_KEYS: Final = 1024  # running texts in one answer: choices times fields
+MAX_WAITING: Final = 16  # events after an end; a server sends two or three: usage, a last empty one
 MAX_NAME_CHARS: Final = 4096  # a tool's name that a server sends in pieces
 DONE: Final = "[DONE]"
 _NAMES: Final = frozenset({"message", "error", "ping", "done"})  # event names that may stand without a `type`
@@ -19,9 +20,10 @@ _NAMES: Final = frozenset({"message", "error", "ping", "done"})  # event names t
 class Found:
     """The texts found in one event, while it is read."""
 
-    __slots__ = ("ends", "slots", "wholes")
+    __slots__ = ("ends", "slots", "waits", "wholes")
 
     def __init__(self) -> None:
+        self.waits = False
         self.slots: list[Slot] = []
         self.wholes: list[Whole] = []
         self.ends: list[str] = []
@@ -31,9 +33,14 @@ class Reader:
     """Reads a stream of JSON objects. A dialect says in `read` which strings are running text and what they end.
 
     A stream of objects that no dialect knows is read by this class itself: each string is a text of its own.
+
+    What a server says of an end is not believed at once, since whatever a cleaner holds back of a text goes out with
+    its end. An event that ends a choice or the answer (`end`) waits, with those after it, until text of another key
+    or the end of the stream comes; text of the same key undoes its end. An event that ends a part (`part_ended`) goes
+    on at once. Either way a text that goes on after its end was passed on breaks the stream off.
     """
 
-    __slots__ = ("_shapes", "last", "memory", "open", "parser", "route")
+    __slots__ = ("_ended", "_shapes", "_waiting", "last", "memory", "open", "parser", "route")
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -41,20 +48,23 @@ class Reader:
         self.open: dict[str, None] = {}
         self.last: dict[str, Any] = {}
         self._shapes: dict[str, Any] = {}
+        self._ended: set[str] = set()
+        self._waiting: list[Event] = []
         self.parser = sse.SseParser()
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes; raises UpstreamError for bytes that are no such stream."""
-        return [self._event(name, text) for name, text in self.split(data)]
+        return [event for name, text in self.split(data) for event in self._events(name, text)]
 
     def close(self) -> list[Event]:
         """The events that the end of the stream completes. A last event that was cut off is left out."""
         events = []
         for name, text in self.rest():
             try:
-                events.append(self._event(name, text))
+                events += self._events(name, text)
             except UpstreamError:  # cut off in the middle: nothing of it may pass
                 break
+        events += self._released()
         if self.open:
             events.append(Event(self, "", None, [], [], self.all_open()))
         return events
@@ -80,6 +90,8 @@ class Reader:
 
     def slot(self, found: Found, key: str, holder: Any, name: str | int, shape: Any) -> None:
         """Add running text. `shape` is what `delta` needs to know to build more of it."""
+        if key in self._ended:
+            raise UpstreamError("the server went on with a text that it had ended")
         if key not in self._shapes:
             if len(self._shapes) >= MAX_KEYS:
                 raise UpstreamError(f"the server sent an answer of more than {MAX_KEYS} texts")
@@ -91,10 +103,22 @@ class Reader:
         return self._shapes[key]
 
     def end(self, found: Found, prefix: str = "") -> None:
-        """The open texts whose key starts with `prefix` end with this event."""
+        """The open texts whose key starts with `prefix` end with this event, unless they go on."""
         for key in [key for key in self.open if key.startswith(prefix)]:
             del self.open[key]
             found.ends.append(key)
+            found.waits = True
+
+    def part_ended(self, found: Found, prefix: str) -> None:
+        """The same for good: more of these texts breaks the stream off."""
+        for key in [key for key in self.open if key.startswith(prefix)]:
+            del self.open[key]
+            found.ends.append(key)
+            self._ended.add(key)
+
+    def part_begun(self, prefix: str = "") -> None:
+        """The server begins parts anew: texts whose key starts with `prefix` are others than those that ended."""
+        self._ended = {key for key in self._ended if not key.startswith(prefix)}
 
     def all_open(self) -> list[str]:
         keys, self.open = list(self.open), {}
@@ -119,8 +143,27 @@ class Reader:
     def frame(self, name: str, value: dict[str, Any]) -> bytes:
         return sse.encode(_named(name, value) if name else "", dump(value))
 
-    def _event(self, name: str, text: str) -> Event:
+    def _events(self, name: str, text: str) -> list[Event]:
+        """What may be passed on once this event has come, in order."""
         found = Found()
+        event = self._event(name, text, found)
+        released: list[Event] = []
+        if found.slots or text == DONE or len(self._waiting) >= MAX_WAITING:
+            released = self._released({slot.key for slot in found.slots})
+        if found.waits or self._waiting:
+            self._waiting.append(event)
+            return released
+        return [*released, event]
+
+    def _released(self, going_on: Collection[str] = ()) -> list[Event]:
+        """The events that waited; of their ends only those whose text doesn't go on."""
+        events, self._waiting = self._waiting, []
+        for event in events:
+            event.ends = [key for key in event.ends if key not in going_on]
+            self._ended.update(event.ends)
+        return events
+
+    def _event(self, name: str, text: str, found: Found) -> Event:
         value: Any = ""
         if text == DONE:
             value = DONE
@@ -158,3 +201,9 @@ def _named(name: str, value: dict[str, Any]) -> str:
     if type(kind) is str and kind and "\n" not in kind and "\r" not in kind:
         return kind
     return name if name in _NAMES else ""
+
+
+def is_error(value: dict[str, Any]) -> bool:
+    """Whether an event says that the answer failed; some servers write an empty `error` into each."""
+    said = value.get("error")
+    return (type(said) is dict or type(said) is str) and bool(said)

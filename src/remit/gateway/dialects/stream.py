@@ -192,7 +192,10 @@ def load(text: str) -> Any:
 
 def dump(value: Any) -> str:
     """Its JSON again, on one line; lone surrogates stay escaped as they must."""
-    text = _ENCODER.encode(value)
+    try:
+        text = _ENCODER.encode(value)
+    except (ValueError, RecursionError):  # a number beyond a float's range was read as infinite
+        raise UpstreamError("the server sent a stream event that can't be written again") from None
     return text if text.isascii() or not _lone(text) else json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 

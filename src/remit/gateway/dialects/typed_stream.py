@@ -2,12 +2,19 @@
 
 from typing import Any, Final
 
-from remit.gateway.dialects.reader import Found, Reader
+from remit.errors import UpstreamError
+from remit.gateway.dialects.reader import Found, Reader, is_error
 from remit.gateway.dialects.scrub import drop_tokens, hide_cache, spelled, token_of
 from remit.gateway.dialects.stream import Whole, string
 
 # Where a delta says what it belongs to (OpenAI Responses; LM Studio's have none of these: one text at a time).
-_PLACES: Final = ("item_id", "output_index", "content_index", "summary_index", "command_index")
+_PLACES: Final[dict[str, type]] = {
+    "item_id": str,
+    "output_index": int,
+    "content_index": int,
+    "summary_index": int,
+    "command_index": int,
+}
 _TEXT: Final = ("delta", "content")  # the field that holds the piece: Responses, LM Studio
 _LAST: Final = frozenset(
     {"response.completed", "response.failed", "response.incomplete", "response.cancelled", "error", "chat.end"}
@@ -35,11 +42,13 @@ class TypedStream(Reader):
                 string(value, inner_name, inner, self.memory, found.wholes)
         key = _key(base, value)
         if field is not None and value[field]:
-            places = {place: value[place] for place in _PLACES if place in value}
+            places = {place: value[place] for place in _PLACES if value.get(place) is not None}
             self.slot(found, key, value, field, (kind, field, places))
         elif stage in {"done", "end"}:
-            self.end(found, key)
-        if kind in _LAST or "error" in value:
+            self.part_ended(found, key)
+        elif stage in {"added", "start"}:
+            self.part_begun()
+        if kind in _LAST or is_error(value):
             self.end(found)
 
     def delta(self, key: str, text: str, value: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -77,4 +86,9 @@ def _spells(value: dict[str, Any]) -> bool:
 
 
 def _key(base: str, value: dict[str, Any]) -> str:
-    return " ".join([base, *(f"{value.get(place, '')}" for place in _PLACES), ""])
+    """One spelling for each place; no key is the beginning of another."""
+    parts = [value.get(place) for place in _PLACES]
+    for (place, kind), part in zip(_PLACES.items(), parts, strict=True):
+        if part is not None and type(part) is not kind:
+            raise UpstreamError(f"the server sent an event whose `{place}` has the wrong type")
+    return repr((base, *parts))
