@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future as ThreadFuture
 from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final
 
 from remit.audit.entry import Closed, Entry, Header, encode
@@ -35,6 +35,7 @@ from remit.audit.space import Space, write_all
 from remit.audit.tree import Tree, leaf_hash
 from remit.errors import AuditError
 
+NOTE_SECONDS: Final = 0.02  # how long a note may wait for a record to ride with; a record never waits
 _STOP: Final = None
 
 
@@ -197,8 +198,20 @@ class AuditLog:
         first = self._queue.get()
         if first is _STOP:
             return [], False
-        batch = [first]
-        for _ in range(min(self._queue.qsize(), MAX_BATCH - 1)):
+        batch, running = self._drain([first])
+        if running and all(pending.waiter is None for pending in batch):
+            try:  # only notes: they ride with the record that comes next, if one comes soon
+                later = self._queue.get(timeout=NOTE_SECONDS)
+            except Empty:
+                return batch, True
+            if later is _STOP:
+                return batch, False
+            batch, running = self._drain([*batch, later])
+        return batch, running
+
+    def _drain(self, batch: list[_Pending]) -> tuple[list[_Pending], bool]:
+        """`batch` and what else is there now. False: the log is to be closed."""
+        for _ in range(min(self._queue.qsize(), MAX_BATCH - len(batch))):
             pending = self._queue.get()
             if pending is _STOP:
                 return batch, False
