@@ -154,6 +154,7 @@ class Guards:
             environment=self._settings.environment,
             selectors=selectors_of(process.uid, process.exe, process.exe_sha256),
             pid=demo.pid,
+            start=process.start,
             uid=process.uid,
             exe=process.exe,
             exe_sha256=process.exe_sha256,
@@ -217,7 +218,7 @@ def _found_event(found: Found, workload: Workload) -> Event:
     return {
         "event": "found",
         "name": workload.name,
-        "pid": found.pids[0] if found.pids else None,
+        "pid": found.pid,
         "where": found.upstream.removeprefix("http://"),
         **found.to_dict(),
     }

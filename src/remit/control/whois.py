@@ -80,7 +80,7 @@ def _by_pid(pid: int, sources: Sources) -> dict[str, Any]:
     except AttestationError as error:
         raise UsageError(f"no process {pid} can be looked at: {error}") from error
     for workload in sources.realm.workloads.values():
-        if matches(workload, process) or workload.pid == pid:
+        if matches(workload, process):
             return _workload(workload, sources)
     human = sources.realm.human_of(process.uid)
     if human is None:

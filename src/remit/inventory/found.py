@@ -36,6 +36,16 @@ class Found:
     def exe_sha256(self) -> str | None:
         return self.process.exe_sha256 if self.process is not None else None
 
+    @property
+    def pid(self) -> int | None:
+        """The oldest of its processes."""
+        return self.pids[0] if self.pids else None
+
+    @property
+    def start(self) -> int | None:
+        """When that one started; None when the kernel didn't tell."""
+        return self.process.start if self.process is not None and self.process.pid == self.pid else None
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "server": self.server,

@@ -5,11 +5,14 @@ from remit.inventory.workload import Workload
 
 
 def matches(workload: Workload, process: Process) -> bool:
-    """Whether `process` is `workload`'s own: the enrolled pid, and each selector's fact as the kernel tells it now.
+    """Whether `process` is `workload`'s own: the very process that was enrolled, and each selector's fact as it is now.
 
-    The pid is required because selectors alone would take any other script of the same interpreter for it.
+    Pid and start name it: selectors alone would take any other script of the same interpreter for it, and a pid
+    alone whatever process got that number later. A workload whose pid or start is not known matches none.
     """
-    if workload.pid is None or workload.pid != process.pid or not workload.selectors:
+    if None in {workload.pid, workload.start} or not workload.selectors:
+        return False
+    if (workload.pid, workload.start) != (process.pid, process.start):
         return False
     return all(_holds(selector, process) for selector in workload.selectors)
 

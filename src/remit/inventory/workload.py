@@ -68,7 +68,8 @@ class Workload:
 
     `server` names its route profile (`llama.cpp`, `ollama`, `vllm`, `lmstudio`, `openai`).
     `upstream` is `http://HOST:PORT` or `unix:/PATH`. `reach` is `private`, `loopback`, `lan` or `all`.
-    `selectors` attest its process, named as SPIRE's unix attestor names them (`unix:uid:1000`).
+    `selectors` attest its process, named as SPIRE's unix attestor names them (`unix:uid:1000`). `start` is that
+    process's start (clock ticks since boot): with `pid` it names the process once.
     `credential` names the secret that Remit holds for it, if any. `demonstration` marks Remit's own model server.
     """
 
@@ -92,6 +93,7 @@ class Workload:
     demonstration: bool = False
     found: str = "discovered"
     enrolled_at: float = field(default=0.0)
+    start: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -115,6 +117,7 @@ class Workload:
             "demonstration": self.demonstration,
             "found": self.found,
             "enrolled_at": self.enrolled_at,
+            "start": self.start,
         }
 
     @classmethod
