@@ -174,3 +174,10 @@ def test_whatever_it_answers_the_fingerprint_is_clean(answers: dict[str, Answer]
         assert model.name
         assert model.name.isprintable()
         assert model.digest == DIGEST_UNKNOWN or model.digest.startswith("sha256:")
+
+
+def test_another_remit_s_door_is_no_server_of_its_own() -> None:
+    answer = say(listing({"id": "m"}))
+    through = Answer(answer.status, {**answer.headers, "remit-decision": "01M7Y50RRCJNS0WCQG8FKBXW8Y"}, answer.body)
+    assert recognise({"/v1/models": answer}) is not None
+    assert recognise({"/v1/models": through}) is None

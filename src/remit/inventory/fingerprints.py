@@ -34,8 +34,16 @@ class Fingerprint:
     notes: tuple[str, ...] = ()
 
 
+GUARDED: Final = "remit-decision"  # every reply through a Remit carries it
+
+
 def recognise(answers: Answers) -> Fingerprint | None:
-    """The model server that gives these answers, the surest sign first; None when it is none that we know."""
+    """The model server that gives these answers, the surest sign first; None when it is none that we know.
+
+    The door of another Remit is no server of its own: what stands behind it is guarded there.
+    """
+    if any(GUARDED in answer.headers for answer in answers.values()):
+        return None
     for judge in _JUDGES:
         found = judge(answers)
         if found is not None:
