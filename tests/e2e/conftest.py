@@ -48,8 +48,11 @@ class Remit:
         while True:
             event = self._queue.get(timeout=seconds)
             if event is None:
-                raise AssertionError(f"remit ended before `{name}`: {self.events}")
+                said = self.process.stderr.read().decode() if self.process.stderr else ""
+                raise AssertionError(f"remit ended before `{name}`: {self.events} {said}")
             self.events.append(event)
+            if event["event"] == "ready":
+                self.ready = event
             if event["event"] == name:
                 return event
 

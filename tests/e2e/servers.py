@@ -55,17 +55,22 @@ def guarding(state: Path, port: int, *servers: str) -> Iterator[Remit]:
     )
     running = Remit(state)
     try:
-        running.ready = running.event("ready")
+        running.event("ready")
         yield running
     finally:
         running.stop()
 
 
 @contextmanager
-def guarded_fakes(directory: Path, port: int, *kinds: str) -> Iterator[tuple[Remit, dict[str, Recorded]]]:
-    """Fakes of these kinds, all guarded by one Remit; its `ready` event has them in this order."""
+def guarded_fakes(
+    directory: Path, port: int, *kinds: str, delay: float = 0
+) -> Iterator[tuple[Remit, dict[str, Recorded]]]:
+    """Fakes of these kinds, all guarded by one Remit; its `ready` event has them in this order.
+
+    `delay` is seconds between two pieces of a stream.
+    """
     with ExitStack() as stack:
-        fakes = {kind: stack.enter_context(fake(kind, directory)) for kind in kinds}
+        fakes = {kind: stack.enter_context(fake(kind, directory, "--delay", str(delay))) for kind in kinds}
         addresses = (one.address for one in fakes.values())
         yield stack.enter_context(guarding(directory / "state", port, *addresses)), fakes
 

@@ -181,15 +181,14 @@ def test_a_process_that_connects_and_then_execs_is_refused(server: dict[str, Any
 
 def test_two_programs_that_hold_one_connection_are_refused(server: dict[str, Any]) -> None:
     port = int(server["url"].rsplit(":", 1)[1])
-    with socket.socket() as sock:
-        with subprocess.Popen(["sleep", "30"], pass_fds=(sock.fileno(),)) as other:
-            wait_for_exec(other.pid)
-            try:
-                sock.connect(("127.0.0.1", port))
-                sock.sendall(ASK % port)
-                assert first_line(sock).startswith(b"HTTP/1.1 401")
-            finally:
-                other.kill()
+    with socket.socket() as sock, subprocess.Popen(["sleep", "30"], pass_fds=(sock.fileno(),)) as other:
+        wait_for_exec(other.pid)
+        try:
+            sock.connect(("127.0.0.1", port))
+            sock.sendall(ASK % port)
+            assert first_line(sock).startswith(b"HTTP/1.1 401")
+        finally:
+            other.kill()
 
 
 def test_a_second_holder_that_came_later_is_refused_what_is_more_than_the_least(
