@@ -147,14 +147,59 @@ ANY = st.recursive(
     max_leaves=4,
 )
 FIELDS = st.sampled_from(
-    "type index delta content content_block text choices finish_reason message response thinking context done stop"
-    " item_id output_index content_index summary_index command_index error tool_calls function arguments name usage"
-    " input_tokens cache_read_input_tokens prompt_tokens_details logprobs tokens model id data sequence_number"
-    " stats cache_creation".split()
+    [
+        "type",
+        "index",
+        "delta",
+        "content",
+        "content_block",
+        "text",
+        "choices",
+        "finish_reason",
+        "message",
+        "response",
+        "thinking",
+        "context",
+        "done",
+        "stop",
+        "item_id",
+        "output_index",
+        "content_index",
+        "summary_index",
+        "command_index",
+        "error",
+        "tool_calls",
+        "function",
+        "arguments",
+        "name",
+        "usage",
+        "input_tokens",
+        "cache_read_input_tokens",
+        "prompt_tokens_details",
+        "logprobs",
+        "tokens",
+        "model",
+        "id",
+        "data",
+        "sequence_number",
+        "stats",
+        "cache_creation",
+    ]
 )
 WORDS = st.sampled_from(
-    "response.output_text.delta response.output_text.done message.delta message.end content_block_delta"
-    " content_block_start content_block_stop message_stop error text response.completed".split()
+    [
+        "response.output_text.delta",
+        "response.output_text.done",
+        "message.delta",
+        "message.end",
+        "content_block_delta",
+        "content_block_start",
+        "content_block_stop",
+        "message_stop",
+        "error",
+        "text",
+        "response.completed",
+    ]
 )
 NEAR = st.dictionaries(
     FIELDS,
