@@ -48,6 +48,6 @@ def x_api_key(token: str) -> tuple[str, str]:
     return ("-H", f"x-api-key: {token}")
 
 
-def chat(prompt: str, **more: Any) -> tuple[str, str]:
+def chat(prompt: Any, **more: Any) -> tuple[str, str]:
     """curl's argument for a chat request."""
     return ("-d", json.dumps({"model": "m", "messages": [{"role": "user", "content": prompt}], **more}))

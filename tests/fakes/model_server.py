@@ -54,8 +54,16 @@ def as_events(*values: Any, done: bool = True) -> Answer:
     )
 
 
+BACKWARDS = "backwards: "
+
+
 def echo(prompt: str) -> str:
-    """What every fake model says: tests see in it what arrived."""
+    """What every fake model says: tests see in it what arrived.
+
+    After `backwards: ` it says the rest from its end: so a test has it say what no prompt held.
+    """
+    if prompt.startswith(BACKWARDS):
+        return prompt[len(BACKWARDS) :][::-1]
     return f"you said: {prompt}"
 
 
@@ -232,7 +240,8 @@ class OpenAiRoutes(FakeModelServer):
         head = {"id": "chatcmpl-1", "created": 1700000000, "model": request.json.get("model", self.model)}
         if not request.json.get("stream"):
             message = {"role": "assistant", "content": text}
-            choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+            told = self.logprobs(request, text)
+            choice = {"index": 0, "message": message, "logprobs": told, "finish_reason": "stop"}
             return as_json(
                 {
                     **head,
@@ -244,10 +253,17 @@ class OpenAiRoutes(FakeModelServer):
             )
         return as_events(*self._chunks({**head, "object": "chat.completion.chunk"}, request, prompt, text))
 
+    def logprobs(self, request: Received, text: str) -> dict[str, Any] | None:
+        """Each piece of the text with a probability, for who asked for it."""
+        if not request.json.get("logprobs"):
+            return None
+        return {"content": [{"token": piece, "logprob": -0.1, "top_logprobs": []} for piece in cut(text, self.piece)]}
+
     def _chunks(self, head: dict[str, Any], request: Received, prompt: str, text: str) -> Iterator[dict[str, Any]]:
         deltas = [{"role": "assistant", "content": ""}, *({"content": piece} for piece in cut(text, self.piece))]
         for delta in deltas:
-            yield {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}]}
+            told = self.logprobs(request, delta["content"])
+            yield {**head, "choices": [{"index": 0, "delta": delta, "logprobs": told, "finish_reason": None}]}
         yield {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
         if (request.json.get("stream_options") or {}).get("include_usage"):
             yield {**head, "choices": [], "usage": self.usage(prompt, text)}
