@@ -1,5 +1,6 @@
 """The answer on its way back: whole, as a stream of events, or as text; nothing passes unread."""
 
+import re
 from collections.abc import AsyncGenerator
 from typing import Final
 
@@ -7,7 +8,7 @@ from remit.errors import ProtocolError, UpstreamError
 from remit.gateway.call import Call
 from remit.gateway.consider import Ask
 from remit.gateway.dialects import TextCleaner, cleaned, returned
-from remit.gateway.message import Head
+from remit.gateway.message import Head, Headers
 from remit.gateway.reply_reader import ReplyHead
 from remit.gateway.strict_json import dump, parse
 from remit.gateway.upstream import Reply
@@ -17,6 +18,11 @@ from remit.redaction import ReplyText
 
 MAX_REPLY_BYTES: Final = 64 << 20  # a whole (not streamed) answer; 8,192 embeddings of 1,024 numbers fit
 EVENT_STREAMS: Final = ("text/event-stream", "application/x-ndjson")
+JSON: Final = "application/json"
+_BODILESS: Final = frozenset({204, 304})
+_TEXT: Final = re.compile(r"text/[a-z0-9!#$&^_.+-]{1,64}\Z")  # RFC 6838 section 4.2
+_UTF_8: Final = frozenset({"", "utf-8", "utf8"})
+_BOM: Final = b"\xef\xbb\xbf"
 
 
 async def read_back(
@@ -28,17 +34,37 @@ async def read_back(
         raise UpstreamError(f"{ask.workload.name} refused the key that Remit holds for it", hint="restart `remit up`")
     text = ReplyText(zone.scrubber, permit)
     call.status, call.answer_masked = head.status, text.counts
-    kind = _content_type(head)
-    headers = (*returned(head.headers), *call.headers(zone.snapshot))
-    if kind.startswith(EVENT_STREAMS):
-        yield Head(head.status, headers, streamed=True)
+    kept = tuple(field for field in returned(head.headers) if field[0] != "content-type")
+    headers = (*kept, *call.headers(zone.snapshot))
+    if ask.route.method == "HEAD" or head.status in _BODILESS:
+        yield Head(head.status, headers, body=b"")
+        return
+    kind = _media_type(head)
+    if kind in EVENT_STREAMS:
+        yield Head(head.status, (*headers, ("content-type", kind)), streamed=True)
         async for piece in _events(answer, ask, text, call):
             yield piece
         return
     body = await answer.read(MAX_REPLY_BYTES)
-    out = _json(body, ask, text, head.status) if _is_json(kind, body) else text.whole(_decoded(body)).encode()
+    if not body:
+        yield Head(head.status, headers, body=b"")
+        return
+    out, said = _whole(body, kind, ask, text, head.status)
     call.bytes_out = len(out)
-    yield Head(head.status, headers, body=out)
+    yield Head(head.status, (*headers, ("content-type", said)), body=out)
+
+
+def _whole(body: bytes, kind: str, ask: Ask, text: ReplyText, status: int) -> tuple[bytes, str]:
+    """The cleaned body and its content type: a client must read it as it was read here."""
+    if _is_json(kind, body):
+        return _json(body, ask, text, status), JSON
+    if ask.asked.stream and status < 400:
+        raise UpstreamError(f"{ask.workload.name} answered with text where a stream of events was asked for")
+    if _TEXT.match(kind) is None:
+        if kind and ask.route.reply != "text":
+            raise UpstreamError(f"{ask.workload.name} answered with a content type that can't be examined")
+        kind = "text/plain"
+    return text.whole(_decoded(body)).encode(), f"{kind}; charset=utf-8"
 
 
 async def _events(answer: Reply, ask: Ask, text: TextCleaner, call: Call) -> AsyncGenerator[bytes, None]:
@@ -68,12 +94,32 @@ def _json(body: bytes, ask: Ask, text: ReplyText, status: int) -> bytes:
 
 
 def _decoded(body: bytes) -> str:
+    """Text as every client reads it; NUL bytes mean that another one could read UTF-16 in it."""
+    if b"\0" in body:
+        raise UpstreamError("the model server's answer is not text in UTF-8")
     return body.decode("utf-8", "replace")
 
 
-def _content_type(head: ReplyHead) -> str:
-    return next((value.lower() for name, value in head.headers if name == "content-type"), "")
+def _media_type(head: ReplyHead) -> str:
+    """`type/subtype` in lower case, empty if absent; raises UpstreamError for a coding or charset not read here."""
+    if _only(head.headers, "content-encoding").lower() not in {"", "identity"}:
+        raise UpstreamError("the model server's answer is compressed, which nobody asked for")
+    kind, *parameters = _only(head.headers, "content-type").lower().split(";")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip().strip('"') not in _UTF_8:
+            raise UpstreamError("the model server's answer is in a charset other than utf-8")
+    return kind.strip()
+
+
+def _only(headers: Headers, name: str) -> str:
+    values = [value for each, value in headers if each == name]
+    if len(values) > 1:
+        raise UpstreamError(f"the model server's answer has the header `{name}` twice")
+    return values[0].strip() if values else ""
 
 
 def _is_json(kind: str, body: bytes) -> bool:
-    return kind.startswith("application/json") or (not kind and body[:1] in {b"{", b"["})
+    """Whether it says so or a client would try: an escape hides in JSON what stands open in text."""
+    start = body.removeprefix(_BOM).lstrip()[:1]
+    return kind in {JSON, "text/json"} or kind.endswith("+json") or start in {b"{", b"["}
