@@ -1,5 +1,6 @@
 """The peers of one run: the model server itself (direct), nginx, LiteLLM's proxy and Remit, all on the same core."""
 
+import fcntl
 import getpass
 import json
 import os
@@ -7,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -76,12 +78,11 @@ def running(*names: str) -> Iterator[Run]:
     """The model server and the named peers, running; all ended afterwards."""
     proxy, other = cores()
     starts: dict[str, Callable[[int, Path, int], Any]] = {"nginx": nginx, "litellm": litellm, "remit": remit}
-    shutil.rmtree(SCRATCH / "run", ignore_errors=True)
-    (SCRATCH / "run").mkdir(parents=True)
-    os.sched_setaffinity(0, {other})
+    SCRATCH.mkdir(exist_ok=True)
     with ExitStack() as stack:
-        folder = SCRATCH / "run"
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.enter_context(alone())
+        os.sched_setaffinity(0, {other})
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="run-", dir=SCRATCH)))
         upstream, stamps = stack.enter_context(model_server(other, folder))
         peers = [Peer("direct", upstream)]
         for name in names:
@@ -90,6 +91,18 @@ def running(*names: str) -> Iterator[Run]:
                 continue
             peers.append(stack.enter_context(starts[name](proxy, folder, upstream)))
         yield Run(tuple(peers), stamps)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One run at a time: two would share a core, and measure each other."""
+    with (SCRATCH / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another benchmark runs from this checkout: waiting for its end", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
