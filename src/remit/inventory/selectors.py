@@ -5,7 +5,7 @@ from remit.inventory.workload import Workload
 
 
 def matches(workload: Workload, process: Process) -> bool:
-    """Whether `process` is `workload`'s own: the very process that was enrolled, and each selector's fact as it is now.
+    """Whether `process` is `workload`'s own: the very process that was enrolled, and each selector holds now.
 
     Pid and start name it: selectors alone would take any other script of the same interpreter for it, and a pid
     alone whatever process got that number later. A workload whose pid or start is not known matches none.
