@@ -42,9 +42,12 @@ class Lock:
             raise _already(run_file) from None
         except OSError as error:
             raise StateError(f"`{path}` can't be locked: {error.strerror}") from error
+        self._run_file = run_file
         run_file.unlink(missing_ok=True)
 
     def release(self) -> None:
+        """Give the place free: the run file goes last of all, because `remit down` says stopped when it is gone."""
+        self._run_file.unlink(missing_ok=True)
         os.close(self._fd)
 
 
