@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 
 from remit.control import api
 from remit.control.desk import Desk, NotAdmittedError
+from remit.identity import PeerCredentials
 from tests.e2e.conftest import Remit
 from tests.fakes.awkward_server import FakeAwkwardServer
 from tests.faults.world import configure, ready_of, records, running, status_of
@@ -31,9 +32,9 @@ class NobodyComesIn(Desk):
     def __init__(self) -> None:
         self.asked = 0
 
-    async def admit(self, peer: tuple[int, int, int]) -> Any:
+    async def admit(self, peer: PeerCredentials) -> Any:
         self.asked += 1
-        raise NotAdmittedError(f"uid {peer[1]} may not")
+        raise NotAdmittedError(f"uid {peer.uid} may not")
 
     def __getattribute__(self, name: str) -> Any:
         assert name in {"asked", "admit", "__class__", "__dict__"}, f"`{name}` was used before anybody was admitted"

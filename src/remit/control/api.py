@@ -2,7 +2,6 @@
 
 import os
 import socket
-import struct
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
@@ -15,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from remit import __version__
 from remit.control.desk import Desk, Visitor
 from remit.errors import RemitError, UsageError
+from remit.identity import PeerCredentials
 
 PURPOSE_LENGTH: Final = 200
 STATUS: Final = {2: 400, 3: 403}
@@ -25,7 +25,7 @@ class PeerProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "peer": _credentials(transport.get_extra_info("socket"))}
+        self.app_state = {**self.app_state, "peer": PeerCredentials.of(transport.get_extra_info("socket"))}
 
 
 class TaskStart(BaseModel):
@@ -125,10 +125,3 @@ async def _answer_error(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(
         {"error": {"message": str(error), "hint": hint, "exit_code": code}}, status_code=STATUS.get(code, 500)
     )
-
-
-def _credentials(sock: Any) -> tuple[int, int, int]:
-    """(pid, uid, gid) of the connection's peer (SO_PEERCRED, unix(7))."""
-    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, gid = struct.unpack("3i", raw)
-    return pid, uid, gid

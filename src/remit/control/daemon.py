@@ -22,7 +22,7 @@ from remit.control.lately import lately
 from remit.control.owner import Owner
 from remit.control.realm import PoliciesInForce, Realm, State, Trust
 from remit.control.workers import Worker, Workers
-from remit.errors import AuditError
+from remit.errors import AuditError, StateError
 from remit.identity import Authority, Process, SpiffeId, WorkloadApi, X509Svid
 from remit.identity.attestation import EXECUTABLES, listeners, observe
 from remit.identity.person import terminal_proof
@@ -37,6 +37,7 @@ GRADE_WHY: Final = (
     "because Remit runs as you: a hostile process of yours could stop it, read its key or edit its policy"
 )
 RAISES: Final = "B when Remit runs as its own user (system mode; see docs/threat-model.md)"
+CERTIFY_SECONDS: Final = 60.0  # a shard is named by the time it begins; a clock may be set meanwhile
 SVID_SECONDS: Final = 1800.0  # half of an X.509-SVID's hour
 
 
@@ -71,7 +72,9 @@ class Daemon:
         self.failed = False
         """It stops because something broke, not because it was told to."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._workers = Workers(tools.worker, self._welcome, self._heard, self._died, self._broke, places.run)
+        self._workers = Workers(
+            tools.worker, self._welcome, self._heard, self._died, self._broke, self._misbehaved, places.run
+        )
         self._log: AuditLog
         self._realm: Realm
         self._guards: Guards
@@ -114,7 +117,7 @@ class Daemon:
                 await self._guards.start_demo()
             # 5
             desk = await self._serve(stack, authority)
-            self._ready(stack, desk)
+            self._ready(desk)
             self._watch_over(policies, authority, demo=not found.found)
             stack.push_async_callback(self._end_tasks)
             await self._stop.wait()
@@ -230,15 +233,24 @@ class Daemon:
     async def _heard(self, worker: Worker, message: dict[str, Any]) -> None:
         match message["type"]:
             case "certify":
-                public = bytes.fromhex(message["public"])
-                certificate = certify(self._root, self._domain, message["shard"], public, message["started"])
-                worker.child.channel.send({"type": "certificate", "certificate": certificate.to_dict()})
-                await self._act("writer.certified", message["shard"], None, {"pid": worker.child.pid})
+                await self._certify(worker, message)
             case "refused":
                 self._tell_owner(message)
             case "log_failed":
                 worker.log_failure = str(message["why"])
                 self._tell_failure(AuditError(worker.log_failure, hint=str(message["hint"])))
+
+    async def _certify(self, worker: Worker, message: dict[str, Any]) -> None:
+        """Certify a worker's log: once, and for a shard of its own zone that begins now; raises StateError."""
+        shard, public, started = str(message["shard"]), bytes.fromhex(message["public"]), float(message["started"])
+        if worker.certified:
+            raise StateError("it asked for a second certificate for its log")
+        if abs(started - time.time()) > CERTIFY_SECONDS or shard != shard_name(f"{worker.zone}-0", started):
+            raise StateError("it asked to certify a log that is not its own")
+        worker.certified = True
+        await self._act("writer.certified", shard, None, {"pid": worker.child.pid})
+        certificate = certify(self._root, self._domain, shard, public, started)
+        worker.child.channel.send({"type": "certificate", "certificate": certificate.to_dict()})
 
     def _tell_owner(self, message: dict[str, Any]) -> None:
         """Show a refusal in the owner's terminal, with the way to allow it: never to the caller (invariant 6)."""
@@ -251,6 +263,12 @@ class Daemon:
     async def _died(self, worker: Worker, status: int) -> None:
         self._say({"event": "note", "text": f"the {worker.zone} gateway died (status {status}); starting another"})
         await self._act("worker.died", worker.zone, None, {"pid": worker.child.pid, "status": status})
+
+    async def _misbehaved(self, worker: Worker, why: str) -> None:
+        self._say(
+            {"event": "note", "text": f"the {worker.zone} gateway does not keep to its link: ending it ({why})"}
+        )
+        await self._act("worker.misbehaved", worker.zone, None, {"pid": worker.child.pid, "why": why[:200]})
 
     def _broke(self, error: BaseException) -> None:
         """Without its gateway or one of its watches this instance would not guard and not say so: it ends."""
@@ -321,11 +339,10 @@ class Daemon:
             "grade": GRADE,
         }
 
-    def _ready(self, stack: contextlib.AsyncExitStack, desk: Desk) -> None:
+    def _ready(self, desk: Desk) -> None:
         status = desk.status()
         urls = [server["base_url"] for server in status["guarded"] if "base_url" in server]
         write_run_file(self._places.run_file, {"pid": os.getpid(), "urls": urls, "api": status["api"]})
-        stack.callback(self._places.run_file.unlink, missing_ok=True)
         self._say({"event": "ready", **status})
 
     def _watch_over(self, policies: PoliciesInForce, authority: Authority, *, demo: bool) -> None:

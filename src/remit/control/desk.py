@@ -10,7 +10,7 @@ from remit.control.lately import Lately
 from remit.control.realm import Realm
 from remit.control.whois import Sources, whois
 from remit.errors import AttestationError, RemitError
-from remit.identity import Process
+from remit.identity import PeerCredentials, Process
 from remit.inventory import Human
 from remit.policy import Engine, Snapshot
 
@@ -84,9 +84,9 @@ class Desk:
         self._request_stop = request_stop
         self._doors = doors
 
-    async def admit(self, peer: tuple[int, int, int]) -> Visitor:
+    async def admit(self, peer: PeerCredentials) -> Visitor:
         """The visitor behind a connection's kernel credentials; raises NotAdmittedError for anyone else."""
-        pid, uid, _gid = peer
+        pid, uid = peer.pid, peer.uid
         if uid not in {self._deployment.uid, 0}:
             raise NotAdmittedError(
                 f"uid {uid} may not govern this instance", hint="its owner can: see `remit status`"
@@ -95,6 +95,8 @@ class Desk:
             process = self._observe(pid)
         except AttestationError as error:
             raise NotAdmittedError(f"process {pid} can't be attested: {error}") from error
+        if process.uid != uid:
+            raise NotAdmittedError(f"process {pid} is uid {process.uid} now, and connected as uid {uid}")
         human = self._realm.human_of(uid) or self._realm.humans.get(self._deployment.owner)
         if human is None:
             raise NotAdmittedError(f"uid {uid} acts for no person known here")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from remit.control.orphans import end_orphan, forget, remember, worker_file
-from remit.errors import AttestationError, StateError
+from remit.errors import AttestationError, AuditError, RemitError, StateError
 from remit.policy import Snapshot
 from remit.sandbox.child import Child, start_child
 
@@ -43,12 +43,14 @@ class Worker:
     progress: asyncio.Condition = field(default_factory=asyncio.Condition)
     failure: str = ""
     log_failure: str = ""
+    certified: bool = False
 
 
 class Workers:
     """One worker for each zone. `welcome` gives the first message for a new worker (settings, certificate, secrets).
 
-    `heard` takes every message that isn't about the link itself, `broken` an error that leaves a zone without its
+    `heard` takes every message that isn't about the link itself and raises for one that no sound worker sends: that
+    worker is ended, and `misbehaved` records why. `broken` takes an error that leaves a zone without its
     worker for good. A revocation is done when every live worker acknowledged its epoch (`settled`).
     """
 
@@ -59,10 +61,11 @@ class Workers:
         heard: Callable[[Worker, dict[str, Any]], Awaitable[None]],
         died: Callable[[Worker, int], Awaitable[None]],
         broken: Callable[[BaseException], None],
+        misbehaved: Callable[[Worker, str], Awaitable[None]],
         run: Path,
     ) -> None:
         self._module, self._welcome, self._heard, self._died = module, welcome, heard, died
-        self._broken, self._run = broken, run
+        self._broken, self._misbehaved, self._run = broken, misbehaved, run
         self.live: dict[str, Worker] = {}
         self._snapshot: Snapshot | None = None
         self._listeners: list[Listener] = []
@@ -173,19 +176,32 @@ class Workers:
             raise StateError(f"the {worker.zone} gateway could not start: {worker.failure}")
 
     async def _listen(self, worker: Worker) -> None:
+        """Hear a worker until its link ends, and end it then: what does not keep to the link serves nobody."""
         while (message := await worker.child.channel.receive()) is not None:
-            match message["type"]:
-                case "ready":
-                    self._brief(worker)
-                case "failed":
-                    worker.failure = str(message.get("why", ""))
-                    worker.ready.set()
-                case "ack":
-                    async with worker.progress:
-                        worker.acked = int(message["epoch"])
-                        worker.progress.notify_all()
-                case _:
-                    await self._heard(worker, message)
+            try:
+                await self._hear(worker, message)
+            except AuditError:
+                raise  # control's own log, not this worker
+            except (KeyError, TypeError, ValueError, OverflowError, RemitError) as error:
+                if worker.child.process.poll() is None:
+                    await self._misbehaved(worker, str(error) if isinstance(error, RemitError) else repr(error))
+                break
+        if not self._stopping and worker.child.process.poll() is None:
+            worker.child.process.kill()  # `_watch` sees it end, and starts its successor
+
+    async def _hear(self, worker: Worker, message: dict[str, Any]) -> None:
+        match message["type"]:
+            case "ready":
+                self._brief(worker)
+            case "failed":
+                worker.failure = str(message.get("why", ""))
+                worker.ready.set()
+            case "ack":
+                async with worker.progress:
+                    worker.acked = int(message["epoch"])
+                    worker.progress.notify_all()
+            case _:
+                await self._heard(worker, message)
 
     async def _watch(self, worker: Worker) -> None:
         status = await worker.child.ended()

@@ -6,7 +6,7 @@ import socket
 from collections import deque
 from typing import Any, Final
 
-from remit.errors import StateError
+from remit.errors import ProtocolError, StateError
 from remit.policy.link import Decoder, encode
 
 READ_BYTES: Final = 1 << 18
@@ -36,7 +36,7 @@ class Channel:
         self._writable()
 
     async def receive(self) -> dict[str, Any] | None:
-        """The next message, or None when the other end is gone."""
+        """The next message, or None when the other end is gone or sent what is no message of the link."""
         return await self._inbox.get()
 
     def take_fds(self, count: int) -> list[int]:
@@ -70,7 +70,12 @@ class Channel:
         if not data:
             self.close()
             return
-        for message in self._decoder.feed(data):
+        try:
+            messages = self._decoder.feed(data)
+        except ProtocolError:
+            self.close()  # whoever owns it ends what is at the other end
+            return
+        for message in messages:
             self._inbox.put_nowait(message)
 
     def _writable(self) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from remit.sandbox.channel import Channel
 
 STOP_SECONDS: Final = 5.0
+ENVIRONMENT: Final = {"LANG": "C.UTF-8"}  # of ours nothing: it may hold secrets, and proxies that reroute
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def start_child(module: str, *arguments: str) -> Child:
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            env=ENVIRONMENT,
             start_new_session=True,
         )
     return Child(process, os.pidfd_open(process.pid), Channel(ours))

@@ -1,0 +1,36 @@
+"""Who is admitted: the process that connected, as it was then."""
+
+import asyncio
+import os
+from typing import Any
+
+import pytest
+
+from remit.control.desk import Desk, NotAdmittedError
+from remit.identity import PeerCredentials
+from remit.identity.attestation import EXECUTABLES, observe
+
+
+class FakeDeployment:
+    uid = os.getuid() + 1
+    owner = "ada"
+
+
+def test_a_process_whose_uid_is_not_its_sockets_is_not_admitted() -> None:
+    nothing: Any = None
+    deployment: Any = FakeDeployment()
+    desk = Desk(
+        realm=nothing,
+        deployment=deployment,
+        observe=lambda pid: observe(pid, digests=EXECUTABLES),
+        terminal_proof=nothing,
+        deliver=nothing,
+        lately=nothing,
+        ports=nothing,
+        workers=nothing,
+        failures=nothing,
+        doors={},
+        request_stop=nothing,
+    )
+    with pytest.raises(NotAdmittedError, match="connected as uid"):
+        asyncio.run(desk.admit(PeerCredentials(os.getpid(), FakeDeployment.uid, 0)))
