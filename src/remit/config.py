@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from remit.errors import ConfigError
 MAX_CONFIG_BYTES: Final = 1 << 20
 MAX_SOCKET_PATH_BYTES: Final = 107  # sun_path holds 108 bytes with its final NUL (unix(7))
 LONGEST_SOCKET_NAME: Final = 40
+ENVIRONMENTS: Final = ("dev", "test", "staging", "prod")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +139,25 @@ def _value(hint: Any, value: Any, name: str, key: str) -> Any:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise ConfigError(f"`{name}`: `{key}` must be a list of strings, not `{value!r}`")
         return tuple(value)
+    if hint is float and isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"`{name}`: `{key}` must be a number, not `{value!r}`")
     if type(value) is not hint:
         raise ConfigError(f"`{name}`: `{key}` must be a {hint.__name__}, not `{value!r}`")
     return value
 
 
-def _nearest(key: str, known: list[str], prefix: str) -> str:
+def _nearest(key: str, known: list[str], prefix: str, what: str = "known keys") -> str:
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"did you mean `{prefix}{close[0]}`?" if close else f"known keys are {', '.join(known)}"
+    return f"did you mean `{prefix}{close[0]}`?" if close else f"{what} are {', '.join(known)}"
 
 
 def _check(settings: Settings, name: str) -> None:
     gateway = settings.gateway
+    if settings.environment not in ENVIRONMENTS:
+        raise ConfigError(
+            f"`{name}`: `environment` must be one of {', '.join(ENVIRONMENTS)}, not `{settings.environment}`",
+            hint=_nearest(settings.environment, list(ENVIRONMENTS), "", "known environments"),
+        )
     if not 1024 <= gateway.port <= 65000:
         raise ConfigError(f"`{name}`: `gateway.port` must be from 1024 to 65000, not `{gateway.port}`")
     if gateway.address not in {"127.0.0.1", "::1"}:

@@ -1,0 +1,27 @@
+"""Values that TOML or a shell takes and Remit does not."""
+
+import pytest
+
+from remit.cli.task import seconds
+from remit.config import parse
+from remit.errors import ConfigError, UsageError
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("key", ["snapshot_seconds", "gateway.idle_seconds"])
+def test_a_time_is_a_number(key: str, value: str) -> None:
+    with pytest.raises(ConfigError, match="must be a number"):
+        parse(f"{key} = {value}".encode(), "config.toml")
+
+
+def test_an_environment_is_one_of_four() -> None:
+    assert parse(b'environment = "staging"', "config.toml").environment == "staging"
+    with pytest.raises(ConfigError, match="dev, test, staging, prod") as caught:
+        parse(b'environment = "prd"', "config.toml")
+    assert "`prod`" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["9" * 5000 + "d", "9" * 400 + "s", "0m", "m", "-1s", "1.5h"])
+def test_what_is_no_duration_is_said_to_be_none(text: str) -> None:
+    with pytest.raises(UsageError, match="not a duration"):
+        seconds(text)
