@@ -1,6 +1,7 @@
 """`remit audit`: watch the log, look up a record, verify that nobody changed it, take it elsewhere."""
 
 import json
+import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ DirOption = Annotated[
     Path | None, typer.Option("--dir", metavar="DIR", help="The log's directory, if not this instance's.")
 ]
 POLL_SECONDS = 0.2
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]+…?(?![0-9a-z])")
 
 
 @app.command()
@@ -227,9 +229,14 @@ def _start(row: dict[str, Any]) -> tuple[str, str]:
     process = row["process"]
     caller = f"{process['name']} (pid {process['pid']})" if process else _last_part(row["workload"] or "unknown")
     found = "  found " + ", ".join(row["found"]) if row["found"] else ""
-    why = "" if row["outcome"] == "allowed" else f"  {row['rule']}: {row['reason']}"
+    why = "" if row["outcome"] == "allowed" else f"  {_refused_by(row)}"
     what = f"{row['action']} on {_last_part(row['resource'])} by {caller}"
     return row["outcome"], f"{what}{_task(row)}  {row['route']}{found}{why}  {row['id']}"
+
+
+def _refused_by(row: dict[str, Any]) -> str:
+    """The rule; and the reason where it says more than the line does: of what could not even be decided on."""
+    return str(row["rule"]) if row["body"] else f"{row['rule']}: {row['reason']}"
 
 
 def _task(row: dict[str, Any]) -> str:
@@ -249,9 +256,11 @@ def _refusals(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def _act(row: dict[str, Any]) -> tuple[str, str]:
-    facts = "  ".join(f"{name} {_short(value)}" for name, value in row["facts"].items())
+    facts = "  ".join(
+        f"{name} {_fact(name, value)}" for name, value in row["facts"].items() if value not in (None, "")
+    )
     by = f" by {row['person']}" if row["person"] else ""
-    return "control", f"{row['what']} {row['subject']}{by}" + (f"  {facts}" if facts else "")
+    return "control", f"{row['what']} {_fact('', row['subject'])}{by}" + (f"  {facts}" if facts else "")
 
 
 def _header(row: dict[str, Any]) -> tuple[str, str]:
@@ -301,6 +310,19 @@ def _flat(row: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 def _last_part(spiffe_id: str) -> str:
     return spiffe_id.rsplit("/", 1)[-1]
+
+
+def _fact(name: str, value: Any) -> str:
+    """One fact of an act on a line: times as times, digests by their beginning, workloads by their names, lists as words."""
+    if name == "expires":
+        return _clock(value)
+    if isinstance(value, list):
+        return ", ".join(_fact("", one) for one in value)
+    if isinstance(value, dict):
+        return " ".join(_fact("", one) for one in value.values() if one not in (None, ""))
+    if isinstance(value, str) and value.startswith("spiffe://"):
+        return _last_part(value)
+    return _DIGEST.sub(r"\1…", _short(value))
 
 
 def _short(value: Any) -> str:

@@ -176,33 +176,59 @@ def print_whois(answer: dict[str, Any]) -> None:
     OUT.print(
         f"[bold]{escape(answer['name'])}[/]   {escape(answer['sentence'])}      [dim]{escape(answer['spiffe_id'])}[/]"
     )
-    for head in ("owner", "proof", "model", "grade"):
-        if answer.get(head):
-            _whois_line(head, str(answer[head]["text"] if isinstance(answer[head], dict) else answer[head]))
-    for row in answer["may"]:
-        for number, text in enumerate(_permissions(row)):
-            _whois_line("" if number else row["who"] + " may", text)
+    _whois_line("asked", answer.get("asked", ""))
+    _whois_line("owner", answer["owner"]["text"])
+    _whois_line("for whom", answer["for_whom"])
+    _whois_line("proof", answer["proof"]["text"])
+    for model in answer["models"]:
+        digest = model["digest"]
+        _whois_line("model", f"{model['name']}   {short(digest) if ':' in digest else 'digest ' + digest}")
+    for row in _alike(answer["may"]):
+        for number, text in enumerate(_permissions(row, of_a_server=bool(answer["models"] or answer["class"]))):
+            _whois_line("" if number else row["who"] + " may", text, even_empty=True)
+    for task in answer["tasks"]:
+        may = ", ".join(task["actions"])
+        _whois_line("task", f"{task['id']} may {may}, for {task['human']}, {age(task['left'])} left")
     for text in answer["reaches"]:
         _whois_line("reaches", text)
     _whois_line("lately", answer["lately"]["text"])
+    _whois_line("grade", answer["grade"]["text"])
+    _whois_line("policies", answer["policies"]["warning"] and "a newer edit is NOT in force: see `remit status`")
 
 
-def _whois_line(head: str, text: str) -> None:
-    OUT.print(f"  [cyan]{escape(head):<14}[/] {escape(text)}")
+def _whois_line(head: str, text: str, *, even_empty: bool = False) -> None:
+    if text or even_empty:
+        OUT.print(f"  [cyan]{escape(head):<14}[/] {escape(text)}")
+
+
+def _alike(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that say the same of several workloads made one; `on` is a list of names then."""
+    groups: list[dict[str, Any]] = []
+    for row in rows:
+        same = next(
+            (one for one in groups if all(one[key] == row[key] for key in ("who", "permissions", "by"))), None
+        )
+        if same is None:
+            groups.append({**row, "on": [row["on"]]})
+        else:
+            same["on"].append(row["on"])
+    return groups
 
 
 _ANSWERS: Final = {"yes": "", "needs approval": "only within a task: ", "no": "never: "}
 
 
-def _permissions(row: dict[str, Any]) -> list[str]:
-    """One line for each kind of answer, with the policies that give it."""
+def _permissions(row: dict[str, Any], *, of_a_server: bool) -> list[str]:
+    """One line for each kind of answer, with the policies that give it; on which servers, unless that was asked."""
     lines = []
     for answer, words in _ANSWERS.items():
         actions = [name for name, verdict in row["permissions"].items() if verdict == answer]
         refs = list(dict.fromkeys(ref for name in actions for ref in row["by"].get(name, ())))
         if actions:
             lines.append(f"{words}{', '.join(actions)}" + (f"   {', '.join(refs)}" if refs else ""))
-    return lines or ["nothing outward: no destination is permitted"]
+    if not lines:
+        return ["nothing outward: no destination is permitted"]
+    return lines if of_a_server else [f"on {', '.join(row['on'])}", *lines]
 
 
 def when(seconds: float) -> str:

@@ -51,7 +51,7 @@ def start(
 def list_(json: JsonOption = False, state: StateOption = None) -> None:
     """List the tasks that are running."""
     from remit.cli.client import ask
-    from remit.cli.screen import print_json, table
+    from remit.cli.screen import age, print_json, table
 
     tasks = ask(places(state).api_socket, "GET", "tasks")
     if json:
@@ -60,10 +60,7 @@ def list_(json: JsonOption = False, state: StateOption = None) -> None:
     if not tasks:
         typer.echo("no task is running", err=True)
         return
-    rows = [
-        (t["id"], t["human"], t["on_name"], ", ".join(t["actions"]), f"{max(0, t['left']):.0f} s", t["purpose"])
-        for t in tasks
-    ]
+    rows = [(t["id"], t["human"], t["on_name"], ", ".join(t["actions"]), age(t["left"]), t["purpose"]) for t in tasks]
     table(("task", "for", "on", "may", "left", "purpose"), rows)
 
 

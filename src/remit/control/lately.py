@@ -26,7 +26,8 @@ class Lately:
         if last is None:
             return {"calls": 0, "refused": 0, "last": None, "text": "no call in the last 5 min"}
         who = _who(last)
-        text = f"{calls} calls in 5 min, {refused} refused, last by {who} {max(0.0, now - last['t']):.0f} s ago"
+        many = "1 call" if calls == 1 else f"{calls} calls"
+        text = f"{many} in 5 min, {refused} refused, last by {who} {_ago(last, now)}"
         return {"calls": calls, "refused": refused, "last": last, "text": text}
 
     def by_process(self, pid: int, now: float) -> dict[str, Any]:
@@ -34,7 +35,8 @@ class Lately:
         last = self.last_of.get(pid)
         if last is None:
             return {"last": None, "text": "no call in the last 5 min"}
-        text = f"`{last['route']}` on {last['resource']}, {last['outcome']}, {max(0.0, now - last['t']):.0f} s ago"
+        server = last["resource"].rpartition("/")[2]
+        text = f"`{last['route']}` on {server}, {last['outcome']}, {_ago(last, now)}"
         return {"last": last, "text": text}
 
 
@@ -61,3 +63,7 @@ def _who(record: dict[str, Any]) -> str:
     if process is None:
         return str(record.get("workload") or record.get("person") or "someone unknown")
     return f"{process['name']} (pid {process['pid']})"
+
+
+def _ago(record: dict[str, Any], now: float) -> str:
+    return f"{max(0.0, now - record['t']):.0f} s ago"

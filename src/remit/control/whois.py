@@ -10,6 +10,7 @@ from remit.errors import AttestationError, IdentityError, UsageError
 from remit.identity import Process, SpiffeId
 from remit.inventory import Human, Workload, matches
 from remit.policy import Engine
+from remit.tasks import Task
 
 ADVISORY: Final = {"C": "ADVISORY", "B": "enforced from its own uid", "A": "contained"}
 KINDS: Final = {
@@ -19,6 +20,7 @@ KINDS: Final = {
     "retriever": "a retriever",
     "pipeline": "a pipeline",
 }
+MAX_DIGITS: Final = 18  # of a pid or port: more is no number that the kernel gives
 VERBS: Final = {"act": "acts", "store": "stores", "disclose": "discloses"}
 
 
@@ -40,11 +42,15 @@ def whois(what: str, sources: Sources) -> dict[str, Any]:
     """Answer for a pid, a `:port` or a SPIFFE ID (or a workload's name); raises UsageError when nothing is there."""
     if what.startswith("spiffe://"):
         return _by_id(what, sources)
-    if what.startswith(":") and what[1:].isdecimal():
+    if what.startswith(":") and _is_number(what[1:]):
         return _by_port(int(what[1:]), sources)
-    if what.isdecimal():
+    if _is_number(what):
         return _by_pid(int(what), sources)
     return _workload(sources.realm.workload_named(what), sources)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
 
 
 def _by_id(what: str, sources: Sources) -> dict[str, Any]:
@@ -62,6 +68,8 @@ def _by_id(what: str, sources: Sources) -> dict[str, Any]:
 
 
 def _by_port(port: int, sources: Sources) -> dict[str, Any]:
+    if not 0 < port < 1 << 16:
+        raise UsageError(f"`:{port}` is no port", hint="ports are from 1 to 65535")
     for name, ways in sources.doors.items():
         if any(ways[way].endswith(f":{port}") for way in ("url", "mtls_url")):
             return _workload(sources.realm.workload_named(name), sources) | {"asked": f":{port}, its guarded door"}
@@ -78,7 +86,7 @@ def _by_pid(pid: int, sources: Sources) -> dict[str, Any]:
     try:
         process = sources.observe(pid)
     except AttestationError as error:
-        raise UsageError(f"no process {pid} can be looked at: {error}") from error
+        raise _unseen(pid, error, sources) from error
     for workload in sources.realm.workloads.values():
         if matches(workload, process):
             return _workload(workload, sources)
@@ -86,6 +94,15 @@ def _by_pid(pid: int, sources: Sources) -> dict[str, Any]:
     if human is None:
         raise UsageError(f"process {pid} runs as uid {process.uid}, which acts for nobody known here")
     return _person(human, process, sources)
+
+
+def _unseen(pid: int, error: AttestationError, sources: Sources) -> UsageError:
+    """Why nothing can be said of a process; what the log still has of it."""
+    last = sources.lately.by_process(pid, sources.now)
+    hint = f"process {pid} called lately: {last['text']}" if last["last"] else ""
+    if isinstance(error.__cause__, (FileNotFoundError, ProcessLookupError)):
+        return UsageError(f"no process {pid} runs here", hint=hint)
+    return UsageError(f"process {pid} can't be looked at: {error}", hint=hint)
 
 
 def _workload(workload: Workload, sources: Sources) -> dict[str, Any]:
@@ -98,7 +115,7 @@ def _workload(workload: Workload, sources: Sources) -> dict[str, Any]:
         "sentence": f"{KINDS[workload.kind.value]} that {_verbs(workload)}",
         "class": [one.value for one in workload.capabilities],
         "owner": {"name": workload.owner, "text": workload.owner},
-        "for_whom": f"anyone with a task; {workload.owner} without one",
+        "for_whom": _for_whom(workload, sources),
         "proof": _server_proof(workload),
         "models": [{"name": model.name, "digest": model.digest} for model in workload.models],
         "grade": _grade(sources),
@@ -107,9 +124,7 @@ def _workload(workload: Workload, sources: Sources) -> dict[str, Any]:
             {"who": "it", "on": "", "permissions": {}, "by": {}},
             *[_row(human, workload, sources) for human in _callers(workload, sources)],
         ],
-        "tasks": [
-            task.id for task in realm.tasks.values() if task.on == workload.spiffe_id and task.live(sources.now)
-        ],
+        "tasks": [_task(task, sources.now) for task in _running(sources) if task.on == workload.spiffe_id],
         "reaches": _reaches(workload),
         "lately": sources.lately.about(str(workload.spiffe_id), sources.now),
     }
@@ -118,12 +133,12 @@ def _workload(workload: Workload, sources: Sources) -> dict[str, Any]:
 def _person(human: Human, process: Process | None, sources: Sources) -> dict[str, Any]:
     """A person's process that is no workload of its own: their least remit."""
     realm = sources.realm
-    name = process.name if process is not None else human.name
+    name, what = (process.name, "a process") if process is not None else (human.name, "any process")
     return {
         "name": name,
         "spiffe_id": str(SpiffeId.of(realm.trust.domain, "user", human.name)),
         "kind": "process",
-        "sentence": f"a process of {human.name}, not enrolled as a workload of its own",
+        "sentence": f"{what} of {human.name}, not enrolled as a workload of its own",
         "class": [],
         "owner": {"name": human.name, "text": human.name},
         "for_whom": human.name,
@@ -132,7 +147,7 @@ def _person(human: Human, process: Process | None, sources: Sources) -> dict[str
         "grade": _grade(sources),
         "policies": _policies(realm),
         "may": [_row(human, workload, sources) for workload in realm.workloads.values()],
-        "tasks": [task.id for task in realm.tasks.values() if task.human == human.name and task.live(sources.now)],
+        "tasks": [_task(task, sources.now) for task in _running(sources) if task.human == human.name],
         "reaches": [],
         "lately": sources.lately.by_process(process.pid if process is not None else -1, sources.now),
     }
@@ -155,6 +170,24 @@ def _callers(workload: Workload, sources: Sources) -> list[Human]:
     return [human for human in humans if human.name == workload.owner or _anything(human, workload, sources)]
 
 
+def _for_whom(workload: Workload, sources: Sources) -> str:
+    """The people it answers: by policy alone, and those whose tasks run."""
+    names = [human.name for human in _callers(workload, sources) if _anything(human, workload, sources)]
+    tasks = [task for task in _running(sources) if task.on == workload.spiffe_id]
+    text = ", ".join(names) or "nobody without a task"
+    return f"{text}; and {len(tasks)} running task{'s' if len(tasks) != 1 else ''}" if tasks else text
+
+
+def _running(sources: Sources) -> list[Task]:
+    return [task for task in sources.realm.tasks.values() if task.live(sources.now)]
+
+
+def _task(task: Task, now: float) -> dict[str, Any]:
+    """A running task as it is shown: what it lets happen, and for how many seconds still."""
+    left = round(task.expires - now, 1)
+    return {"id": task.id, "human": task.human, "actions": list(task.actions), "on": str(task.on), "left": left}
+
+
 def _anything(human: Human, workload: Workload, sources: Sources) -> bool:
     principal = SpiffeId.of(sources.realm.trust.domain, "user", human.name)
     permissions = sources.engine.permissions(principal, human.name, workload.spiffe_id, sources.now)
@@ -164,7 +197,6 @@ def _anything(human: Human, workload: Workload, sources: Sources) -> bool:
 def _server_proof(workload: Workload) -> dict[str, Any]:
     digest = f" sha256:{workload.exe_sha256[:4]}…" if workload.exe_sha256 else ""
     exe = workload.exe or "executable unknown"
-    models = "; ".join(f"{model.name} {_short(model.digest)}" for model in workload.models) or "no model told"
     pid = f"pid {workload.pid}" if workload.pid is not None else "its process can't be seen"
     how = "started by Remit" if workload.demonstration else "found by what it answers, attested by the kernel"
     return {
@@ -172,7 +204,7 @@ def _server_proof(workload: Workload) -> dict[str, Any]:
         "exe": workload.exe,
         "exe_sha256": workload.exe_sha256,
         "how": how,
-        "text": f"{pid}, {exe}{digest}, weights {models} ({how})",
+        "text": f"{pid}, {exe}{digest} ({how})",
     }
 
 
@@ -210,7 +242,3 @@ def _reaches(workload: Workload) -> list[str]:
 
 def _verbs(workload: Workload) -> str:
     return " and ".join(VERBS[one.value] for one in workload.capabilities) or "can do nothing known"
-
-
-def _short(digest: str) -> str:
-    return digest[:11] + "…" + digest[-2:] if digest.startswith("sha256:") else digest
