@@ -313,7 +313,7 @@ def _last_part(spiffe_id: str) -> str:
 
 
 def _fact(name: str, value: Any) -> str:
-    """One fact of an act on a line: times as times, digests by their beginning, workloads by their names, lists as words."""
+    """One fact of an act on a line: times as times, digests begun, workloads by name, lists as words."""
     if name == "expires":
         return _clock(value)
     if isinstance(value, list):
