@@ -6,11 +6,11 @@ gateway worker, started by control.
 
 import argparse
 import asyncio
-import json
 import os
 import secrets
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,23 +48,19 @@ def run_gateway(link: int) -> int:
 
 def run_control(owner: str | None, state: Path | None) -> int:
     """The control process: until it is told to stop, or its standard input closes."""
+    from remit.control.teller import Teller
+
+    teller = Teller()
     try:
-        return asyncio.run(_control(owner, state))
+        return asyncio.run(_control(owner, state, teller.tell))
     except RemitError as error:
-        say({"event": "error", "message": str(error), "hint": error.hint, "exit_code": error.exit_code})
+        teller.tell({"event": "error", "message": str(error), "hint": error.hint, "exit_code": error.exit_code})
         return error.exit_code
+    finally:
+        teller.close()
 
 
-def say(event: dict[str, Any]) -> None:
-    """One event on stdout, for `remit up`; nobody may be listening any more."""
-    try:
-        sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
-        return
-
-
-async def _control(owner_named: str | None, state: Path | None) -> int:
+async def _control(owner_named: str | None, state: Path | None, say: Callable[[dict[str, Any]], None]) -> int:
     from remit.control.daemon import Daemon, Tools
     from remit.control.instance import Lock, private_directory
     from remit.control.owner import find_owner
