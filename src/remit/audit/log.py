@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future as ThreadFuture
 from contextlib import contextmanager
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Final
 
 from remit.audit.entry import Closed, Entry, Header, encode
@@ -36,6 +36,7 @@ from remit.audit.tree import Tree, leaf_hash
 from remit.errors import AuditError
 
 NOTE_SECONDS: Final = 0.02  # how long a note may wait for a record to ride with; a record never waits
+MAX_HAND_OVER: Final = 256  # records put on the queue at once: a batch stays within MAX_BATCH
 _STOP: Final = None
 
 
@@ -54,6 +55,16 @@ class _Pending:
         self.stored, self.of, self.waiter, self.loop = stored, of, waiter, loop
 
 
+class _Turn:
+    """What one turn of an event loop wants written. `soon`: its end is scheduled, as somebody waits."""
+
+    __slots__ = ("records", "soon")
+
+    def __init__(self) -> None:
+        self.records: list[_Pending] = []
+        self.soon = False
+
+
 _Answer = tuple[_Pending, Receipt | AuditError]
 
 
@@ -65,7 +76,8 @@ class AuditLog:
         self._fd, self._lock, self._key = fd, lock, key
         self._tree, self._length = Tree(), 0
         self._space = Space(fd, self._fail)
-        self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Pending] | None] = SimpleQueue()
+        self._turns: dict[asyncio.AbstractEventLoop, _Turn] = {}
         self._gate = threading.Lock()
         self._closed = False
         self._failure: Exception | None = None
@@ -128,7 +140,7 @@ class AuditLog:
         """
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
-        self._put(_Pending(encode(entry), of, waiter, loop))
+        self._join_turn(_Pending(encode(entry), of, waiter, loop), loop)
         receipt: Receipt = await waiter
         return receipt
 
@@ -139,11 +151,17 @@ class AuditLog:
         return waiter.result()
 
     def note(self, entry: Entry) -> None:
-        """Write `entry` with the next batch, at once if there is none; returns before it is durable.
+        """Write `entry` with the next record, or after NOTE_SECONDS without one; returns before it is durable.
 
         Raises AuditError when the log is known not to take it.
         """
-        self._put(_Pending(encode(entry), b""))
+        pending = _Pending(encode(entry), b"")
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a thread of its own: nothing to ride with
+            self._put(pending)
+        else:
+            self._join_turn(pending, loop)
 
     def close(self, *, t: float, m: float) -> None:
         """Write what is pending and a last record, free the room ahead, give up the shard. Blocks; twice is fine.
@@ -154,7 +172,10 @@ class AuditLog:
             if self._closed:
                 return
             self._closed = True
-            self._queue.put(_Pending(encode(Closed(t, m)), b""))
+            for turn in self._turns.values():
+                self._hand_over(turn.records)
+            self._turns.clear()
+            self._queue.put([_Pending(encode(Closed(t, m)), b"")])
             self._queue.put(_STOP)
         self._thread.join()
         self._space.settle()
@@ -170,12 +191,41 @@ class AuditLog:
             raise self._refusal()
 
     def _put(self, pending: _Pending) -> None:
-        with self._gate:  # after a failure or the close no record may slip in behind the thread's back
-            if self._failure is not None:
-                raise self._refusal()
-            if self._closed:
-                raise AuditError(f"audit shard `{self.path}` is closed")
-            self._queue.put(pending)
+        with self._gate:
+            self._check_open()
+            self._queue.put([pending])
+
+    def _join_turn(self, pending: _Pending, loop: asyncio.AbstractEventLoop) -> None:
+        """Hand records over once for each turn of their loop: each hand-over wakes the commit thread.
+
+        One at a time, 64 callers made batches of 2.6 records, and the thread took the loop's place 5 times a request.
+        """
+        with self._gate:
+            self._check_open()
+            turn = self._turns.setdefault(loop, _Turn())
+            turn.records.append(pending)
+            if pending.waiter is not None and not turn.soon:
+                turn.soon = True
+                loop.call_soon(self._end_turn, loop)
+            elif len(turn.records) == 1:
+                loop.call_later(NOTE_SECONDS, self._end_turn, loop)
+
+    def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._gate:
+            turn = self._turns.pop(loop, None)
+            if turn is not None:
+                self._hand_over(turn.records)
+
+    def _hand_over(self, records: list[_Pending]) -> None:
+        for start in range(0, len(records), MAX_HAND_OVER):
+            self._queue.put(records[start : start + MAX_HAND_OVER])
+
+    def _check_open(self) -> None:
+        """After a failure or the close no record may slip in behind the thread's back; the gate is held."""
+        if self._failure is not None:
+            raise self._refusal()
+        if self._closed:
+            raise AuditError(f"audit shard `{self.path}` is closed")
 
     def _refusal(self) -> AuditError:
         """A fresh error for each waiter: one exception raised in many tasks would gather all their tracebacks."""
@@ -194,28 +244,13 @@ class AuditLog:
                 self._answer(self._committed(batch))
 
     def _take(self) -> tuple[list[_Pending], bool]:
-        """Wait for a record, then take all that is there. False: this is the last batch."""
-        first = self._queue.get()
-        if first is _STOP:
-            return [], False
-        batch, running = self._drain([first])
-        if running and all(pending.waiter is None for pending in batch):
-            try:  # only notes: they ride with the record that comes next, if one comes soon
-                later = self._queue.get(timeout=NOTE_SECONDS)
-            except Empty:
-                return batch, True
-            if later is _STOP:
+        """Wait for records, then take all that are there. False: these are the last."""
+        batch: list[_Pending] = []
+        while not batch or (len(batch) <= MAX_BATCH - MAX_HAND_OVER and not self._queue.empty()):
+            records = self._queue.get()
+            if records is _STOP:
                 return batch, False
-            batch, running = self._drain([*batch, later])
-        return batch, running
-
-    def _drain(self, batch: list[_Pending]) -> tuple[list[_Pending], bool]:
-        """`batch` and what else is there now. False: the log is to be closed."""
-        for _ in range(min(self._queue.qsize(), MAX_BATCH - len(batch))):
-            pending = self._queue.get()
-            if pending is _STOP:
-                return batch, False
-            batch.append(pending)
+            batch += records
         return batch, True
 
     def _committed(self, batch: list[_Pending]) -> list[_Answer]:
