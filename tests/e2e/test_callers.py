@@ -17,6 +17,7 @@ import openai
 import pytest
 
 from remit.identity import Authority, SpiffeId, X509Svid
+from remit.identity.jwt_svid import CLOCK_LEEWAY
 from tests.e2e.calling import CHAT, Reply, bearer, chat, curl, x_api_key
 from tests.e2e.conftest import Remit
 from tests.e2e.servers import Recorded, guarded_fakes, nobody, start_task
@@ -341,3 +342,27 @@ def test_tokens_that_prove_nothing_here_are_refused(
     assert len(upstream.requests) == seen
     good = authority.issue_jwt(me, audience, now).token.reveal()
     assert curl(*bearer(good), server["url"] + CHAT, *chat("hi")).status == 200, "the same way, with a good one"
+
+
+def test_what_expires_on_an_open_connection_ends_there(
+    server: dict[str, Any], authority: Authority, me: SpiffeId, tmp_path: Path
+) -> None:
+    now = time.time()
+    files = written(tmp_path / "svid", authority.issue_x509(me, now, 3))
+    token = authority.issue_jwt(me, (server["spiffe_id"],), now + 3 - CLOCK_LEEWAY - 60, 60).token.reveal()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the other way round is looked at above
+    context.load_cert_chain(files / "svid.pem", files / "key.pem")
+    port, tls_port = (int(server[way].rsplit(":", 1)[1]) for way in ("url", "mtls_url"))
+    with_token = (ASK % port).replace(b"\r\n\r\n", f"\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+    with (
+        socket.create_connection(("127.0.0.1", port)) as by_token,
+        socket.create_connection(("127.0.0.1", tls_port)) as raw,
+        context.wrap_socket(raw) as by_svid,
+    ):
+        asked = ((by_token, with_token), (by_svid, ASK % tls_port))
+        for expected in (b"HTTP/1.1 200", b"HTTP/1.1 401"):
+            for sock, request in asked:
+                sock.sendall(request)
+                assert first_line(sock).startswith(expected), sock
+            time.sleep(max(0.0, now + 3.1 - time.time()))
