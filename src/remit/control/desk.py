@@ -188,6 +188,7 @@ class Desk:
             ports=self._ports,
             doors=self._doors,
             lately=self._lately(now),
+            gateways=self._workers(),
             grade_why=self._deployment.grade_why,
             now=now,
         )

@@ -34,6 +34,7 @@ class Sources:
     ports: Callable[[int], list[int]]
     doors: Mapping[str, Mapping[str, str]]
     lately: Lately
+    gateways: Mapping[str, int]
     grade_why: str
     now: float
 
@@ -91,6 +92,9 @@ def _by_pid(pid: int, sources: Sources) -> dict[str, Any]:
         if matches(workload, process):
             return _workload(workload, sources)
     human = sources.realm.human_of(process.uid)
+    zone = next((zone for zone, gateway in sources.gateways.items() if gateway == pid), None)
+    if human is not None and zone is not None:
+        return _person(human, process, sources) | _gateway(zone, sources)
     if human is None:
         raise UsageError(f"process {pid} runs as uid {process.uid}, which acts for nobody known here")
     return _person(human, process, sources)
@@ -150,6 +154,18 @@ def _person(human: Human, process: Process | None, sources: Sources) -> dict[str
         "tasks": [_task(task, sources.now) for task in _running(sources) if task.human == human.name],
         "reaches": [],
         "lately": sources.lately.by_process(process.pid if process is not None else -1, sources.now),
+    }
+
+
+def _gateway(zone: str, sources: Sources) -> dict[str, Any]:
+    """What sets a gateway apart from its person's other processes."""
+    return {
+        "name": f"gateway {zone}",
+        "spiffe_id": str(SpiffeId.of(sources.realm.trust.domain, "remit", "gateway", zone)),
+        "kind": "gateway",
+        "sentence": f"Remit's own gateway of zone {zone}: it passes on what its callers may",
+        "for_whom": "its callers, each known by itself",
+        "may": [],
     }
 
 
