@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -229,7 +228,3 @@ def _permissions(row: dict[str, Any], *, of_a_server: bool) -> list[str]:
     if not lines:
         return ["nothing outward: no destination is permitted"]
     return lines if of_a_server else [f"on {', '.join(row['on'])}", *lines]
-
-
-def when(seconds: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(seconds))

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from remit.control.lately import Lately
 from remit.control.realm import Realm
@@ -13,9 +13,6 @@ from remit.errors import AttestationError, RemitError
 from remit.identity import PeerCredentials, Process
 from remit.inventory import Human
 from remit.policy import Engine, Snapshot
-
-TERMINAL: Final = "terminal"
-UID_ONLY: Final = "uid"
 
 
 class NotAdmittedError(RemitError):
