@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
@@ -28,6 +28,7 @@ from remit.gateway.connection import Connection
 from remit.gateway.http1 import serve
 from remit.gateway.limits import Limits
 from remit.gateway.message import Head, Request
+from remit.gateway.reply_writer import ReplyWriter
 from remit.gateway.upstream import Upstream
 
 ASKED = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x" * 400}], "max_tokens": 16}).encode()
@@ -47,11 +48,11 @@ class PassThrough:
     def __init__(self, upstream: Upstream, address: str) -> None:
         self.upstream, self.address = upstream, address
 
-    async def exchange(self, request: Request, _: Connection) -> AsyncGenerator[Head | bytes, None]:
+    async def exchange(self, request: Request, _: Connection, out: ReplyWriter) -> None:
         async with self.upstream.send(
             self.address, request.method, request.target, request.headers, request.body
         ) as reply:
-            yield Head(reply.head.status, reply.head.headers, body=await reply.read(1 << 20))
+            out.head(Head(reply.head.status, reply.head.headers, body=await reply.read(1 << 20)))
 
     async def connected(self, connection: Connection) -> None:
         return

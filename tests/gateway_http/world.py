@@ -16,7 +16,9 @@ from remit.gateway.connection import Connection
 from remit.gateway.http1 import Listener, serve
 from remit.gateway.limits import Limits
 from remit.gateway.message import Head, Request
+from remit.gateway.reply_writer import ReplyWriter
 
+# A script yields what the app is to write: a head, then the pieces of the body.
 Exchange = Callable[[Request, Connection], AsyncGenerator[Head | bytes, None]]
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -50,9 +52,14 @@ class FakeApp:
     went: list[Connection] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
 
-    def exchange(self, request: Request, connection: Connection) -> AsyncGenerator[Head | bytes, None]:
+    async def exchange(self, request: Request, connection: Connection, reply: ReplyWriter) -> None:
         self.asked.append(request)
-        return self.script(request, connection)
+        async with contextlib.aclosing(self.script(request, connection)) as parts:
+            async for part in parts:
+                if isinstance(part, Head):
+                    reply.head(part)
+                else:
+                    await reply.piece(part)
 
     async def connected(self, connection: Connection) -> None:
         self.came.append(connection)

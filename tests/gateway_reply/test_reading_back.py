@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +13,7 @@ from remit.gateway.call import Call
 from remit.gateway.dialects import DIALECTS, Asked
 from remit.gateway.message import Head
 from remit.gateway.reply import read_back
+from remit.gateway.reply_writer import ReplyWriter
 from remit.gateway.routes import match, profile
 from remit.gateway.upstream import Upstream
 from remit.identity import SpiffeId
@@ -27,6 +27,20 @@ PERMIT = Permit("d", b"intent", (), {}, "set", 1, 2e9)
 ZONE: Any = SimpleNamespace(scrubber=SCRUBBER, snapshot=SimpleNamespace(grade="C", policy_warning=""))
 TAGS = ("ollama", "GET", "/api/tags")
 CHAT = ("llama.cpp", "POST", "/v1/chat/completions")
+
+
+class Heard(ReplyWriter):
+    """What a caller would get."""
+
+    def __init__(self) -> None:
+        self.heads: list[Head] = []
+        self.pieces: list[bytes] = []
+
+    def head(self, head: Head) -> None:
+        self.heads.append(head)
+
+    async def piece(self, piece: bytes) -> None:
+        self.pieces.append(piece)
 
 
 def ask(server: str, method: str, path: str, *, stream: bool) -> Any:
@@ -56,15 +70,12 @@ def reply(
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             call = Call.begin(SpiffeId.parse("spiffe://here/server"), 0.0, 0.0, lambda _: None)
-            async with (
-                upstream.send(f"http://127.0.0.1:{port}", to[1], to[2]) as answer,
-                aclosing(read_back(answer, ask(*to, stream=stream), PERMIT, call, ZONE)) as parts,
-            ):
-                got = [part async for part in parts]
+            heard = Heard()
+            async with upstream.send(f"http://127.0.0.1:{port}", to[1], to[2]) as answer:
+                await read_back(answer, ask(*to, stream=stream), PERMIT, call, ZONE, heard)
             await upstream.aclose()
-        head = got[0]
-        assert isinstance(head, Head)
-        return head, (head.body or b"") + b"".join(part for part in got[1:] if isinstance(part, bytes))
+        [head] = heard.heads
+        return head, (head.body or b"") + b"".join(heard.pieces)
 
     return asyncio.run(asyncio.wait_for(exchanged(), 10))
 

@@ -1,8 +1,6 @@
 """The door of one guarded server: runs exchanges, turns refusals and failures into replies, records every end."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Final
 
 from remit.audit import Start
@@ -14,6 +12,7 @@ from remit.gateway.exchange import exchange
 from remit.gateway.identify import Peer, meet
 from remit.gateway.message import Head, Request
 from remit.gateway.record import refused
+from remit.gateway.reply_writer import ReplyWriter
 from remit.gateway.said import said
 from remit.gateway.unidentified import Unidentified
 from remit.gateway.zone import Zone
@@ -42,30 +41,26 @@ class Door:
         if connection.state is not None:
             connection.state.close()
 
-    async def exchange(self, request: Request, connection: Connection) -> AsyncGenerator[Head | bytes, None]:
+    async def exchange(self, request: Request, connection: Connection, reply: ReplyWriter) -> None:
         """One request's reply: governed, or refused in the dialect's own shape; every end is recorded."""
         zone, peer = self._zone, connection.state
         call = Call.begin(self._workload, zone.clock(), zone.monotonic(), connection.abort)
         call.bytes_in, call.route = len(request.body), f"{request.method} {request.path}"
-        begun = False
         zone.live.add(call)
         try:
-            async with aclosing(exchange(request, peer, zone, call)) as parts:
-                async for part in parts:
-                    begun = True
-                    yield part
+            await exchange(request, peer, zone, call, reply)
             call.outcome = call.outcome or "done"
-        except (GeneratorExit, asyncio.CancelledError):
+        except asyncio.CancelledError:
             call.outcome = call.outcome or "hung_up"
             raise
         except RemitError as error:
             call.outcome = call.outcome or _outcome(error)
             answer = await self._refuse(request, peer, call, error)
-            if begun:
-                yield self._dialect(request).stream_error(answer)
+            if reply.begun:
+                await reply.piece(self._dialect(request).stream_error(answer))
                 connection.abort(str(error))
             else:
-                yield self._reply(request, call, answer)
+                reply.head(self._reply(request, call, answer))
         finally:
             zone.live.discard(call)
             if call.recorded:

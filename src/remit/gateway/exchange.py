@@ -3,21 +3,19 @@
 Each step takes a value that only the step before it can make, so leaving one out is a type error.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
 from remit.gateway.call import Call
 from remit.gateway.consider import consider, owner_s_cache_only, read
 from remit.gateway.identify import Peer, identify
-from remit.gateway.message import Head, Request
+from remit.gateway.message import Request
 from remit.gateway.record import started
 from remit.gateway.reply import read_back
+from remit.gateway.reply_writer import ReplyWriter
 from remit.gateway.zone import Zone
 from remit.redaction import clean
 
 
-async def exchange(request: Request, peer: Peer, zone: Zone, call: Call) -> AsyncGenerator[Head | bytes, None]:
-    """Govern one request; yields the head of the reply, then its pieces as they come.
+async def exchange(request: Request, peer: Peer, zone: Zone, call: Call, reply: ReplyWriter) -> None:
+    """Govern one request; writes the head of the `reply`, then its pieces as they come.
 
     1. who is calling: the kernel's word or an SVID, never the caller's; raises AttestationError
     2. what is asked: the route, the dialect, JSON that can be read in one way only; raises ProtocolError
@@ -49,9 +47,5 @@ async def exchange(request: Request, peer: Peer, zone: Zone, call: Call) -> Asyn
     # 7
     with zone.broker.lease(ask.workload.credential, cleaned) as lease:
         # 8
-        async with (
-            zone.upstream.send(*ask.outgoing(cleaned, lease), timeouts=zone.timeouts) as answer,
-            aclosing(read_back(answer, ask, permit, call, zone)) as parts,
-        ):
-            async for part in parts:
-                yield part
+        async with zone.upstream.send(*ask.outgoing(cleaned, lease), timeouts=zone.timeouts) as answer:
+            await read_back(answer, ask, permit, call, zone, reply)

@@ -1,7 +1,6 @@
 """The answer on its way back: whole, as a stream of events, or as text; nothing passes unread."""
 
 import re
-from collections.abc import AsyncGenerator
 from typing import Final
 
 from remit.errors import ProtocolError, UpstreamError
@@ -10,6 +9,7 @@ from remit.gateway.consider import Ask
 from remit.gateway.dialects import TextCleaner, cleaned, returned
 from remit.gateway.message import Head, Headers
 from remit.gateway.reply_reader import ReplyHead
+from remit.gateway.reply_writer import ReplyWriter
 from remit.gateway.strict_json import dump, parse
 from remit.gateway.upstream import Reply
 from remit.gateway.zone import Zone
@@ -25,10 +25,8 @@ _UTF_8: Final = frozenset({"", "utf-8", "utf8"})
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-async def read_back(
-    answer: Reply, ask: Ask, permit: Permit, call: Call, zone: Zone
-) -> AsyncGenerator[Head | bytes, None]:
-    """The head of the reply, then its cleaned pieces; raises UpstreamError for an answer that can't be read."""
+async def read_back(answer: Reply, ask: Ask, permit: Permit, call: Call, zone: Zone, reply: ReplyWriter) -> None:
+    """Passes on the head of the answer, then its cleaned pieces; raises UpstreamError for one that can't be read."""
     head = answer.head
     if head.status == 401 and ask.workload.credential is not None:
         raise UpstreamError(f"{ask.workload.name} refused the key that Remit holds for it", hint="restart `remit up`")
@@ -37,21 +35,20 @@ async def read_back(
     kept = tuple(field for field in returned(head.headers) if field[0] != "content-type")
     headers = (*kept, *call.headers(zone.snapshot))
     if ask.route.method == "HEAD" or head.status in _BODILESS:
-        yield Head(head.status, headers, body=b"")
+        reply.head(Head(head.status, headers, body=b""))
         return
     kind = _media_type(head)
     if kind in EVENT_STREAMS:
-        yield Head(head.status, (*headers, ("content-type", kind)), streamed=True)
-        async for piece in _events(answer, ask, text, call):
-            yield piece
+        reply.head(Head(head.status, (*headers, ("content-type", kind)), streamed=True))
+        await _events(answer, ask, text, call, reply)
         return
     body = await answer.read(MAX_REPLY_BYTES)
     if not body:
-        yield Head(head.status, headers, body=b"")
+        reply.head(Head(head.status, headers, body=b""))
         return
     out, said = _whole(body, kind, ask, text, head.status)
     call.bytes_out = len(out)
-    yield Head(head.status, (*headers, ("content-type", said)), body=out)
+    reply.head(Head(head.status, (*headers, ("content-type", said)), body=out))
 
 
 def _whole(body: bytes, kind: str, ask: Ask, text: ReplyText, status: int) -> tuple[bytes, str]:
@@ -67,7 +64,7 @@ def _whole(body: bytes, kind: str, ask: Ask, text: ReplyText, status: int) -> tu
     return text.whole(_decoded(body)).encode(), f"{kind}; charset=utf-8"
 
 
-async def _events(answer: Reply, ask: Ask, text: TextCleaner, call: Call) -> AsyncGenerator[bytes, None]:
+async def _events(answer: Reply, ask: Ask, text: TextCleaner, call: Call, reply: ReplyWriter) -> None:
     """Each read of the network becomes at most one piece: what of it is clear."""
     reader = ask.dialect.events(ask.route)
     async for data in answer:
@@ -75,11 +72,11 @@ async def _events(answer: Reply, ask: Ask, text: TextCleaner, call: Call) -> Asy
         if out:
             call.chunks += 1
             call.bytes_out += len(out)
-            yield out
+            await reply.piece(out)
     out = b"".join([cleaned(event, text) for event in reader.close()])
     if out:
         call.bytes_out += len(out)
-        yield out
+        await reply.piece(out)
 
 
 def _json(body: bytes, ask: Ask, text: ReplyText, status: int) -> bytes:

@@ -1,7 +1,6 @@
 """Replies out: framing by RFC 9112, one write a piece, and no more written than the caller reads."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Final
 
 from remit.errors import RemitError
@@ -12,13 +11,31 @@ _BODILESS: Final = frozenset({204, 304})
 
 
 class ReplyWriter:
-    """Writes replies to `transport`. `begun`: its head went out. `done`: its last byte too."""
+    """Writes replies to `transport`, one at a time: `open` each, then its `head`, its `piece`s, and `finish`.
 
-    __slots__ = ("_drained", "_transport", "begun", "done")
+    `begun`: its head went out. `done`: its last byte too.
+    """
+
+    __slots__ = (
+        "_chunked",
+        "_close",
+        "_drained",
+        "_head",
+        "_request",
+        "_sent",
+        "_silent",
+        "_transport",
+        "begun",
+        "done",
+    )
 
     def __init__(self, transport: asyncio.WriteTransport) -> None:
         self._transport = transport
         self._drained: asyncio.Future[None] | None = None
+        self._request: Request
+        self._head: Head
+        self._close = self._chunked = self._silent = False
+        self._sent = 0
         self.begun = self.done = False
 
     @property
@@ -36,17 +53,51 @@ class ReplyWriter:
         if drained is not None and not drained.done():
             drained.set_result(None)
 
-    async def send(self, request: Request, pieces: AsyncGenerator[Head | bytes, None], *, close: bool) -> None:
-        """Sends what `pieces` yields and drives it to its end. Raises `RemitError` if that is not one whole reply."""
-        head = await anext(pieces, None)
-        if not isinstance(head, Head):
-            raise RemitError("the exchange ended without a reply")
+    def open(self, request: Request, *, close: bool) -> None:
+        """The next reply answers `request`; `close`: it is the last."""
+        self._request, self._close = request, close
+        self._sent = 0
+        self.begun = self.done = False
+
+    def head(self, head: Head) -> None:
+        """Sends the head of the reply, or the whole reply in one write if it has its body. Raises `RemitError`."""
+        if self.begun:
+            raise RemitError("a reply had two heads")
+        self._silent = self._request.method == "HEAD" or head.status in _BODILESS
         if head.body is not None or (head.length is None and not head.streamed):
-            self._write_whole(request, head, close=close)
-            async for _ in pieces:
-                raise RemitError("a reply that was whole went on")
-        else:
-            await self._send_pieces(request, head, pieces, close=close)
+            self._whole(head, head.body or b"")
+            return
+        self._head = head
+        self._chunked = head.length is None and self._request.version == "1.1"  # to HTTP/1.0 the close is the end
+        start = self._start(head, _framing(head, chunked=self._chunked))
+        self.begun = True
+        self._transport.write(start)
+
+    async def piece(self, piece: bytes) -> None:
+        """Sends a piece of the body, and waits until the caller has room for more. Raises `RemitError`."""
+        if self.done or not self.begun:
+            raise RemitError(
+                "a reply that was whole went on" if self.done else "the body of a reply without its head"
+            )
+        self._sent += len(piece)
+        if self._head.length is not None and self._sent > self._head.length:
+            raise RemitError("a reply was longer than its head said")
+        if piece and not self._silent:
+            self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
+            if self._drained is not None:
+                await self._drained
+
+    async def finish(self) -> None:
+        """Ends the reply and waits until the caller has it. Raises `RemitError` if it isn't a whole one."""
+        if not self.begun:
+            raise RemitError("the exchange ended without a reply")
+        if not self.done:
+            if not self._silent:
+                if self._head.length not in {None, self._sent}:
+                    raise RemitError("a reply was shorter than its head said")
+                if self._chunked:
+                    self._transport.write(b"0\r\n\r\n")
+            self.done = True
         if self._drained is not None:
             await self._drained
 
@@ -55,36 +106,14 @@ class ReplyWriter:
         self._transport.write(refusal_bytes(status, body))
         self.begun = self.done = True
 
-    def _write_whole(self, request: Request, head: Head, *, close: bool) -> None:
-        body = head.body or b""
-        framing = "" if head.status == 204 else f"content-length: {len(body)}\r\n"
-        start = _head(head, framing, close=close)
+    def _whole(self, head: Head, body: bytes) -> None:
+        start = self._start(head, "" if head.status == 204 else f"content-length: {len(body)}\r\n")
         self.begun = self.done = True
-        self._transport.write(start if _silent(request, head) else start + body)
+        self._transport.write(start if self._silent else start + body)
 
-    async def _send_pieces(
-        self, request: Request, head: Head, pieces: AsyncGenerator[Head | bytes, None], *, close: bool
-    ) -> None:
-        chunked = head.length is None and request.version == "1.1"  # to HTTP/1.0 the close is the end
-        silent = _silent(request, head)
-        self._transport.write(_head(head, _framing(head, chunked=chunked), close=close))
-        self.begun = True
-        sent = 0
-        async for piece in pieces:
-            if isinstance(piece, Head):
-                raise RemitError("a reply had two heads")
-            sent += len(piece)
-            if head.length is not None and sent > head.length:
-                raise RemitError("a reply was longer than its head said")
-            if piece and not silent:
-                self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-                if self._drained is not None:
-                    await self._drained
-        if head.length not in {None, sent} and not silent:
-            raise RemitError("a reply was shorter than its head said")
-        if chunked and not silent:
-            self._transport.write(b"0\r\n\r\n")
-        self.done = True
+    def _start(self, head: Head, framing: str) -> bytes:
+        framing = framing + "connection: close\r\n" if self._close else framing
+        return head_bytes(status_line(head.status), head.headers, framing)
 
 
 def refusal_bytes(status: int, body: bytes) -> bytes:
@@ -93,17 +122,9 @@ def refusal_bytes(status: int, body: bytes) -> bytes:
     return head_bytes(status_line(status), (("content-type", "application/json"),), framing) + body
 
 
-def _head(head: Head, framing: str, *, close: bool) -> bytes:
-    return head_bytes(status_line(head.status), head.headers, framing + "connection: close\r\n" if close else framing)
-
-
 def _framing(head: Head, *, chunked: bool) -> str:
     if head.status in _BODILESS:
         return ""
     if head.length is not None:
         return f"content-length: {head.length}\r\n"
     return "transfer-encoding: chunked\r\n" if chunked else ""
-
-
-def _silent(request: Request, head: Head) -> bool:
-    return request.method == "HEAD" or head.status in _BODILESS

@@ -3,14 +3,12 @@
 import asyncio
 import json
 import select
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Final, Protocol, cast
 
 from remit.errors import ProtocolError, RemitError, UpstreamError
 from remit.gateway.connection import Connection
 from remit.gateway.limits import BACKLOG_BYTES, Limits
-from remit.gateway.message import Head, Request
+from remit.gateway.message import Request
 from remit.gateway.reply_writer import ReplyWriter
 from remit.gateway.request_reader import Phase, RequestReader
 from remit.gateway.watch import Watch
@@ -26,13 +24,11 @@ _HANG_UP: Final = select.POLLHUP | select.POLLERR | select.POLLRDHUP
 class App(Protocol):
     """What answers requests. One `exchange` runs at a time on a connection, in the order the requests came."""
 
-    def exchange(self, request: Request, connection: Connection) -> AsyncGenerator[Head | bytes, None]:
-        """Yields one `Head`, then pieces of the body. Closed at its `yield` or `await` when the caller hangs up.
+    async def exchange(self, request: Request, connection: Connection, reply: ReplyWriter) -> None:
+        """Writes one `reply`: its head, then the pieces of its body. Cancelled when the caller hangs up meanwhile.
 
-        It is always driven to its end otherwise, also past a `Head` that holds the whole body. A `RemitError` raised
-        before the head is answered with a small JSON body; raised later it cuts the connection.
+        A `RemitError` raised before the head is answered with a small JSON body; raised later it cuts the connection.
         """
-        ...
 
     async def connected(self, connection: Connection) -> None:
         """Begun when the connection is; no exchange starts before it is done. A `RemitError` refuses the requests."""
@@ -192,8 +188,9 @@ class ServerProtocol(asyncio.Protocol):
                 await self._greeting
                 self._greeting = None
             assert self._connection is not None  # noqa: S101 (set with the greeting)
-            async with aclosing(self._app.exchange(request, self._connection)) as pieces:
-                await self._writer.send(request, pieces, close=self._draining or not request.keep_alive)
+            self._writer.open(request, close=self._draining or not request.keep_alive)
+            await self._app.exchange(request, self._connection, self._writer)
+            await self._writer.finish()
         except RemitError as error:
             self._refuse(error)
         finally:
