@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from remit.errors import AttestationError
-from remit.identity.attestation import EXECUTABLES, Attested, attest_pid, attest_tcp, holders
+from remit.identity.attestation import EXECUTABLES, Attested, Memory, attest_pid, attest_tcp, holders
 from remit.identity.attestation.attested import observe_holder
 from tests.attestation.children import (
     NOBODY,
@@ -58,10 +58,13 @@ def test_a_caller_in_this_process_is_known_and_stays_known(server: Server) -> No
     assert (found.pids, found.complete, caller.exhaustive) == ((os.getpid(),), True, True)
 
 
-def test_a_wrong_hint_does_no_harm(server: Server) -> None:
+def test_a_number_that_a_caller_no_longer_has_does_no_harm(server: Server) -> None:
     server.connect()
     accepted = server.accept()
-    with attest_tcp(accepted.getpeername(), accepted.getsockname(), hint=1) as caller:
+    memory = Memory()
+    for number in (1, 2**22 + 1):
+        memory.recent.called(os.geteuid(), number)
+    with attest_tcp(accepted.getpeername(), accepted.getsockname(), memory=memory) as caller:
         assert process_of(caller)[0] == os.getpid()
 
 

@@ -8,7 +8,9 @@ import threading
 import pytest
 
 from remit.errors import AttestationError
-from remit.identity.attestation import descriptors, exhaustive, holders, inline, lookup
+from remit.identity.attestation import descriptors, exhaustive, holders, lookup
+from remit.identity.attestation.kin import children_now, kin
+from remit.identity.attestation.lineage import Lineages
 from tests.attestation.children import (
     NOBODY,
     become_nobody,
@@ -27,18 +29,25 @@ def inode_of(sock: socket.socket) -> int:
     return os.fstat(sock.fileno()).st_ino
 
 
+def inline(inode: int, uid: int, hint: int | None = None) -> tuple[int, ...]:
+    """The first likely holder, and those of its kin that hold the socket too."""
+    search = holders.quick([inode])
+    for pid in holders.likely_of(uid, [] if hint is None else [hint]):
+        if search.held(pid):
+            return pid, *(other for other in kin(pid, Lineages(), children_now()) if search.held(other))
+    return ()
+
+
 def test_the_holder_is_found_with_and_without_a_hint(server: Server) -> None:
     inode = inode_of(server.connect())
     for hint in (None, os.getpid(), 1, 2**22 + 1):
-        found = inline(inode, os.geteuid(), hint)
-        assert found.pids == (os.getpid(),)
-        assert not found.complete
+        assert inline(inode, os.geteuid(), hint) == (os.getpid(),)
 
 
 def test_a_socket_that_nobody_holds_has_no_holders(server: Server) -> None:
     with socket.socket() as gone:
         inode = inode_of(gone)
-    assert inline(inode, os.geteuid()).pids == ()
+    assert inline(inode, os.geteuid()) == ()
     assert exhaustive(inode).pids == ()
     assert exhaustive(inode).complete
 
@@ -49,8 +58,8 @@ def test_parents_and_children_that_share_the_socket_are_found_together(server: S
         assert one.hear() == two.hear() == "ready"
         family = {os.getpid(), one.pid, two.pid}
         for hint in (None, os.getpid(), two.pid):
-            assert set(inline(inode, os.geteuid(), hint).pids) >= {os.getpid(), hint or two.pid}
-        assert set(inline(inode, os.geteuid(), os.getpid()).pids) == family
+            assert set(inline(inode, os.geteuid(), hint)) >= {os.getpid(), hint or two.pid}
+        assert set(inline(inode, os.geteuid(), os.getpid())) == family
         assert set(exhaustive(inode).pids) == family
 
 
@@ -92,7 +101,7 @@ def test_the_walk_sees_a_socket_that_only_one_thread_holds(server: Server) -> No
     with forked(hide) as child:
         assert child.hear() == "ready"
         inode = server_side_inode(server.accept())
-        assert not descriptors.main_table_holds(child.pid, b"socket:[%d]" % inode, descriptors.Budget(1000))
+        assert not holders.quick([inode]).held(child.pid)
         assert exhaustive(inode).pids == (child.pid,)
         assert holders.holds(child.pid, inode)
 
@@ -113,14 +122,14 @@ def test_processes_that_cannot_be_read_are_counted(server: Server) -> None:
 @needs_root
 def test_only_the_sockets_own_uid_is_looked_through_inline(server: Server) -> None:
     inode = inode_of(server.connect())
-    assert inline(inode, NOBODY, hint=ME).pids == ()
+    assert inline(inode, NOBODY, hint=ME) == ()
 
 
 def test_a_process_that_is_not_dumpable_sees_others(server: Server) -> None:
     def look(line: socket.socket) -> None:
         line.recv(100)
         set_dumpable(False)
-        line.send(str(inline(inode_of(client), os.geteuid(), ME).pids[0]).encode())
+        line.send(str(inline(inode_of(client), os.geteuid(), ME)[0]).encode())
 
     client = server.connect()
     with forked(look) as child:
@@ -131,4 +140,4 @@ def test_a_process_that_is_not_dumpable_sees_others(server: Server) -> None:
 def test_a_process_with_too_many_open_files_ends_the_search() -> None:
     budget = descriptors.Budget(2)
     with pytest.raises(AttestationError, match="too many open files"):
-        descriptors.main_table_holds(os.getpid(), b"socket:[0]", budget)
+        descriptors.in_main_table(os.getpid(), frozenset({"socket:[0]"}), budget)

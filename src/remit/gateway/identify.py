@@ -7,7 +7,6 @@ in the kernel's socket table; a JWT-SVID where an API key would go. A task's tok
 import asyncio
 import base64
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Final
 
 from cryptography.x509 import load_der_x509_certificate
@@ -17,7 +16,7 @@ from remit.gateway.connection import Address, Connection
 from remit.gateway.message import Request
 from remit.gateway.zone import Zone
 from remit.identity import Caller, Process, Proof, SpiffeId, verify_jwt, verify_x509
-from remit.identity.attestation import Attested, attest_tcp, attest_unix
+from remit.identity.attestation import Attested, attest_unix
 from remit.inventory import Human, Workload, matches
 from remit.policy import Snapshot
 from remit.tasks.token import PREFIX, digest
@@ -61,8 +60,7 @@ def meet(connection: Connection, door: SpiffeId, hosts: frozenset[str] | None, z
         peer.attesting = loop.run_in_executor(zone.executor, attest_unix, connection.sock)
     else:
         theirs, ours = _end(connection.remote), _end(connection.local)
-        work = partial(attest_tcp, theirs, ours, hint=zone.last_pid)
-        peer.attesting = loop.run_in_executor(zone.executor, work)
+        peer.attesting = asyncio.wrap_future(zone.arrivals.attest(theirs, ours), loop=loop)
     return peer
 
 
@@ -80,8 +78,6 @@ async def identify(peer: Peer, request: Request, zone: Zone) -> Caller:
         attested = peer.attesting.result() if peer.attesting.done() else await asyncio.shield(peer.attesting)
         peer.uid = attested.uid
         attested.still()
-        if attested.process is not None:
-            zone.last_pid = attested.process.pid
     # 2
     token = presented(request)
     # 3

@@ -10,6 +10,7 @@ from remit.gateway.call import Call
 from remit.gateway.upstream import Upstream
 from remit.gateway.upstream_connection import Timeouts
 from remit.identity import SpiffeId
+from remit.identity.attestation import Arrivals
 from remit.inventory import Workload
 from remit.policy import Engine, Permit, RefusedError, Snapshot
 from remit.redaction import Scrubber
@@ -20,7 +21,7 @@ class Zone:
     """One zone's state. The event loop of its worker owns it; the snapshot is replaced whole, never edited.
 
     `clock` is Unix seconds, `monotonic` seconds. `cache_key` keeps callers out of each other's prompt cache.
-    `last_pid` is where the holder of the next connection is looked for first.
+    `arrivals` are the connections whose callers are being found out, in the threads of `executor`.
     """
 
     name: str
@@ -37,8 +38,11 @@ class Zone:
     cache_key: bytes
     told: Callable[[dict[str, object]], None]
     live: set[Call] = field(default_factory=set)
-    last_pid: int | None = None
+    arrivals: Arrivals = field(init=False)
     control_gone: bool = False
+
+    def __post_init__(self) -> None:
+        self.arrivals = Arrivals(self.executor)
 
     @property
     def snapshot(self) -> Snapshot:

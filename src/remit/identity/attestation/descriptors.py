@@ -1,4 +1,4 @@
-"""The open files of one process: does it hold socket N, in any of its threads' descriptor tables?"""
+"""The open files of one process: which of these sockets does it hold, in any of its threads' descriptor tables?"""
 
 # A walk makes tens of thousands of these calls, and a Path object costs more than the call itself.
 # ruff: noqa: PTH116, PTH208
@@ -29,45 +29,50 @@ class Budget:
             raise AttestationError("too many open files to find out who holds the connection")
 
 
-def main_table_holds(pid: int, link: bytes, budget: Budget) -> bool:
-    """Whether the table of `pid`'s main thread has a descriptor that links to `link` (`socket:[N]`).
+def in_main_table(pid: int, links: frozenset[str], budget: Budget) -> frozenset[str]:
+    """Those of `links` (`socket:[N]`) that a descriptor of `pid`'s main thread links to.
 
     Raises PermissionError when the table can't be read; a process that is gone holds nothing.
     """
-    return _table_holds(f"/proc/{pid}/fd", link, budget)
+    return frozenset(_in_table(f"/proc/{pid}/fd", links, budget))
 
 
-def any_table_holds(pid: int, link: bytes, budget: Budget) -> bool:
-    """As `main_table_holds`, and also in tables that threads of `pid` keep for themselves (unshare(CLONE_FILES))."""
-    if _table_holds(f"/proc/{pid}/fd", link, budget):
-        return True
-    return any(_table_holds(f"/proc/{pid}/task/{thread}/fd", link, budget) for thread in _threads_apart(pid))
+def in_any_table(pid: int, links: frozenset[str], budget: Budget) -> frozenset[str]:
+    """As `in_main_table`, and also in tables that threads of `pid` keep for themselves (unshare(CLONE_FILES))."""
+    found = in_main_table(pid, links, budget)
+    if found == links:
+        return found
+    return found.union(*(_in_table(f"/proc/{pid}/task/{one}/fd", links, budget) for one in _threads_apart(pid)))
 
 
-def _table_holds(directory: str, link: bytes, budget: Budget) -> bool:
+def _in_table(directory: str, links: frozenset[str], budget: Budget) -> set[str]:
+    found: set[str] = set()
     try:
         table = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
-        return False
+        return found
     try:
         # Relative to the open directory a link costs about half of what its full path does.
         # The kernel lists them by number: a connection just made is most likely the last.
         for name in reversed(os.listdir(table)):
             budget.spend()
-            if _read_link(name, table) == link:
-                return True
+            link = _read_link(name, table)
+            if link in links:
+                found.add(link)
+                if len(found) == len(links):
+                    break
     except (FileNotFoundError, ProcessLookupError):
         pass  # the process exited meanwhile
     finally:
         os.close(table)
-    return False
+    return found
 
 
-def _read_link(name: str, table: int) -> bytes:
+def _read_link(name: str, table: int) -> str:
     try:
-        return os.readlink(name.encode(), dir_fd=table)
+        return os.readlink(name, dir_fd=table)
     except FileNotFoundError:  # closed since it was listed
-        return b""
+        return ""
 
 
 def _threads_apart(pid: int) -> Iterator[int]:

@@ -1,5 +1,8 @@
 """SHA-256 of the executables that run, each hashed once: the cache is keyed by what the kernel says of the file."""
 
+# As in descriptors.py, a Path object costs more than the call itself.
+# ruff: noqa: PTH116, PTH123
+
 import hashlib
 import os
 import threading
@@ -21,21 +24,21 @@ class Digests:
         self._known: OrderedDict[Key, str] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, path: Path) -> str | None:
+    def of(self, path: str | Path) -> str | None:
         """Lower-case hex SHA-256 of the file behind `path`.
 
         None when it can't be read, is too large or was written to meanwhile. Give `/proc/PID/exe` itself, not where
         it points: that path may name another file by now. Blocks while hashing.
         """
         try:
-            key = file_key(path.stat())
+            key = file_key(os.stat(path))
             known = self._recall(key)
             return known if known is not None else self._hash(path)
         except OSError:
             return None
 
-    def _hash(self, path: Path) -> str | None:
-        with path.open("rb", buffering=0) as file:
+    def _hash(self, path: str | Path) -> str | None:
+        with open(path, "rb", buffering=0) as file:
             before = file_key(os.fstat(file.fileno()))
             if before[2] > MAX_EXECUTABLE_BYTES:
                 return None

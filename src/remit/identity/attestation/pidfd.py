@@ -26,6 +26,16 @@ class PidFd:
             reason = error.strerror if isinstance(error, OSError) else "not a process id"
             raise AttestationError(f"can't open process {pid}: {reason}") from error
 
+    def copy(self) -> "PidFd":
+        """Another handle on the same process. Raises AttestationError when this one is closed."""
+        with self._lock:
+            if self._fd < 0:
+                raise AttestationError(f"the handle on process {self.pid} is closed")
+            try:
+                return PidFd(self.pid, os.dup(self._fd))
+            except OSError as error:
+                raise AttestationError(f"can't open process {self.pid}: {error.strerror}") from error
+
     def alive(self) -> None:
         """Raises AttestationError when the process has exited (even unreaped) or the handle is closed. About 1 µs."""
         with self._lock:  # a number that was closed may name another file by now
@@ -36,6 +46,10 @@ class PidFd:
             exited = poll.poll(0)
         if exited:
             raise AttestationError(f"process {self.pid} has exited")
+
+    def fileno(self) -> int:
+        """The descriptor, readable once the process has exited; -1 when closed. It stays owned here."""
+        return self._fd
 
     def close(self) -> None:
         with self._lock:

@@ -4,13 +4,15 @@
 # ruff: noqa: PTH115, PTH116
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from remit.errors import AttestationError
 from remit.identity.attestation.digests import Digests
 from remit.identity.process import Ancestor, Process
+
+Parents = tuple[Ancestor, ...]  # nearest first
 
 MAX_ANCESTORS: Final = 32
 UNSET_LOGIN_UID: Final = 4294967295  # (uid_t) -1, see pam_loginuid(8)
@@ -79,11 +81,14 @@ def parse_login_uid(text: bytes) -> int | None:
 def printable(name: bytes) -> str:
     """A process chooses its own name: no control characters of it reach a terminal or a log."""
     text = name.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
-def observe(pid: int, *, digests: Digests) -> Process:
-    """The kernel's facts about process `pid`. Blocks while a new executable is hashed.
+def observe(pid: int, *, digests: Digests, parents: Callable[[Stat], Parents] | None = None) -> Process:
+    """The kernel's facts about process `pid`. Blocks while a new executable is hashed. `parents` finds its chain of
+    parents, anew if it is not given.
 
     What can't be read (another uid's executable, or a process that is not dumpable) is None. Raises AttestationError
     when there is no such process or it changed its executable meanwhile. Not checked here: that `pid` still names
@@ -93,7 +98,7 @@ def observe(pid: int, *, digests: Digests) -> Process:
     uid, gid = parse_effective_ids(_read(pid, "status"))
     node = executable_node(pid)
     exe, deleted = (None, False) if node is None else executable_path(pid, node)
-    digest = None if node is None else digests.of(Path(f"/proc/{pid}/exe"))
+    digest = None if node is None else digests.of(f"/proc/{pid}/exe")
     if executable_node(pid) != node:
         raise AttestationError(f"process {pid} changed its executable while it was looked at")
     return Process(
@@ -108,7 +113,7 @@ def observe(pid: int, *, digests: Digests) -> Process:
         login_uid=login_uid(pid),
         terminal=stat.terminal or None,
         foreground=stat.terminal != 0 and stat.foreground_group == stat.group,
-        parents=ancestors(stat.parent),
+        parents=ancestors(stat.parent) if parents is None else parents(stat),
         exe_deleted=deleted,
     )
 
@@ -163,7 +168,7 @@ def login_uid(pid: int | str) -> int | None:
         return None
 
 
-def ancestors(parent: int) -> tuple[Ancestor, ...]:
+def ancestors(parent: int) -> Parents:
     """The chain of parents from `parent` upward, nearest first, at most MAX_ANCESTORS; ends at what can't be read."""
     chain: list[Ancestor] = []
     while parent > 0 and len(chain) < MAX_ANCESTORS:
