@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from remit.config import GatewaySettings, Places, Settings, load
+from remit.config import Places, Settings, load
 from remit.errors import ConfigError, RemitError
 from remit.sandbox.hardening import harden
 
@@ -78,7 +78,7 @@ async def _control(owner_named: str | None, state: Path | None, say: Callable[[d
     store = Store(places.state / "state.db")
     upstream = Upstream()
     try:
-        tools = Tools(store, _probe(upstream), "remit.app", _limits(settings.gateway), _timeouts(settings.gateway))
+        tools = Tools(store, _probe(upstream), "remit.app")
         domain = _trust_domain(settings, store)
         daemon = Daemon(places, settings, owner, tools=tools, trust_domain=domain, say=say)
         _until_told(daemon)
@@ -145,19 +145,6 @@ def _probe(upstream: Any) -> Any:
         return Answer(status, dict(headers), body)
 
     return probe
-
-
-def _limits(settings: GatewaySettings) -> dict[str, Any]:
-    return {
-        "body_bytes": settings.body_bytes,
-        "header_seconds": settings.header_seconds,
-        "idle_seconds": settings.idle_seconds,
-        "connections": settings.connections,
-    }
-
-
-def _timeouts(settings: GatewaySettings) -> dict[str, Any]:
-    return {"first_byte": settings.first_byte_seconds, "idle": settings.chunk_seconds}
 
 
 if __name__ == "__main__":

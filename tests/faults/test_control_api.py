@@ -95,11 +95,11 @@ def test_no_route_answers_before_its_caller_is_admitted(method: str, path: str, 
     desk = NobodyComesIn()
 
     async def ask() -> tuple[int, bytes]:
-        socket_path = str(tmp_path / "api.sock")
-        close = await api.serve(api.build(desk), api.bind(socket_path))
+        socket_path = tmp_path / "api.sock"
+        close = await api.serve(api.build(desk), socket_path)
         try:
             target = path.replace("{", "").replace("}", "") + ("?what=1" if path == "/whois" else "")
-            return await asyncio.to_thread(call, socket_path, method, target, BODIES.get(path))
+            return await asyncio.to_thread(call, str(socket_path), method, target, BODIES.get(path))
         finally:
             await close()
 

@@ -1,78 +1,113 @@
-"""The link's frames: any cut gives the same messages, anything else is refused."""
+"""The link's messages: each comes back as it was, anything else is refused, and no secret is shown on the way."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from remit.config import GatewaySettings
 from remit.errors import ProtocolError
-from remit.policy import Snapshot
-from remit.policy.link import MAX_FRAME_BYTES, VERSION, Decoder, encode
-from tests.policy.worlds import snapshot, task
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.just("\udc80"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
+from remit.policy import Action
+from remit.policy.frames import Unpacker, pack
+from remit.policy.link import (
+    FROM_CONTROL,
+    FROM_WORKER,
+    Ack,
+    Certified,
+    Certify,
+    DoorKind,
+    Failed,
+    InForce,
+    Listen,
+    LogFailed,
+    Message,
+    Ready,
+    Refused,
+    Secrets,
+    Serving,
+    Svid,
+    Welcome,
+    decode,
+    encode,
 )
-MESSAGES = st.dictionaries(st.text(), VALUES, max_size=4).flatmap(
-    lambda row: st.sampled_from(["snapshot", "ack", "secrets"]).map(lambda kind: {**row, "type": kind})
-)
+from remit.secret import Secret
+from tests.policy.worlds import LLAMA, snapshot, task
+
+HIDDEN = "not-for-any-eye"
+SETTINGS = GatewaySettings(port=7500, idle_seconds=5.5)
+
+MESSAGES: list[Message] = [
+    Welcome("inference", "maple.local", Path("/a"), Path("/c"), Secret(HIDDEN), SETTINGS),
+    Certify("inference-0.1", bytes(range(32)), 1.5),
+    Certified({"key": "x"}),
+    Ready(),
+    Failed("no room"),
+    InForce(snapshot(tasks=[task("infer")])),
+    Ack(7),
+    Secrets({"demo": Secret(HIDDEN)}),
+    Svid(Secret(HIDDEN)),
+    Listen(LLAMA, DoorKind.TLS, "https://127.0.0.1:1"),
+    Serving("https://127.0.0.1:1"),
+    Refused("01M7", "half a pair \udc80", "default-deny", Action.INFER, LLAMA),
+    LogFailed("no space", "make some"),
+]
 
 
-@given(st.lists(MESSAGES, max_size=4), st.lists(st.integers(0, 400), max_size=6))
-def test_messages_survive_any_cut(messages: list[dict[str, object]], cuts: list[int]) -> None:
-    data = b"".join(encode(message) for message in messages)
-    decoder, got, at = Decoder(), [], 0
-    for cut in [*sorted(cuts), len(data)]:
-        got += decoder.feed(data[at:cut])
-        at = max(at, min(cut, len(data)))
-    assert got == messages
+def revealed(message: Message) -> str:
+    """A message with its secrets open: they don't compare otherwise."""
+    return json.dumps(encode(message), sort_keys=True)
 
 
-def test_a_snapshot_crosses_byte_by_byte() -> None:
-    sent = snapshot(tasks=[task("infer")])
-    decoder = Decoder()
-    got = [
-        message
-        for byte in encode({"type": "snapshot", "snapshot": sent.to_dict()})
-        for message in decoder.feed(bytes([byte]))
-    ]
-    assert Snapshot.from_dict(got[0]["snapshot"]) == sent
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda one: type(one).__name__)
+def test_a_message_comes_back_as_it_was_byte_by_byte(message: Message) -> None:
+    frames = Unpacker()
+    [row] = [row for byte in pack(encode(message)) for row in frames.feed(bytes([byte]))]
+    back = decode(row)
+    assert type(back) is type(message)
+    assert revealed(back) == revealed(message)
+    if HIDDEN not in revealed(message):
+        assert back == message
 
 
-def frame(body: bytes, version: int = VERSION) -> bytes:
-    return (1 + len(body)).to_bytes(4, "big") + bytes([version]) + body
+def test_there_is_one_of_each() -> None:
+    assert {type(one) for one in MESSAGES} == {*FROM_CONTROL.values(), *FROM_WORKER.values()}
+    assert not FROM_CONTROL.keys() & FROM_WORKER.keys()
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda one: type(one).__name__)
+def test_a_secret_is_not_in_its_repr(message: Message) -> None:
+    assert HIDDEN not in repr(message)
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("row", "says"),
     [
-        (frame(b'{"type":"ack"}', version=2), "version 2 is not 1"),
-        (frame(b'{"type":"ack"}', version=0)[:5], "version 0 is not 1"),
-        ((MAX_FRAME_BYTES + 1).to_bytes(4, "big"), "is not between"),
-        (b"\0\0\0\0", "is not between"),
-        (frame(b""), "no JSON"),
-        (frame(b"[1]"), "an object with a `type`"),
-        (frame(b"{}"), "an object with a `type`"),
-        (frame(b'{"type":1}'), "an object with a `type`"),
-        (frame(b'{"type":"\xff"}'), "no JSON"),
-        (frame(b"[" * 200_000), "nested too deeply"),
+        ({"type": "nonsense"}, "no link message is called `nonsense`"),
+        ({"type": "y" * 1000}, "no link message is called `y{40}`$"),
+        ({"type": "ack"}, "`ack` has other fields than epoch"),
+        ({"type": "ready", "pid": 1}, "`ready` has other fields than none"),
+        ({"type": "ack", "epoch": "one"}, "`ack`: `epoch` is not a whole number"),
+        ({"type": "ack", "epoch": True}, "`epoch` is not a whole number"),
+        ({"type": "ack", "epoch": 1.0}, "`epoch` is not a whole number"),
+        ({"type": "failed", "why": None}, "`why` is not text"),
+        ({"type": "svid", "pem": [HIDDEN]}, "`svid`: `pem` is not a secret"),
+        ({"type": "secrets", "held": {"demo": 1}}, "`held` is not an object of secrets"),
+        ({"type": "secrets", "held": HIDDEN}, "`held` is not an object of secrets"),
+        ({"type": "listen", "workload": "no", "kind": "tcp", "url": "x"}, "`workload` is not a SPIFFE ID"),
+        ({"type": "listen", "workload": str(LLAMA), "kind": "udp", "url": "x"}, "`kind` is not a kind of door"),
+        ({"type": "certify", "shard": "s", "public": "zz", "started": 1}, "`public` is not hexadecimal"),
+        ({"type": "certify", "shard": "s", "public": "11", "started": float("inf")}, "`started` is not a number"),
+        ({"type": "certify", "shard": "s", "public": "11", "started": "1"}, "`started` is not a number"),
+        ({"type": "snapshot", "snapshot": {}}, "`snapshot` is not a snapshot"),
+        ({"type": "snapshot", "snapshot": snapshot().to_dict() | {"epoch": "1"}}, "`snapshot` is not a snapshot"),
+        ({"type": "snapshot", "snapshot": snapshot().to_dict() | {"tasks": [1]}}, "`snapshot` is not a snapshot"),
+        (encode(MESSAGES[0]) | {"settings": {}}, "`settings` has other fields"),
+        (encode(MESSAGES[0]) | {"audit_dir": 5}, "`audit_dir` is not a path"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
-def test_what_is_no_frame_of_ours_ends_the_link(data: bytes, says: str) -> None:
-    decoder = Decoder()
-    with pytest.raises(ProtocolError, match=says):
-        decoder.feed(data)
-    with pytest.raises(ProtocolError, match="broke before"):
-        decoder.feed(encode({"type": "ack"}))
-
-
-def test_what_is_too_large_or_no_message_is_not_sent() -> None:
-    with pytest.raises(ProtocolError, match="is over"):
-        encode({"type": "x", "text": "y" * MAX_FRAME_BYTES})
-    with pytest.raises(ProtocolError, match="`type`"):
-        encode({"text": "y"})
-    assert json.loads(encode({"type": "x"})[5:]) == {"type": "x"}
+def test_what_is_no_message_is_refused_by_name_and_field(row: dict[str, Any], says: str) -> None:
+    with pytest.raises(ProtocolError, match=says) as refused:
+        decode(row)
+    assert HIDDEN not in str(refused.value)

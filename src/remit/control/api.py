@@ -1,8 +1,7 @@
 """The control API: FastAPI on a unix socket; every route needs a peer that the kernel names and that may govern."""
 
-import os
-import socket
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import uvicorn
@@ -15,6 +14,7 @@ from remit import __version__
 from remit.control.desk import Desk, Visitor
 from remit.errors import RemitError, UsageError
 from remit.identity import PeerCredentials
+from remit.identity.unix_socket import ListeningSocket
 
 PURPOSE_LENGTH: Final = 200
 STATUS: Final = {2: 400, 3: 403}
@@ -90,33 +90,23 @@ def build(desk: Desk) -> FastAPI:
     return api
 
 
-async def serve(api: FastAPI, sock: socket.socket) -> Callable[[], Awaitable[None]]:
-    """Serve `api` on a listening unix socket; the returned function ends it."""
+async def serve(api: FastAPI, path: Path) -> Callable[[], Awaitable[None]]:
+    """Serve `api` on a unix socket that only its owner may connect to; the returned function ends it."""
+    listening = ListeningSocket.bind(path)
     config = uvicorn.Config(
         api, http=PeerProtocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False
     )
     server = uvicorn.Server(config)
     config.load()
     server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[sock])
+    await server.startup(sockets=[listening.socket])
 
     async def close() -> None:
         server.should_exit = True
-        await server.shutdown(sockets=[sock])
+        await server.shutdown(sockets=[listening.socket])
+        listening.remove()
 
     return close
-
-
-def bind(path: str) -> socket.socket:
-    """A listening unix socket that only its owner may connect to."""
-    before = os.umask(0o177)
-    try:
-        sock = socket.socket(socket.AF_UNIX)
-        sock.bind(path)
-    finally:
-        os.umask(before)
-    sock.listen(64)
-    return sock
 
 
 async def _answer_error(_request: Request, error: Exception) -> JSONResponse:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from remit.control.deployment import Deployment
 from remit.control.lately import Lately
 from remit.control.realm import Realm
 from remit.control.whois import Sources, whois
@@ -28,26 +29,6 @@ class Visitor:
     process: Process
     human: Human
     proof: str
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """What doesn't change while this instance runs; the `ready` event and `status` show it."""
-
-    version: str
-    pid: int
-    started: float
-    owner: str
-    uid: int
-    grade: str
-    grade_why: str
-    raises: str
-    state: str
-    policies: str
-    audit_dir: str
-    audit_key: str
-    workload_api: str
-    api: str
 
 
 class Deliveries(Protocol):

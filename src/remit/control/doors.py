@@ -1,13 +1,15 @@
 """The listening sockets of each guarded workload: control binds them, so that a worker's successor inherits them."""
 
-import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from remit.errors import StateError
+from remit.identity import SpiffeId
+from remit.identity.unix_socket import ListeningSocket
 from remit.inventory import Workload
+from remit.policy.link import DoorKind
 
 TRIES: Final = 100  # ports looked at above the first one
 TLS_OFFSET: Final = 100
@@ -16,15 +18,13 @@ BACKLOG: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One listening socket for one workload: `kind` is `tcp`, `tls` or `unix`."""
+    """One listening socket for one workload. `file` is a unix socket's, with its place."""
 
-    workload: str
-    kind: str
+    workload: SpiffeId
+    kind: DoorKind
     url: str
     sock: socket.socket
-
-    def fileno(self) -> int:
-        return self.sock.fileno()
+    file: ListeningSocket | None = None
 
 
 def open_doors(workload: Workload, address: str, first_port: int, run: Path) -> tuple[list[Door], dict[str, str]]:
@@ -32,31 +32,31 @@ def open_doors(workload: Workload, address: str, first_port: int, run: Path) -> 
 
     A taken port is passed over for the next free one; raises StateError when TRIES in a row are taken.
     """
-    name, spiffe_id = workload.name, str(workload.spiffe_id)
     plain = _tcp(address, first_port)
     port = plain.getsockname()[1]
     tls = _tcp(address, port + TLS_OFFSET)
     host = f"[{address}]" if ":" in address else address
-    path = run / f"{name}.sock"
+    path = run / f"{workload.name}.sock"
     urls = {
         "url": f"http://{host}:{port}",
         "base_url": f"http://{host}:{port}/v1",
         "mtls_url": f"https://{host}:{tls.getsockname()[1]}",
         "unix": str(path),
     }
+    unix = ListeningSocket.bind(path, backlog=BACKLOG)
     doors = [
-        Door(spiffe_id, "tcp", urls["url"], plain),
-        Door(spiffe_id, "tls", urls["mtls_url"], tls),
-        Door(spiffe_id, "unix", str(path), _unix(path)),
+        Door(workload.spiffe_id, DoorKind.TCP, urls["url"], plain),
+        Door(workload.spiffe_id, DoorKind.TLS, urls["mtls_url"], tls),
+        Door(workload.spiffe_id, DoorKind.UNIX, str(path), unix.socket, unix),
     ]
     return doors, urls
 
 
 def close_doors(doors: list[Door]) -> None:
     for door in doors:
+        if door.file is not None:
+            door.file.remove()
         door.sock.close()
-        if door.kind == "unix":
-            Path(door.url).unlink(missing_ok=True)
 
 
 def _tcp(address: str, first: int) -> socket.socket:
@@ -77,18 +77,3 @@ def _tcp(address: str, first: int) -> socket.socket:
         f"no free port from {first} to {first + TRIES - 1} on `{address}`",
         hint="set another `gateway.port` in the configuration",
     )
-
-
-def _unix(path: Path) -> socket.socket:
-    """A unix socket for callers of this uid; control made the directory and holds the instance's lock."""
-    path.unlink(missing_ok=True)
-    before = os.umask(0o177)
-    try:
-        sock = socket.socket(socket.AF_UNIX)
-        sock.bind(str(path))
-    except OSError as error:
-        raise StateError(f"can't listen on `{path}`: {error.strerror}") from error
-    finally:
-        os.umask(before)
-    sock.listen(BACKLOG)
-    return sock

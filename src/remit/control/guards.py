@@ -21,6 +21,7 @@ from remit.inventory.discovery import discover, look_at
 from remit.inventory.enrolment import CAPABILITIES, again, enrol, selectors_of
 from remit.models import Hasher
 from remit.policy import Snapshot
+from remit.policy.link import Secrets
 from remit.sandbox.launch import DemoServer
 from remit.secret import Secret
 
@@ -131,10 +132,10 @@ class Guards:
             close_doors(doors)
 
     async def _launch_demo(self, path: Path) -> None:
-        key = KEY_PREFIX + secrets.token_hex(32)
+        key = Secret(KEY_PREFIX + secrets.token_hex(32))
         await self._realm.act("credential.issued", DEMO_CREDENTIAL, {"for": DEMO_NAME})
-        self._demo = await DemoServer.start(path, Secret(key))
-        self._workers.tell({"type": "secrets", "held": {DEMO_CREDENTIAL: key}})
+        self._demo = await DemoServer.start(path, key)
+        self._workers.tell(Secrets({DEMO_CREDENTIAL: key}))
         workload = self._demo_workload(self._demo)
         await self._guard(workload)
         self._hash(workload.spiffe_id, workload.models[0].name, str(self._demo.model.path))

@@ -3,33 +3,34 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from remit.control.orphans import end_orphan, forget, remember, worker_file
+from remit.control.doors import Door
+from remit.control.orphans import forget, remember, worker_file
 from remit.errors import AttestationError, AuditError, RemitError, StateError
 from remit.policy import Snapshot
+from remit.policy.link import (
+    Ack,
+    Failed,
+    FromControl,
+    InForce,
+    Listen,
+    Message,
+    Ready,
+    Secrets,
+    Svid,
+    Welcome,
+)
 from remit.sandbox.child import Child, start_child
 
 ACK_SECONDS: Final = 5.0
 READY_SECONDS: Final = 20.0
 RESTART_WINDOW_SECONDS: Final = 60.0
 MAX_RESTARTS: Final = 5
-
-
-class Listener(Protocol):
-    """A listening socket for one workload: `kind` is `tcp`, `tls` or `unix`."""
-
-    @property
-    def workload(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def url(self) -> str: ...
-    def fileno(self) -> int: ...
 
 
 @dataclass
@@ -46,30 +47,30 @@ class Worker:
     certified: bool = False
 
 
-class Workers:
-    """One worker for each zone. `welcome` gives the first message for a new worker (settings, certificate, secrets).
+class Link(Protocol):
+    """What is said to a worker first, and what is done with what it says or becomes."""
 
-    `heard` takes every message that isn't about the link itself and raises for one that no sound worker sends: that
-    worker is ended, and `misbehaved` records why. `broken` takes an error that leaves a zone without its
-    worker for good. A revocation is done when every live worker acknowledged its epoch (`settled`).
+    def welcome(self, zone: str) -> Welcome: ...
+
+    async def heard(self, worker: Worker, message: Message) -> None:
+        """Take what isn't about being ready or up to date; raise for what no sound worker sends: it is ended then."""
+
+    async def died(self, worker: Worker, status: int) -> None: ...
+    async def misbehaved(self, worker: Worker, why: str) -> None: ...
+
+
+class Workers:
+    """One worker for each zone. `broken` takes an error that leaves a zone without its worker for good.
+
+    A revocation is done when every live worker acknowledged its epoch (`settled`).
     """
 
-    def __init__(
-        self,
-        module: str,
-        welcome: Callable[[str], dict[str, Any]],
-        heard: Callable[[Worker, dict[str, Any]], Awaitable[None]],
-        died: Callable[[Worker, int], Awaitable[None]],
-        broken: Callable[[BaseException], None],
-        misbehaved: Callable[[Worker, str], Awaitable[None]],
-        run: Path,
-    ) -> None:
-        self._module, self._welcome, self._heard, self._died = module, welcome, heard, died
-        self._broken, self._misbehaved, self._run = broken, misbehaved, run
+    def __init__(self, module: str, link: Link, broken: Callable[[BaseException], None], run: Path) -> None:
+        self._module, self._link, self._broken, self._run = module, link, broken, run
         self.live: dict[str, Worker] = {}
         self._snapshot: Snapshot | None = None
-        self._listeners: list[Listener] = []
-        self._extra: dict[str, dict[str, Any]] = {}
+        self._doors: list[Door] = []
+        self._extra: dict[type[FromControl], FromControl] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._starts: list[float] = []
@@ -80,44 +81,48 @@ class Workers:
         self.live[zone] = worker
         with contextlib.suppress(AttestationError):  # it has ended already: `_watch` sees that
             remember(worker_file(self._run, zone), worker.child.pid)
-        self._send(worker, self._welcome(zone))
+        self._send(worker, self._link.welcome(zone))
         self._spawn(self._listen(worker))
         self._spawn(self._watch(worker))
         await self._until_ready(worker)
         return worker
-
-    async def end_orphan(self, zone: str) -> int | None:
-        """End the zone's worker that a killed control left behind; its pid, if there was one."""
-        return await end_orphan(worker_file(self._run, zone))
 
     def _brief(self, worker: Worker) -> None:
         """Tell a worker that is ready all that is in force; from then on it hears of each change."""
         for message in self._extra.values():
             self._send(worker, message)
         if self._snapshot is not None:
-            self._send(worker, {"type": "snapshot", "snapshot": self._snapshot.to_dict()})
-        for listener in self._listeners:
-            self._hand_over(worker, listener)
+            self._send(worker, InForce(self._snapshot))
+        for door in self._doors:
+            self._hand_over(worker, door)
         worker.ready.set()
 
-    def tell(self, message: dict[str, Any]) -> None:
+    def tell(self, message: Secrets | Svid) -> None:
         """Send a message to every worker, and to those that start later (the last of each type counts)."""
-        self._extra[message["type"]] = message
+        self._extra[type(message)] = message
         for worker in self._briefed():
             self._send(worker, message)
 
     def push(self, snapshot: Snapshot) -> None:
         """Send a Snapshot to every worker."""
         self._snapshot = snapshot
-        message = {"type": "snapshot", "snapshot": snapshot.to_dict()}
         for worker in self._briefed():
-            self._send(worker, message)
+            self._send(worker, InForce(snapshot))
 
-    def listen(self, listener: Listener) -> None:
+    async def deliver(self, snapshot: Snapshot) -> bool:
+        """Send a Snapshot to every worker; whether all acknowledged it in time."""
+        self.push(snapshot)
+        return await self.settled(snapshot.epoch)
+
+    def log_failures(self) -> list[str]:
+        """Why a worker's log takes no more records, of each whose log doesn't."""
+        return [worker.log_failure for worker in self.live.values() if worker.log_failure]
+
+    def listen(self, door: Door) -> None:
         """Give every worker one more listening socket; control keeps its own copy for a worker's successor."""
-        self._listeners.append(listener)
+        self._doors.append(door)
         for worker in self._briefed():
-            self._hand_over(worker, listener)
+            self._hand_over(worker, door)
 
     def _briefed(self) -> list[Worker]:
         return [worker for worker in self.live.values() if worker.ready.is_set()]
@@ -145,7 +150,7 @@ class Workers:
             forget(worker_file(self._run, worker.zone))
         self.live.clear()
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -157,15 +162,14 @@ class Workers:
             self._broken(error)
 
     @staticmethod
-    def _send(worker: Worker, message: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
+    def _send(worker: Worker, message: FromControl, fds: tuple[int, ...] = ()) -> None:
         try:
             worker.child.channel.send(message, fds)
         except StateError:
             return  # it has died: `_watch` starts its successor, which is told everything anew
 
-    def _hand_over(self, worker: Worker, listener: Listener) -> None:
-        message = {"type": "listen", "workload": listener.workload, "kind": listener.kind, "url": listener.url}
-        self._send(worker, message, (listener.fileno(),))
+    def _hand_over(self, worker: Worker, door: Door) -> None:
+        self._send(worker, Listen(door.workload, door.kind, door.url), (door.sock.fileno(),))
 
     async def _until_ready(self, worker: Worker) -> None:
         try:
@@ -177,31 +181,30 @@ class Workers:
 
     async def _listen(self, worker: Worker) -> None:
         """Hear a worker until its link ends, and end it then: what does not keep to the link serves nobody."""
-        while (message := await worker.child.channel.receive()) is not None:
-            try:
+        try:
+            while (message := await worker.child.channel.receive()) is not None:
                 await self._hear(worker, message)
-            except AuditError:
-                raise  # control's own log, not this worker
-            except (KeyError, TypeError, ValueError, OverflowError, RemitError) as error:
-                if worker.child.process.poll() is None:
-                    await self._misbehaved(worker, str(error) if isinstance(error, RemitError) else repr(error))
-                break
+        except AuditError:
+            raise  # control's own log, not this worker
+        except RemitError as error:
+            if worker.child.process.poll() is None:
+                await self._link.misbehaved(worker, str(error))
         if not self._stopping and worker.child.process.poll() is None:
             worker.child.process.kill()  # `_watch` sees it end, and starts its successor
 
-    async def _hear(self, worker: Worker, message: dict[str, Any]) -> None:
-        match message["type"]:
-            case "ready":
+    async def _hear(self, worker: Worker, message: Message) -> None:
+        match message:
+            case Ready():
                 self._brief(worker)
-            case "failed":
-                worker.failure = str(message.get("why", ""))
+            case Failed(why):
+                worker.failure = why
                 worker.ready.set()
-            case "ack":
+            case Ack(epoch):
                 async with worker.progress:
-                    worker.acked = int(message["epoch"])
+                    worker.acked = epoch
                     worker.progress.notify_all()
             case _:
-                await self._heard(worker, message)
+                await self._link.heard(worker, message)
 
     async def _watch(self, worker: Worker) -> None:
         status = await worker.child.ended()
@@ -213,7 +216,7 @@ class Workers:
             return
         if self._stopping:
             return
-        await self._died(worker, status)
+        await self._link.died(worker, status)
         await self._bury(worker)
         await self._succeed(worker.zone, f"it ended with status {status}")
 

@@ -18,6 +18,7 @@ from remit.gateway.unidentified import Unidentified
 from remit.gateway.zone import Zone
 from remit.identity import SpiffeId
 from remit.policy import RefusedError
+from remit.policy.link import Refused
 
 JSON: Final = ("content-type", "application/json")
 
@@ -95,17 +96,7 @@ class Door:
     def _tell(self, call: Call, error: RemitError) -> None:
         """Tell control, so that the owner sees it in their own terminal, with the way to allow it."""
         if call.intent is not None and isinstance(error, RefusedError):
-            self._zone.told(
-                {
-                    "type": "refused",
-                    "decision": call.id,
-                    "message": str(error),
-                    "rule": error.rule,
-                    "action": call.intent.action.value,
-                    "workload": str(call.resource),
-                    "person": call.intent.caller.person,
-                }
-            )
+            self._zone.told(Refused(call.id, str(error), error.rule, call.intent.action, call.resource))
 
     def _reply(self, request: Request, call: Call, refusal: Refusal) -> Head:
         status, body = self._dialect(request).refusal(refusal)

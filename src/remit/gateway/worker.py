@@ -8,17 +8,15 @@ import resource
 import signal
 import socket
 import ssl
-import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from remit.audit import AuditLog, Certificate, DigestKey, WriterKey, shard_name
+from remit.config import GatewaySettings
 from remit.credentials import Broker
 from remit.detect import Detector, KnownValues
-from remit.errors import AuditError, RemitError, StateError
+from remit.errors import AuditError, ProtocolError, RemitError, StateError
+from remit.gateway import mutual_tls
 from remit.gateway.answering import Door
 from remit.gateway.http1 import Listener, serve
 from remit.gateway.limits import Limits
@@ -26,8 +24,24 @@ from remit.gateway.unidentified import Unidentified
 from remit.gateway.upstream import Upstream
 from remit.gateway.upstream_connection import Timeouts
 from remit.gateway.zone import Zone
-from remit.identity import SpiffeId
 from remit.policy import Engine, Snapshot
+from remit.policy.link import (
+    Ack,
+    Certified,
+    Certify,
+    DoorKind,
+    Failed,
+    FromWorker,
+    InForce,
+    Listen,
+    LogFailed,
+    Ready,
+    Secrets,
+    Serving,
+    Svid,
+    Welcome,
+    name_of,
+)
 from remit.redaction import Scrubber
 from remit.sandbox.channel import Channel
 from remit.secret import Secret
@@ -37,42 +51,18 @@ SWEEP_SECONDS: Final = 0.5
 DRAIN_SECONDS: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Welcome:
-    """What control tells a new worker first. `digest_key` is hex; times are seconds."""
-
-    zone: str
-    trust_domain: str
-    audit_dir: Path
-    cache_dir: Path
-    digest_key: str
-    limits: Limits
-    timeouts: Timeouts
-
-    @classmethod
-    def from_dict(cls, row: dict[str, Any]) -> "Welcome":
-        return cls(
-            row["zone"],
-            row["trust_domain"],
-            Path(row["audit_dir"]),
-            Path(row["cache_dir"]),
-            row["digest_key"],
-            Limits(**row["limits"]),
-            Timeouts(**row["timeouts"]),
-        )
-
-
 class Worker:
     """The running worker. Nothing is served before the first Snapshot is in force."""
 
     def __init__(self, channel: Channel, welcome: Welcome, audit: AuditLog, scrubber: Scrubber) -> None:
         self._channel, self._welcome, self._audit, self._scrubber = channel, welcome, audit, scrubber
-        self._digests = DigestKey(bytes.fromhex(welcome.digest_key))
+        self._digests = DigestKey(bytes.fromhex(welcome.digest_key.reveal()))
+        self._limits = _limits(welcome.settings)
         self._broker = Broker()
         self._zone: Zone | None = None
         self._servers: list[Listener] = []
         self._unidentified = Unidentified(audit, time.time, time.monotonic)
-        self._svid: str | None = None
+        self._svid: Secret | None = None
         self._contexts: list[ssl.SSLContext] = []
         self._stop = asyncio.Event()
         self._log_failure_told = False
@@ -96,14 +86,20 @@ class Worker:
         return 1 if isinstance(heard, Exception) else 0
 
     async def _listen(self) -> None:
-        handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
-            "snapshot": self._on_snapshot,
-            "secrets": self._on_secrets,
-            "svid": self._on_svid,
-            "listen": self._on_listen,
-        }
+        """Do what control says. Raises for what it would never say: this worker ends then."""
         while (message := await self._channel.receive()) is not None:
-            await handlers[message["type"]](message)
+            match message:
+                case InForce(snapshot):
+                    self._put(snapshot)
+                case Secrets(held):
+                    self._broker.replace(held)
+                    self._scrubber.hold(KnownValues(self._broker.values()))
+                case Svid(pem):
+                    self._take_svid(pem)
+                case Listen():
+                    await self._open(message)
+                case _:
+                    raise ProtocolError(f"control does not send `{name_of(message)}` here")
         await self._without_control()
 
     async def _without_control(self) -> None:
@@ -114,13 +110,12 @@ class Worker:
         snapshot = self._zone.snapshot
         await asyncio.sleep(max(0.0, snapshot.issued + snapshot.lifetime - time.time()))
 
-    async def _on_snapshot(self, message: dict[str, Any]) -> None:
-        snapshot = Snapshot.from_dict(message["snapshot"])
+    def _put(self, snapshot: Snapshot) -> None:
         if self._zone is None:
             self._zone = self._open_zone(snapshot)
         elif snapshot.epoch > self._zone.snapshot.epoch:
             self._zone.put(snapshot)
-        self._tell({"type": "ack", "epoch": snapshot.epoch})
+        self._tell(Ack(snapshot.epoch))
 
     def _open_zone(self, snapshot: Snapshot) -> Zone:
         return Zone(
@@ -131,7 +126,7 @@ class Worker:
             scrubber=self._scrubber,
             broker=self._broker,
             upstream=Upstream(),
-            timeouts=self._welcome.timeouts,
+            timeouts=_timeouts(self._welcome.settings),
             executor=concurrent.futures.ThreadPoolExecutor(ATTEST_THREADS, thread_name_prefix="attest"),
             clock=time.time,
             monotonic=time.monotonic,
@@ -139,38 +134,28 @@ class Worker:
             told=self._tell,
         )
 
-    async def _on_secrets(self, message: dict[str, Any]) -> None:
-        self._broker.replace({name: Secret(value) for name, value in message["held"].items()})
-        self._scrubber.hold(KnownValues(self._broker.values()))
-
-    async def _on_svid(self, message: dict[str, Any]) -> None:
+    def _take_svid(self, pem: Secret) -> None:
         """Take a new SVID; TLS sockets that are open use it from their next handshake on."""
-        self._svid = message["pem"]
+        self._svid = pem
         for context in self._contexts:
-            _load(context, self._svid)
+            mutual_tls.load(context, pem)
 
-    async def _on_listen(self, message: dict[str, Any]) -> None:
+    async def _open(self, door: Listen) -> None:
         [fd] = self._channel.take_fds(1)
         sock = socket.socket(fileno=fd)
         if self._zone is None:
             sock.close()
             raise StateError("a listening socket came before the first snapshot")
-        tls = self._tls() if message["kind"] == "tls" else None
-        hosts = None if message["kind"] == "unix" else _hosts(sock)
-        door = Door(self._zone, SpiffeId.parse(message["workload"]), self._unidentified, hosts)
-        self._servers.append(await serve(sock, door, self._welcome.limits, tls))
-        self._tell({"type": "serving", "url": message["url"]})
+        tls = self._tls(self._zone) if door.kind is DoorKind.TLS else None
+        hosts = None if door.kind is DoorKind.UNIX else _hosts(sock)
+        behind = Door(self._zone, door.workload, self._unidentified, hosts)
+        self._servers.append(await serve(sock, behind, self._limits, tls))
+        self._tell(Serving(door.url))
 
-    def _tls(self) -> ssl.SSLContext:
-        """Mutual TLS: our X.509-SVID, and clients' verified against the trust domain's authorities."""
-        if self._svid is None or self._zone is None:
+    def _tls(self, zone: Zone) -> ssl.SSLContext:
+        if self._svid is None:
             raise StateError("a TLS socket came before this gateway's SVID")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.verify_mode = ssl.CERT_REQUIRED
-        for der in self._zone.snapshot.x509_authorities:
-            context.load_verify_locations(cadata=der)
-        _load(context, self._svid)
+        context = mutual_tls.server_context(self._svid, zone.snapshot.x509_authorities)
         self._contexts.append(context)
         return context
 
@@ -187,9 +172,9 @@ class Worker:
         failure = self._audit.failure
         if failure is not None and not self._log_failure_told:
             self._log_failure_told = True
-            self._tell({"type": "log_failed", "why": str(failure), "hint": failure.hint})
+            self._tell(LogFailed(str(failure), failure.hint))
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _tell(self, message: FromWorker) -> None:
         try:
             self._channel.send(message)
         except StateError:
@@ -221,10 +206,10 @@ async def run(link: socket.socket) -> int:
     channel = Channel(link)
     try:
         worker = await _begin(channel)
-        channel.send({"type": "ready", "pid": os.getpid()})
+        channel.send(Ready())
     except RemitError as error:
         with contextlib.suppress(StateError):  # control is gone already
-            channel.send({"type": "failed", "why": str(error)})
+            channel.send(Failed(str(error)))
         return 1
     status = await worker.run()
     channel.close()
@@ -233,12 +218,11 @@ async def run(link: socket.socket) -> int:
 
 async def _begin(channel: Channel) -> Worker:
     first = await channel.receive()
-    if first is None or first["type"] != "welcome":
+    if not isinstance(first, Welcome):
         raise StateError("control did not introduce itself")
-    welcome = Welcome.from_dict(first)
-    audit = await _open_audit(channel, welcome)
-    detector = Detector(cache=welcome.cache_dir)
-    return Worker(channel, welcome, audit, Scrubber(detector))
+    audit = await _open_audit(channel, first)
+    detector = Detector(cache=first.cache_dir)
+    return Worker(channel, first, audit, Scrubber(detector))
 
 
 async def _open_audit(channel: Channel, welcome: Welcome) -> AuditLog:
@@ -246,11 +230,11 @@ async def _open_audit(channel: Channel, welcome: Welcome) -> AuditLog:
     started = time.time()
     shard = shard_name(f"{welcome.zone}-0", started)
     key = WriterKey.fresh(welcome.trust_domain, shard)
-    channel.send({"type": "certify", "shard": shard, "public": key.verifier.public.hex(), "started": started})
+    channel.send(Certify(shard, key.verifier.public, started))
     reply = await channel.receive()
-    if reply is None or reply["type"] != "certificate":
+    if not isinstance(reply, Certified):
         raise StateError("control did not certify this worker's log")
-    certificate = Certificate.from_dict(reply["certificate"])
+    certificate = Certificate.from_dict(reply.certificate)
     return AuditLog.open(welcome.audit_dir, key, certificate, t=time.time(), m=time.monotonic())
 
 
@@ -260,9 +244,14 @@ def _hosts(sock: socket.socket) -> frozenset[str]:
     return frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]"))
 
 
-def _load(context: ssl.SSLContext, pem: str) -> None:
-    """Put key and chain into a TLS context, through a file only we can read: ssl takes nothing else."""
-    with tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="remit-") as file:
-        file.write(pem.encode())
-        file.flush()
-        context.load_cert_chain(file.name)
+def _limits(settings: GatewaySettings) -> Limits:
+    return Limits(
+        body_bytes=settings.body_bytes,
+        connections=settings.connections,
+        header_seconds=settings.header_seconds,
+        idle_seconds=settings.idle_seconds,
+    )
+
+
+def _timeouts(settings: GatewaySettings) -> Timeouts:
+    return Timeouts(first_byte=settings.first_byte_seconds, idle=settings.chunk_seconds)

@@ -13,6 +13,7 @@ from remit.identity import SpiffeId
 from remit.identity.attestation import Arrivals
 from remit.inventory import Workload
 from remit.policy import Engine, Permit, RefusedError, Snapshot
+from remit.policy.link import Refused
 from remit.redaction import Scrubber
 
 
@@ -36,7 +37,7 @@ class Zone:
     clock: Callable[[], float]
     monotonic: Callable[[], float]
     cache_key: bytes
-    told: Callable[[dict[str, object]], None]
+    told: Callable[[Refused], None]
     live: set[Call] = field(default_factory=set)
     arrivals: Arrivals = field(init=False)
     control_gone: bool = False

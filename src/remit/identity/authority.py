@@ -143,6 +143,15 @@ class Authority:
         if not 0 < ttl <= most:
             raise IdentityError(f"an SVID can't live for {ttl:g} s: more than 0 and at most {most:g}")
 
+    @classmethod
+    def open(cls, path: Path, trust_domain: str, now: float) -> "Authority":
+        """Read the keys in `path`, or make them the first time, good from `now` (Unix seconds); raises StateError."""
+        if path.exists():
+            return cls.load(path)
+        authority = cls.create(trust_domain, now)
+        authority.save(path)
+        return authority
+
     def save(self, path: Path) -> None:
         """Write the keys to `path`, owner-only, in one rename; raises StateError."""
         row = {

@@ -23,7 +23,7 @@ class ListeningSocket:
     node: tuple[int, int]
 
     @classmethod
-    def bind(cls, path: Path, mode: int = 0o600) -> "ListeningSocket":
+    def bind(cls, path: Path, mode: int = 0o600, *, backlog: int = BACKLOG) -> "ListeningSocket":
         """Listen at `path`; raises StateError when it is too long, taken, or can't be made."""
         if len(os.fsencode(path)) > MAX_PATH_BYTES:
             raise StateError(
@@ -36,7 +36,7 @@ class ListeningSocket:
             os.fchmod(listener.fileno(), mode)
             listener.bind(str(path))
             path.chmod(mode)
-            listener.listen(BACKLOG)
+            listener.listen(backlog)
             listener.setblocking(False)
             facts = path.lstat()
         except OSError as error:

@@ -1,79 +1,262 @@
-"""Frames on the link between control and a worker: length, version, one JSON object. A codec, no socket.
+"""What control and a gateway worker say to each other: one type a message, and the one way to JSON and back.
 
-4 bytes  length of the rest, big-endian
-1 byte   version
-n bytes  a JSON object in UTF-8, with a string `type`; ARCHITECTURE.md lists the types each side sends
+ARCHITECTURE.md says what each is for; `frames.py` puts them on the wire. Only `decode` makes a message of what
+came in, so that nobody asks again whether a field is there.
 """
 
-import json
-from typing import Any, Final
+import enum
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_type_hints
 
-from remit.errors import ProtocolError
-
-VERSION: Final = 1
-MAX_FRAME_BYTES: Final = 16 * 1024 * 1024  # policies take up to 12 MiB of it as JSON
-
-_HEAD: Final = 5
-
-
-def encode(message: dict[str, Any]) -> bytes:
-    """The frame for one message; raises ProtocolError when it has no `type` or is too large."""
-    _checked(message)
-    body = json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode()
-    if 1 + len(body) > MAX_FRAME_BYTES:
-        raise ProtocolError(f"a link message of {len(body)} bytes is over {MAX_FRAME_BYTES}")
-    return (1 + len(body)).to_bytes(4, "big") + bytes([VERSION]) + body
+from remit.config import GatewaySettings
+from remit.errors import ProtocolError, RemitError
+from remit.identity import SpiffeId
+from remit.policy.intent import Action
+from remit.policy.snapshot import Snapshot
+from remit.secret import Secret
 
 
-class Decoder:
-    """Turns bytes, cut anywhere, into messages. After a ProtocolError the link is not to be used again."""
-
-    def __init__(self) -> None:
-        self._pending = bytearray()
-        self._broken = False
-
-    def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """The messages that `data` completes; raises ProtocolError for a frame that isn't one of ours."""
-        if self._broken:
-            raise ProtocolError("the link broke before")
-        self._pending += data
-        self._broken = True
-        messages = []
-        start = 0
-        while (end := self._end_of_frame(start)) is not None:
-            messages.append(_parsed(bytes(self._pending[start + _HEAD : end])))
-            start = end
-        del self._pending[:start]
-        self._broken = False
-        return messages
-
-    def _end_of_frame(self, start: int) -> int | None:
-        """Where the frame at `start` ends, None while it is not all here. Checked before anything is kept for it."""
-        have = len(self._pending) - start
-        if have < 4:
-            return None
-        length = int.from_bytes(self._pending[start : start + 4], "big")
-        if not 1 <= length <= MAX_FRAME_BYTES:
-            raise ProtocolError(f"a link frame of {length} bytes is not between 1 and {MAX_FRAME_BYTES}")
-        if have >= _HEAD and self._pending[start + 4] != VERSION:
-            raise ProtocolError(
-                f"link version {self._pending[start + 4]} is not {VERSION}",
-                hint="control and worker must be of one release: restart remit",
-            )
-        return start + 4 + length if have >= 4 + length else None
+class DoorKind(enum.StrEnum):
+    TCP = "tcp"
+    TLS = "tls"
+    UNIX = "unix"
 
 
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        message = json.loads(body)
-    except ValueError:
-        raise ProtocolError("a link frame holds no JSON") from None
-    except RecursionError:
-        raise ProtocolError("a link frame is nested too deeply") from None
-    return _checked(message)
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The first message to a new worker: what doesn't change in its life. `digest_key` is hex."""
+
+    zone: str
+    trust_domain: str
+    audit_dir: Path
+    cache_dir: Path
+    digest_key: Secret
+    settings: GatewaySettings
 
 
-def _checked(message: Any) -> dict[str, Any]:
-    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise ProtocolError("a link message is an object with a `type`")
+@dataclass(frozen=True, slots=True)
+class Certify:
+    """Asks for the certificate of a fresh shard key. `public` is 32 raw bytes, `started` Unix seconds."""
+
+    shard: str
+    public: bytes
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """The certificate asked for, as `audit` writes and reads it."""
+
+    certificate: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker can be briefed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The worker can't start."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The Snapshot to decide by from now on."""
+
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The epoch in force at the worker."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """All that the zone holds, by name."""
+
+    held: dict[str, Secret]
+
+
+@dataclass(frozen=True, slots=True)
+class Svid:
+    """The gateway's SVID: chain and key as OpenSSL takes them."""
+
+    pem: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """A door of `workload`; its listening socket's descriptor comes beside the message."""
+
+    workload: SpiffeId
+    kind: DoorKind
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The door is open."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A refusal, for the owner's terminal."""
+
+    decision: str
+    message: str
+    rule: str
+    action: Action
+    workload: SpiffeId
+
+
+@dataclass(frozen=True, slots=True)
+class LogFailed:
+    """The worker's log takes no more records: no call goes through."""
+
+    why: str
+    hint: str
+
+
+FromControl = Welcome | Certified | InForce | Secrets | Svid | Listen
+FromWorker = Certify | Ready | Failed | Ack | Serving | Refused | LogFailed
+Message = FromControl | FromWorker
+
+FROM_CONTROL: Final[dict[str, type[FromControl]]] = {
+    "welcome": Welcome,
+    "certificate": Certified,
+    "snapshot": InForce,
+    "secrets": Secrets,
+    "svid": Svid,
+    "listen": Listen,
+}
+FROM_WORKER: Final[dict[str, type[FromWorker]]] = {
+    "certify": Certify,
+    "ready": Ready,
+    "failed": Failed,
+    "ack": Ack,
+    "serving": Serving,
+    "refused": Refused,
+    "log_failed": LogFailed,
+}
+_MESSAGES: Final[dict[str, type[Message]]] = {**FROM_CONTROL, **FROM_WORKER}
+_NAMES: Final[dict[type[Message], str]] = {kind: name for name, kind in _MESSAGES.items()}
+
+_FIELDS: Final[dict[Any, dict[str, Any]]] = {
+    kind: get_type_hints(kind) for kind in (*_MESSAGES.values(), GatewaySettings, Snapshot)
+}
+
+_Plain = TypeVar("_Plain")
+
+
+def name_of(message: Message) -> str:
+    """The message's `type` on the wire."""
+    return _NAMES[type(message)]
+
+
+def encode(message: Message) -> dict[str, Any]:
+    """The JSON object of a message. It opens the secrets in it: for the link alone."""
+    return {"type": name_of(message), **_written(message)}
+
+
+def decode(row: Mapping[str, Any]) -> Message:
+    """The message that a JSON object is; raises ProtocolError for one of no known type, or with other fields."""
+    name = row.get("type")
+    kind = _MESSAGES.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise ProtocolError(f"no link message is called `{str(name)[:40]}`")
+    message: Message = _parsed(kind, {field: value for field, value in row.items() if field != "type"}, f"`{name}`")
     return message
+
+
+def _written(value: Any) -> dict[str, Any]:
+    return {field: _FORMS[hint].write(getattr(value, field)) for field, hint in _FIELDS[type(value)].items()}
+
+
+def _parsed(kind: Any, row: Any, where: str) -> Any:
+    hints = _FIELDS[kind]
+    if type(row) is not dict or row.keys() != hints.keys():
+        raise ProtocolError(f"the link message {where} has other fields than {', '.join(hints) or 'none'}")
+    return kind(**{field: _read(hint, row[field], f"{where}: `{field}`") for field, hint in hints.items()})
+
+
+def _read(hint: Any, value: Any, where: str) -> Any:
+    form = _FORMS[hint]
+    try:
+        return form.read(value)
+    except ProtocolError:
+        raise  # one of ours, about a field within
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RemitError):
+        # neither the value nor what was said of it: it may be a secret
+        raise ProtocolError(f"the link message {where} is not {form.called}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a field's type looks in JSON: what `read` takes is what `write` gives."""
+
+    called: str
+    read: Callable[[Any], Any]
+    write: Callable[[Any], Any]
+
+
+def _only(kind: type[_Plain]) -> Callable[[Any], _Plain]:
+    """Takes a value of exactly this type: True is no number, 1 is no text."""
+
+    def read(value: Any) -> _Plain:
+        if type(value) is not kind:
+            raise TypeError
+        return value
+
+    return read
+
+
+_text = _only(str)
+_object = _only(dict)
+
+
+def _number(value: Any) -> float:
+    if type(value) not in {int, float} or not math.isfinite(value):
+        raise TypeError
+    return float(value)
+
+
+def _snapshot(value: Any) -> Snapshot:
+    """A Snapshot; its own parser reads what is nested in it, and takes the plain fields as they are."""
+    for field, hint in _FIELDS[Snapshot].items():
+        if hint in {int, float, str}:
+            _FORMS[hint].read(value[field])
+    return Snapshot.from_dict(value)
+
+
+_FORMS: Final[dict[Any, _Form]] = {
+    str: _Form("text", _text, str),
+    int: _Form("a whole number", _only(int), int),
+    float: _Form("a number", _number, float),
+    bytes: _Form("hexadecimal text", bytes.fromhex, bytes.hex),
+    Path: _Form("a path", lambda value: Path(_text(value)), str),
+    Secret: _Form("a secret", lambda value: Secret(_text(value)), Secret.reveal),
+    SpiffeId: _Form("a SPIFFE ID", lambda value: SpiffeId.parse(_text(value)), str),
+    DoorKind: _Form("a kind of door", DoorKind, str),
+    Action: _Form("an action", Action, str),
+    Snapshot: _Form("a snapshot", _snapshot, Snapshot.to_dict),
+    GatewaySettings: _Form(
+        "the gateway's settings", lambda value: _parsed(GatewaySettings, value, "`settings`"), _written
+    ),
+    dict[str, Any]: _Form("an object", _object, dict),
+    dict[str, Secret]: _Form(
+        "an object of secrets",
+        lambda value: {name: Secret(_text(one)) for name, one in _object(value).items()},
+        lambda held: {name: one.reveal() for name, one in held.items()},
+    ),
+}

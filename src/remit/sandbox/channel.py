@@ -7,7 +7,8 @@ from collections import deque
 from typing import Any, Final
 
 from remit.errors import ProtocolError, StateError
-from remit.policy.link import Decoder, encode
+from remit.policy.frames import Unpacker, pack
+from remit.policy.link import Message, decode, encode
 
 READ_BYTES: Final = 1 << 18
 MAX_FDS: Final = 64
@@ -20,24 +21,33 @@ class Channel:
         sock.setblocking(False)
         self._sock = sock
         self._loop = asyncio.get_running_loop()
-        self._decoder = Decoder()
+        self._frames = Unpacker()
         self._inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._fds: deque[int] = deque()
         self._outbox: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._closed = False
+        self._broken: ProtocolError | None = None
         self._loop.add_reader(sock, self._readable)
 
-    def send(self, message: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
+    def send(self, message: Message, fds: tuple[int, ...] = ()) -> None:
         """Queue one message; `fds` are duplicated into the other process. Raises StateError once the peer is gone."""
         if self._closed:
             raise StateError("the process at the other end of the link is gone")
         duplicates = tuple(os.dup(fd) for fd in fds)  # they must live until the message is sent
-        self._outbox.append((encode(message), duplicates))
+        self._outbox.append((pack(encode(message)), duplicates))
         self._writable()
 
-    async def receive(self) -> dict[str, Any] | None:
-        """The next message, or None when the other end is gone or sent what is no message of the link."""
-        return await self._inbox.get()
+    async def receive(self) -> Message | None:
+        """The next message, or None when the other end is gone.
+
+        Raises ProtocolError for what is no message of the link: then it is not to be used again.
+        """
+        row = await self._inbox.get()
+        if row is not None:
+            return decode(row)
+        if self._broken is not None:
+            raise self._broken
+        return None
 
     def take_fds(self, count: int) -> list[int]:
         """The next `count` descriptors that came with messages, in order; the caller owns them."""
@@ -71,12 +81,13 @@ class Channel:
             self.close()
             return
         try:
-            messages = self._decoder.feed(data)
-        except ProtocolError:
-            self.close()  # whoever owns it ends what is at the other end
+            rows = self._frames.feed(data)
+        except ProtocolError as error:
+            self._broken = error  # whoever receives it ends what is at the other end
+            self.close()
             return
-        for message in messages:
-            self._inbox.put_nowait(message)
+        for row in rows:
+            self._inbox.put_nowait(row)
 
     def _writable(self) -> None:
         while self._outbox:

@@ -1,0 +1,103 @@
+"""Control's side of the link: what it tells a gateway, and what it does with a gateway's messages."""
+
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from remit.audit import DigestKey, shard_name
+from remit.config import GatewaySettings, Places
+from remit.control.own_log import OwnLog
+from remit.control.workers import Worker
+from remit.errors import ProtocolError, StateError
+from remit.identity import Authority, SpiffeId, X509Svid
+from remit.inventory import Workload
+from remit.policy.link import Certified, Certify, LogFailed, Message, Refused, Serving, Svid, Welcome, name_of
+from remit.secret import Secret
+
+CERTIFY_SECONDS: Final = 60.0  # a shard is named by the time it begins; a clock may be set meanwhile
+
+
+class GatewayLink:
+    """Greets each gateway, certifies its log, and passes on what it reports. `say` takes events for the owner."""
+
+    def __init__(
+        self,
+        places: Places,
+        settings: GatewaySettings,
+        trust_domain: str,
+        log: OwnLog,
+        workloads: Mapping[SpiffeId, Workload],
+        say: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._places, self._settings, self._domain = places, settings, trust_domain
+        self._log, self._workloads, self._say = log, workloads, say
+        self._digest_key = places.state / "digest.key"
+        DigestKey.open(self._digest_key)  # made the first time
+
+    def welcome(self, zone: str) -> Welcome:
+        return Welcome(
+            zone=zone,
+            trust_domain=self._domain,
+            audit_dir=self._places.audit,
+            cache_dir=self._places.state / "cache",
+            digest_key=Secret(self._digest_key.read_bytes().hex()),
+            settings=self._settings,
+        )
+
+    def svid(self, authority: Authority, zone: str) -> Svid:
+        """A fresh SVID for the gateway of `zone`."""
+        spiffe_id = SpiffeId.of(self._domain, "remit", "gateway", zone)
+        return Svid(Secret(_pem(authority.issue_x509(spiffe_id, time.time()))))
+
+    async def heard(self, worker: Worker, message: Message) -> None:
+        """Act on what a worker said; raises a RemitError for what no sound worker says."""
+        match message:
+            case Certify():
+                await self._certify(worker, message)
+            case Refused():
+                self._tell_owner(message)
+            case LogFailed(why, hint):
+                worker.log_failure = why
+                self._say({"event": "error", "message": why, "hint": hint})
+            case Serving():
+                pass  # which doors are open is known from opening them
+            case _:
+                raise ProtocolError(f"a gateway does not send `{name_of(message)}`")
+
+    async def died(self, worker: Worker, status: int) -> None:
+        self._note(f"the {worker.zone} gateway died (status {status}); starting another")
+        await self._log.act("worker.died", worker.zone, None, {"pid": worker.child.pid, "status": status})
+
+    async def misbehaved(self, worker: Worker, why: str) -> None:
+        self._note(f"the {worker.zone} gateway does not keep to its link: ending it ({why})")
+        await self._log.act("worker.misbehaved", worker.zone, None, {"pid": worker.child.pid, "why": why[:200]})
+
+    async def _certify(self, worker: Worker, asked: Certify) -> None:
+        """Certify a worker's log: once, and for a shard of its own zone that begins now; raises StateError."""
+        if worker.certified:
+            raise StateError("it asked for a second certificate for its log")
+        recent = abs(asked.started - time.time()) <= CERTIFY_SECONDS
+        if not recent or asked.shard != shard_name(f"{worker.zone}-0", asked.started):
+            raise StateError("it asked to certify a log that is not its own")
+        worker.certified = True
+        await self._log.act("writer.certified", asked.shard, None, {"pid": worker.child.pid})
+        certificate = self._log.certify(asked.shard, asked.public, asked.started)
+        worker.child.channel.send(Certified(certificate.to_dict()))
+
+    def _tell_owner(self, refused: Refused) -> None:
+        """Show a refusal in the owner's terminal, with the way to allow it: never to the caller (invariant 6)."""
+        event = {"event": "refused", "decision": refused.decision, "message": refused.message}
+        workload = self._workloads.get(refused.workload)
+        if workload is not None and refused.rule == "default-deny":
+            event["allow"] = f"remit task start {workload.name} --allow {refused.action} --for 15m"
+        self._say(event)
+
+    def _note(self, text: str) -> None:
+        self._say({"event": "note", "text": text})
+
+
+def _pem(svid: X509Svid) -> str:
+    """Chain and key as OpenSSL takes them."""
+    chain = "".join(ssl.DER_cert_to_PEM_cert(der) for der in svid.chain)
+    return chain + (svid.key.reveal_pem().decode() if svid.key is not None else "")

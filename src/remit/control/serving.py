@@ -1,0 +1,67 @@
+"""The two sockets that control answers on: its own API for the owner, and the Workload API for everyone known."""
+
+import contextlib
+import time
+from collections.abc import Callable
+
+from remit.config import Places
+from remit.control import api
+from remit.control.deployment import Deployment
+from remit.control.desk import Desk
+from remit.control.guards import Guards
+from remit.control.identities import KernelIdentities, RecordedIssuances
+from remit.control.lately import lately
+from remit.control.own_log import OwnLog
+from remit.control.owner import Owner
+from remit.control.realm import Realm
+from remit.control.workers import Workers
+from remit.identity import Authority, Process, WorkloadApi
+from remit.identity.attestation import EXECUTABLES, listeners, observe
+from remit.identity.person import terminal_proof
+from remit.inventory.listening import holders_of
+
+
+def open_desk(
+    places: Places,
+    owner: Owner,
+    realm: Realm,
+    log: OwnLog,
+    workers: Workers,
+    guards: Guards,
+    request_stop: Callable[[str], None],
+) -> Desk:
+    """The desk over all that runs in this instance."""
+    return Desk(
+        realm=realm,
+        deployment=Deployment.of(places, owner),
+        observe=_observed,
+        terminal_proof=terminal_proof,
+        deliver=workers.deliver,
+        lately=lambda now: lately(places.audit, now),
+        ports=_pids_on,
+        workers=lambda: {zone: worker.child.pid for zone, worker in workers.live.items()},
+        failures=lambda: ([str(log.failure)] if log.failure is not None else []) + workers.log_failures(),
+        doors=guards.urls,
+        request_stop=request_stop,
+    )
+
+
+async def serve(
+    stack: contextlib.AsyncExitStack, places: Places, desk: Desk, authority: Authority, realm: Realm, log: OwnLog
+) -> None:
+    """Open both; `stack` closes them. Raises StateError when a socket's place is taken."""
+    identities, issuances = KernelIdentities(realm, _observed), RecordedIssuances(realm, log.act)
+    workload_api = WorkloadApi(authority, identities, issuances, time.time)
+    await workload_api.serve(places.workload_api_socket)
+    stack.push_async_callback(workload_api.close)
+    stack.push_async_callback(await api.serve(api.build(desk), places.api_socket))
+
+
+def _observed(pid: int) -> Process:
+    return observe(pid, digests=EXECUTABLES)
+
+
+def _pids_on(port: int) -> list[int]:
+    """The processes that listen on a TCP port here, as far as this user may see."""
+    inodes = [one.inode for one in listeners() if one.port == port]
+    return sorted({pid for pids in holders_of(inodes).values() for pid in pids})

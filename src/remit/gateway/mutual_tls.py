@@ -1,0 +1,26 @@
+"""Mutual TLS for a door: our X.509-SVID, and clients' verified against the trust domain's authorities."""
+
+import ssl
+import tempfile
+from collections.abc import Iterable
+
+from remit.secret import Secret
+
+
+def server_context(pem: Secret, authorities: Iterable[bytes]) -> ssl.SSLContext:
+    """A context for TLS 1.3 alone; `pem` is chain and key, `authorities` are DER certificates."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    for der in authorities:
+        context.load_verify_locations(cadata=der)
+    load(context, pem)
+    return context
+
+
+def load(context: ssl.SSLContext, pem: Secret) -> None:
+    """Put key and chain into a TLS context, through a file only we can read: ssl takes nothing else."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="remit-") as file:
+        file.write(pem.reveal().encode())
+        file.flush()
+        context.load_cert_chain(file.name)
