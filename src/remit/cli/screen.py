@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -154,6 +155,9 @@ def print_status(status: dict[str, Any]) -> None:
         )
         for model in server["models"]:
             line("model", f"{escape(model['name'])}   {escape(short(model['digest']))}")
+        if server["silent_since"] is not None:
+            since = time.strftime("%H:%M:%S", time.localtime(server["silent_since"]))
+            line("note", f"silent since {since}: it runs and listens, but does not answer", "yellow")
     if not status["guarded"]:
         line("guards", "nothing: no model server answers here", "yellow")
     line("grade", f"{status['grade']} {escape(status['grade_why'])}", "yellow")

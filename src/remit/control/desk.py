@@ -11,7 +11,7 @@ from remit.control.lately import Lately
 from remit.control.realm import Realm
 from remit.control.whois import Sources, whois
 from remit.errors import AttestationError, RemitError
-from remit.identity import PeerCredentials, Process
+from remit.identity import PeerCredentials, Process, SpiffeId
 from remit.inventory import Human
 from remit.policy import Engine, Snapshot
 
@@ -53,6 +53,7 @@ class Desk:
         workers: Callable[[], dict[str, int]],
         failures: Callable[[], list[str]],
         doors: Mapping[str, Mapping[str, str]],
+        silent: Mapping[SpiffeId, float],
         request_stop: Callable[[str], None],
     ) -> None:
         self._realm, self._deployment = realm, deployment
@@ -60,7 +61,7 @@ class Desk:
         self._deliver, self._lately, self._ports, self._workers = deliver, lately, ports, workers
         self._failures = failures
         self._request_stop = request_stop
-        self._doors = doors
+        self._doors, self._silent = doors, silent
 
     async def admit(self, peer: PeerCredentials) -> Visitor:
         """The visitor behind a connection's kernel credentials; raises NotAdmittedError for anyone else."""
@@ -126,6 +127,7 @@ class Desk:
                 "grade": self._realm.grade,
                 "models": [{"name": model.name, "digest": model.digest} for model in workload.models],
                 "demonstration": workload.demonstration,
+                "silent_since": self._silent.get(workload.spiffe_id),
                 **self._doors.get(workload.name, {}),
             }
             for workload in self._realm.workloads.values()

@@ -3,39 +3,39 @@
 import asyncio
 import dataclasses
 import os
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from remit.config import Settings
-from remit.control.doors import Door, close_doors, open_doors
+from remit.control.demonstration import Demonstration
+from remit.control.pace import Pace
 from remit.control.realm import Realm
+from remit.control.served import Served
+from remit.control.watch_servers import Run, ServerWatches, opened, still_listens
+from remit.control.weighing import Scales, Weighing
 from remit.control.workers import Workers
-from remit.errors import ModelError
+from remit.errors import AttestationError, ModelError
 from remit.identity import SpiffeId
-from remit.identity.attestation import EXECUTABLES, observe
-from remit.inventory import DIGEST_HASHING, Discovered, Exclusion, Found, Kind, Model, Probe, Workload
+from remit.inventory import Discovered, Exclusion, Found, Probe, Workload
+from remit.inventory.changes import changes
 from remit.inventory.discovery import discover, look_at
-from remit.inventory.enrolment import CAPABILITIES, again, enrol, selectors_of
+from remit.inventory.enrolment import again, enrol
+from remit.inventory.listening import sockets_at
 from remit.models import Hasher
 from remit.policy import Snapshot
-from remit.policy.link import Secrets
-from remit.sandbox.launch import DemoServer
-from remit.secret import Secret
-
-DEMO_NAME: Final = "llama-demo"
-DEMO_CREDENTIAL: Final = "demo-api-key"
-KEY_PREFIX: Final = "remit_key_"  # what Remit mints carries a fixed prefix, so that the detector finds it anywhere
-RESCAN_SECONDS: Final = 15.0
-MAX_DEMO_RESTARTS: Final = 5
 
 Event = dict[str, Any]
 
 
 class Guards:
-    """The guarded workloads of one instance. `spawn` runs what hashing brings back on control's event loop."""
+    """The guarded workloads of one instance. `spawn` runs what the end of a process or of hashing calls for.
+
+    `urls` are the ways to call each workload, by name; `silent` says since when (Unix seconds) a guarded server
+    has not answered, though it still runs and listens.
+    """
 
     def __init__(
         self,
@@ -52,167 +52,206 @@ class Guards:
         say: Callable[[Event], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        self._realm, self._workers, self._hasher, self._probe = realm, workers, hasher, probe
+        self._realm, self._workers, self._probe = realm, workers, probe
         self._settings, self._run, self._own_paths, self._owner = settings, run, own_paths, owner
-        self._deliver, self._say, self._spawn = deliver, say, spawn
-        self._loop = asyncio.get_running_loop()
-        self._doors: dict[SpiffeId, list[Door]] = {}
-        self._demo: DemoServer | None = None
-        self.urls: dict[str, dict[str, str]] = {}
+        self._deliver, self._say = deliver, say
+        self._watches = ServerWatches(lambda spiffe_id, process: spawn(self._process_ended(spiffe_id, process)))
+        self._scales = Scales(
+            hasher, lambda weighing, digest: spawn(self._digest_known(weighing, digest)), self._not_hashed
+        )
+        self._demo = Demonstration(
+            realm=realm,
+            workers=workers,
+            owner=owner,
+            environment=settings.environment,
+            guard=self._guard_demo,
+            let_go=self._demo_given_up,
+            say=say,
+        )
+        self._one_change = asyncio.Lock()  # what a look or a process's end saw stays so until it is acted on
+        self._pace = Pace()
+        self._served = Served(workers, settings.gateway, run, say)
+        self.urls = self._served.urls
+        self.silent: dict[SpiffeId, float] = {}
 
     async def look(self) -> Discovered:
         """The model servers on this host now: found, and those that the configuration names."""
         settings = self._settings.discovery
         found = await discover(self._probe, exclude=self._own()) if settings.look else Discovered((), ())
-        named = {address: await look_at(self._probe, address) for address in settings.servers}
+        answers = await asyncio.gather(*(look_at(self._probe, address) for address in settings.servers))
         silent = tuple(
-            f"{address}: named in the configuration, and does not answer" for address in named if not named[address]
+            f"{address}: named in the configuration, and does not answer"
+            for address, one in zip(settings.servers, answers, strict=True)
+            if one is None
         )
-        servers = [one for one in (*found.found, *named.values()) if one and one.upstream not in settings.ignore]
+        servers = [one for one in (*found.found, *answers) if one and one.upstream not in settings.ignore]
         return Discovered(tuple({one.upstream: one for one in servers}.values()), found.unread + silent)
 
     async def enrol(self, found: Found) -> None:
         """Give a found server its identity: the one it had before, when it was known under this address."""
-        known = next((one for one in self._realm.known_workloads.values() if one.upstream == found.upstream), None)
-        if known is not None and known.server == found.server:
-            workload = dataclasses.replace(again(known, found, time.time()), owner=self._owner)
-        else:
-            workload = enrol(
-                found,
-                owner=self._owner,
-                trust_domain=self._realm.trust.domain,
-                environment=self._settings.environment,
-                taken={one.name for one in self._realm.known_workloads.values()},
-                now=time.time(),
-            )
-        self._say(_found_event(found, workload))
-        await self._guard(workload)
-        for name, file in found.weights:
-            self._hash(workload.spiffe_id, name, file.reading, file.node)
+        async with self._one_change:
+            await self._enrol(found)
 
     async def start_demo(self) -> None:
         """Start Remit's own demonstration server: a private socket, a random key that only Remit holds."""
         self._say({"event": "note", "text": "no model server answers here: starting a demonstration model (SmolLM2)"})
-        await self._launch_demo(self._run / "demo" / "model.sock")
+        await self._demo.start(self._run / "demo" / "model.sock")
 
     async def mind_demo(self) -> None:
-        """Start the demonstration server again when it dies, with a new key; give up after MAX_DEMO_RESTARTS."""
-        for _ in range(MAX_DEMO_RESTARTS):
-            if self._demo is None:
-                return
-            code = await self._demo.wait()
-            self._say({"event": "note", "text": f"the demonstration model ended (code {code}); starting it again"})
-            await self._realm.act("credential.revoked", DEMO_CREDENTIAL, {"for": DEMO_NAME})
-            await self._launch_demo(self._demo.socket_path)
+        """Start the demonstration server again when it dies."""
+        await self._demo.mind()
 
     async def rescan(self) -> None:
-        """Look again now and then: a server that started later is guarded too, one that is gone is let go.
-
-        One that the configuration names stays: that it is silent now may be a restart, or its work.
-        """
-        named = set(self._settings.discovery.servers)
+        """Look again now and then, and soon after a server was lost."""
         while True:
-            await asyncio.sleep(RESCAN_SECONDS)
-            found = (await self.look()).found
-            guarded = {one.upstream: one for one in self._realm.workloads.values()}
-            for one in found:
-                known = guarded.get(one.upstream)
-                if known is None or known.pid != (one.pids[0] if one.pids else None):
-                    await self.enrol(one)
-            for upstream, workload in guarded.items():
-                if workload.found == "discovered" and upstream not in {one.upstream for one in found} | named:
-                    await self._let_go(workload)
+            await self._pace.over()
+            await self.look_again()
+
+    async def look_again(self) -> None:
+        """Guard what is found as it is now: new servers, and those that are not what was enrolled any more.
+
+        What is guarded and was not found is let go when nothing of its own listens there any more; silence alone may
+        be its work.
+        """
+        found = (await self.look()).found
+        for one in found:
+            await self._meet(one)
+        answered = {one.upstream for one in found}
+        missed = [one for one in self._realm.workloads.values() if one.upstream not in answered]
+        await asyncio.gather(*(self._miss(one) for one in missed if one.found == "discovered"))
 
     async def close(self) -> None:
-        """End what was started here and close every door; the key of the demonstration server dies with it."""
-        if self._demo is not None:
-            await self._realm.act("credential.revoked", DEMO_CREDENTIAL, {"for": DEMO_NAME})
-            await self._demo.stop()
-        for doors in self._doors.values():
-            close_doors(doors)
+        """End what was started here and close every door."""
+        self._watches.close()
+        await self._demo.stop()
+        self._served.close()
 
-    async def _launch_demo(self, path: Path) -> None:
-        key = Secret(KEY_PREFIX + secrets.token_hex(32))
-        await self._realm.act("credential.issued", DEMO_CREDENTIAL, {"for": DEMO_NAME})
-        self._demo = await DemoServer.start(path, key)
-        self._workers.tell(Secrets({DEMO_CREDENTIAL: key}))
-        workload = self._demo_workload(self._demo)
-        await self._guard(workload)
-        self._hash(workload.spiffe_id, workload.models[0].name, str(self._demo.model.path))
+    async def _enrol(self, found: Found) -> None:
+        """Put a found server in force, watched first: nothing is guarded whose process has ended meanwhile."""
+        workload = self._workload_for(found)
+        try:
+            watch = opened(workload)
+        except AttestationError as error:
+            self._say({"event": "note", "text": f"{workload.name} is not guarded: {error}"})
+            self._pace.hurry()
+            return
+        with ExitStack() as undo:
+            if watch is not None:
+                undo.callback(watch.pidfd.close)
+            await self._realm.enrol(workload)
+            undo.pop_all()
+        self._watches.put(workload.spiffe_id, watch)
+        self._scales.forget(workload.spiffe_id)
+        self._say(_found_event(found, workload))
+        await self._serve(workload)
+        for name, file in found.weights:
+            self._scales.weigh(workload.spiffe_id, name, file.reading, file.node)
 
-    def _demo_workload(self, demo: DemoServer) -> Workload:
-        process = observe(demo.pid, digests=EXECUTABLES)
-        return Workload(
-            spiffe_id=SpiffeId.of(self._realm.trust.domain, "inference", DEMO_NAME),
-            name=DEMO_NAME,
-            kind=Kind.MODEL_SERVER,
+    def _workload_for(self, found: Found) -> Workload:
+        for known in self._realm.known_workloads.values():
+            if (known.upstream, known.server) == (found.upstream, found.server):
+                return dataclasses.replace(again(known, found, time.time()), owner=self._owner)
+        return enrol(
+            found,
             owner=self._owner,
-            server="llama.cpp",
-            upstream=demo.upstream,
-            reach="private",
-            capabilities=CAPABILITIES,
-            models=(Model(demo.model.name, DIGEST_HASHING, str(demo.model.path)),),
+            trust_domain=self._realm.trust.domain,
             environment=self._settings.environment,
-            selectors=selectors_of(process.uid, process.exe, process.exe_sha256),
-            pid=demo.pid,
-            start=process.start,
-            uid=process.uid,
-            exe=process.exe,
-            exe_sha256=process.exe_sha256,
-            credential=DEMO_CREDENTIAL,
-            demonstration=True,
-            found="demonstration",
-            enrolled_at=time.time(),
+            taken={one.name for one in self._realm.known_workloads.values()},
+            now=time.time(),
         )
 
-    async def _guard(self, workload: Workload) -> None:
-        """Put a workload in force and open its doors: from then on it can be called through Remit."""
-        await self._realm.enrol(workload)
+    async def _guard_demo(self, workload: Workload) -> None:
+        """Put the demonstration server in force: its process is watched by who started it."""
+        async with self._one_change:
+            await self._realm.enrol(workload)
+            await self._serve(workload)
+            self._scales.weigh(workload.spiffe_id, workload.models[0].name, str(workload.models[0].path))
+
+    async def _serve(self, workload: Workload) -> None:
+        """Tell the gateway, and open its doors: from then on it can be called through Remit."""
         await self._deliver(self._realm.snapshot())
-        if workload.spiffe_id in self._doors:
-            return
-        gateway = self._settings.gateway
-        first = gateway.port + len(self._doors)
-        doors, urls = open_doors(workload, gateway.address, first, self._run)
-        if not urls["url"].endswith(f":{first}"):
-            self._say({"event": "note", "text": f"port {first} is taken: {workload.name} is served at {urls['url']}"})
-        self._doors[workload.spiffe_id] = doors
-        self.urls[workload.name] = urls
-        for door in doors:
-            self._workers.listen(door)
+        self._served.open(workload)
 
-    async def _let_go(self, workload: Workload) -> None:
-        await self._realm.leave(workload, "its server no longer answers")
+    async def _meet(self, found: Found) -> None:
+        """A server answered: guard it, anew if it is not what was enrolled at this address."""
+        async with self._one_change:
+            known = next((one for one in self._realm.workloads.values() if one.upstream == found.upstream), None)
+            if known is None:
+                await self._enrol(found)
+                return
+            self.silent.pop(known.spiffe_id, None)
+            differing = changes(known, found)
+            if rewritten := await asyncio.to_thread(self._scales.changed, known.spiffe_id, found):
+                differing["weights"] = rewritten
+            if differing:
+                await self._enrol_anew(known, found, differing)
+
+    async def _enrol_anew(self, known: Workload, found: Found, differing: dict[str, Any]) -> None:
+        """On record, what changed; calls to what is another process or program by now are cut, not handed over."""
+        await self._realm.act("workload.changed", str(known.spiffe_id), differing)
+        self._say({"event": "note", "text": f"{known.name} changed ({', '.join(differing)}): it is enrolled anew"})
+        if differing.keys() - {"models", "weights"}:
+            await self._let_go(known, "another process or program answers there")
+        await self._enrol(found)
+
+    async def _miss(self, workload: Workload) -> None:
+        """A guarded server was not found: ask it alone, and see whether it can still be there."""
+        if workload.upstream not in self._settings.discovery.servers:  # those were asked alone already
+            found = await look_at(self._probe, workload.upstream)
+            if found is not None:
+                await self._meet(found)
+                return
+        there = await asyncio.to_thread(sockets_at, workload.upstream)
+        async with self._one_change:
+            if workload.spiffe_id not in self._realm.workloads:
+                return  # its process ended meanwhile
+            if not still_listens(workload, there):
+                await self._let_go(workload, "its server listens there no more")
+            elif workload.spiffe_id not in self.silent:
+                self.silent[workload.spiffe_id] = time.time()
+                self._say({"event": "note", "text": f"{workload.name} does not answer, but runs: it stays guarded"})
+
+    async def _process_ended(self, spiffe_id: SpiffeId, run: Run) -> None:
+        async with self._one_change:
+            workload = self._realm.workloads.get(spiffe_id)
+            if workload is not None and (workload.pid, workload.start) == run:
+                await self._let_go(workload, f"its process {run.pid} has ended")
+
+    async def _demo_given_up(self, spiffe_id: SpiffeId, why: str) -> None:
+        async with self._one_change:
+            await self._let_go(self._realm.workloads[spiffe_id], why)
+
+    async def _let_go(self, workload: Workload, why: str) -> None:
+        """Out of force: its doors stay, and refuse. A look comes soon, as it may be restarting."""
+        self._watches.forget(workload.spiffe_id)
+        self._scales.forget(workload.spiffe_id)
+        self.silent.pop(workload.spiffe_id, None)
+        await self._realm.leave(workload, why)
         await self._deliver(self._realm.snapshot())
-        self._say({"event": "note", "text": f"{workload.name} no longer answers: not guarded any more"})
+        self._say({"event": "note", "text": f"{workload.name} is not guarded any more: {why}"})
+        self._pace.hurry()
 
-    def _hash(self, spiffe_id: SpiffeId, model: str, path: str, node: tuple[int, int] | None = None) -> None:
-        """Hash a model's weights in the background; until then its digest is `unknown (hashing)`."""
-
-        def done(digest: str) -> None:
-            self._loop.call_soon_threadsafe(self._spawn, self._digest_known(spiffe_id, model, digest))
-
-        def failed(error: ModelError) -> None:
-            text = f"the digest of `{model}` can't be had: {error}"
-            self._loop.call_soon_threadsafe(self._say, {"event": "note", "text": text})
-
-        self._hasher.submit(path, done, failed, node=node)
-
-    async def _digest_known(self, spiffe_id: SpiffeId, model: str, digest: str) -> None:
-        await self._realm.digest_known(spiffe_id, model, digest)
-        await self._deliver(self._realm.snapshot())
+    async def _digest_known(self, weighing: Weighing, digest: str) -> None:
+        spiffe_id, model = weighing.of
+        async with self._one_change:
+            if not self._scales.stands(weighing):
+                return
+            await self._realm.digest_known(spiffe_id, model, digest)
+            await self._deliver(self._realm.snapshot())
         self._say({"event": "digest", "spiffe_id": str(spiffe_id), "model": model, "digest": digest})
+
+    def _not_hashed(self, weighing: Weighing, error: ModelError) -> None:
+        text = f"the digest of `{weighing.of[1]}` can't be had: {error}"
+        self._say({"event": "note", "text": text})
 
     def _own(self) -> Exclusion:
         """What is Remit's own and no server to be found."""
-        doors = [door for doors in self._doors.values() for door in doors]
         pids = {os.getpid(), *(worker.child.pid for worker in self._workers.live.values())}
-        paths = {door.url for door in doors if door.kind == "unix"} | self._own_paths
-        if self._demo is not None:
-            pids.add(self._demo.pid)
-            paths.add(str(self._demo.socket_path))
-        ports = frozenset(door.sock.getsockname()[1] for door in doors if door.kind != "unix")
-        return Exclusion(frozenset(pids), ports, frozenset(paths))
+        ports, paths = self._served.own()
+        if (demo := self._demo.server) is not None:
+            pids.add(demo.pid)
+            paths |= {str(demo.socket_path)}
+        return Exclusion(frozenset(pids), ports, paths | self._own_paths)
 
 
 def _found_event(found: Found, workload: Workload) -> Event:

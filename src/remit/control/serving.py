@@ -42,6 +42,7 @@ def open_desk(
         workers=lambda: {zone: worker.child.pid for zone, worker in workers.live.items()},
         failures=lambda: ([str(log.failure)] if log.failure is not None else []) + workers.log_failures(),
         doors=guards.urls,
+        silent=guards.silent,
         request_stop=request_stop,
     )
 

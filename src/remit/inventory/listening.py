@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from remit.identity.attestation.holders import processes
 from remit.identity.attestation.sock_diag import Listener, listeners
@@ -41,6 +42,14 @@ class Candidate:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One listening socket: who is seen to hold it (nobody: not shown to us), and the uid that made it, if told."""
+
+    pids: tuple[int, ...]
+    uid: int | None
+
+
 def survey(exclude: Exclusion) -> list[Candidate]:
     """All places worth asking. Blocks for a walk of `/proc`; raises AttestationError when no table can be read."""
     tcp = [one for one in listeners() if one.port not in NOT_HTTP and one.port not in exclude.ports]
@@ -48,6 +57,31 @@ def survey(exclude: Exclusion) -> list[Candidate]:
     held = holders_of({one.inode for one in tcp} | {one.inode for one in unix} - {0})
     found = [*doors(tcp, held), *_unix(unix, held, exclude)]
     return [one for one in found if exclude.pids.isdisjoint(one.pids)]
+
+
+def sockets_at(upstream: str) -> list[Holding]:
+    """All that listens at a workload's address now, whoever holds it, also where nobody is seen to hold it.
+
+    Of TCP listeners those of that very address answer there; those of any address only when there are none. Blocks
+    for a walk of `/proc`; raises AttestationError when no table can be read.
+    """
+    if upstream.startswith("unix:"):
+        return _sockets_named(upstream.removeprefix("unix:"))
+    place = urlsplit(upstream)
+    own = ipaddress.ip_address(place.hostname or "")
+    on_port = [one for one in listeners() if one.port == place.port]
+    exact = [one for one in on_port if _plain(one.address) == own]
+    there = exact or [one for one in on_port if _is_any(one.address) and (own.version == 4 or ":" in one.address)]
+    held = holders_of({one.inode for one in there})
+    return [Holding(held.get(one.inode, ()), one.uid) for one in there]
+
+
+def _sockets_named(path: str) -> list[Holding]:
+    """Those that were bound as `path`, or relative to where their holder stands now."""
+    there = [one for one in unix_listeners() if one.path.rsplit("/", 1)[-1] == path.rsplit("/", 1)[-1]]
+    held = holders_of({one.inode for one in there} - {0})
+    pids = {one: held.get(one.inode, ()) for one in there}
+    return [Holding(pids[one], None) for one in there if path in {one.path, _absolute(one.path, pids[one])}]
 
 
 def holders_of(inodes: Iterable[int]) -> dict[int, tuple[int, ...]]:
