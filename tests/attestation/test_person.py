@@ -1,13 +1,11 @@
 """Which human runs a command."""
 
-import os
 import pwd
 
 import pytest
 
 from remit.errors import IdentityError
-from remit.identity.attestation.procfs import login_uid
-from remit.identity.person import Person, login_person, person_of
+from remit.identity.person import Person, person_of
 
 NOBODY = pwd.getpwnam("nobody")
 SUDO = {"SUDO_UID": str(NOBODY.pw_uid), "SUDO_USER": "nobody"}
@@ -47,18 +45,3 @@ def test_without_proof_nobody_is_named_and_the_hint_says_how(effective_uid: int,
 def test_a_login_uid_without_an_account_is_no_person() -> None:
     with pytest.raises(IdentityError, match="no account"):
         person_of(4294967294, 0, {})
-
-
-def test_this_process_is_asked_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SUDO_UID", raising=False)
-    monkeypatch.delenv("SUDO_USER", raising=False)
-    login = login_uid("self")
-    if login is None:
-        with pytest.raises(IdentityError):
-            login_person()
-        if os.geteuid() == 0:
-            monkeypatch.setenv("SUDO_UID", SUDO["SUDO_UID"])
-            monkeypatch.setenv("SUDO_USER", "nobody")
-            assert login_person().proof == "sudo"
-    else:
-        assert login_person().uid == login
