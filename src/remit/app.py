@@ -6,6 +6,7 @@ gateway worker, started by control.
 
 import argparse
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
@@ -64,6 +65,7 @@ async def _control(owner_named: str | None, state: Path | None, say: Callable[[d
     from remit.control.daemon import Daemon, Tools
     from remit.control.instance import Lock, private_directory
     from remit.control.owner import find_owner
+    from remit.control.run_directory import RunDirectory
     from remit.gateway.upstream import Upstream
     from remit.identity.attestation.procfs import login_uid
     from remit.storage import Store
@@ -72,21 +74,19 @@ async def _control(owner_named: str | None, state: Path | None, say: Callable[[d
     places = Places.of(state, os.environ)
     settings = load(places.config)
     _check_servers(settings, places.config)
-    for directory in (places.state, places.run, places.state / "keys"):
+    for directory in (places.state, places.state / "keys"):
         private_directory(directory)
-    lock = Lock(places.state / "lock", places.run_file)
-    store = Store(places.state / "state.db")
-    upstream = Upstream()
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(Lock(places.state / "lock", places.run_file).release)
+        stack.callback(RunDirectory.hold(places.run).remove)
+        store = stack.enter_context(contextlib.closing(Store(places.state / "state.db")))
+        upstream = Upstream()
+        stack.push_async_callback(upstream.aclose)
         tools = Tools(store, _probe(upstream), "remit.app")
         domain = _trust_domain(settings, store)
         daemon = Daemon(places, settings, owner, tools=tools, trust_domain=domain, say=say)
         _until_told(daemon)
         await daemon.run()
-    finally:
-        await upstream.aclose()
-        store.close()
-        lock.release()
     say({"event": "stopped"})
     return 1 if daemon.failed else 0
 

@@ -6,6 +6,7 @@ import pty
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from remit.config import Places
 from tests.e2e.conftest import ME, REMIT, Remit
 from tests.fakes.awkward_server import FakeAwkwardServer
 from tests.faults.world import (
@@ -159,13 +161,62 @@ def test_no_policy_at_all_stops_the_start(state: Path) -> None:
     assert status != 0
 
 
+def run_of(state: Path) -> Path:
+    """Where the sockets are: below /tmp when this path is too long for a socket's address."""
+    return Places.of(state, {}).run
+
+
+@pytest.fixture(params=["near", "far"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A state directory whose sockets are in it, and one whose sockets can't be."""
+    if request.param == "far":
+        yield tmp_path / "state"
+    else:
+        with tempfile.TemporaryDirectory(prefix="remit-test-") as short:
+            yield Path(short)
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "down"])
+def test_a_clean_stop_leaves_nothing_of_the_run(place: Path, how: str) -> None:
+    configure(place, PORT, None)  # the demonstration server: its socket is one more thing to leave
+    run = run_of(place)
+    assert run.is_relative_to(place) == (len(str(place)) < 50)
+    with running(place) as remit:
+        assert len(list(run.rglob("*"))) >= 6
+        if how == "down":
+            remit.run("down")
+            assert not run.exists()  # at once: it says so when it is so
+        else:
+            remit.process.send_signal(signal.Signals[how])
+        assert remit.process.wait(15) == 0
+    assert not run.exists()
+    kept = {"audit", "audit.key", "cache", "config.toml", "digest.key", "keys", "lock", "policies", "state.db"}
+    assert {one.name for one in place.iterdir()} == kept
+
+
+def test_the_next_start_removes_what_a_killed_one_left(place: Path, server: FakeAwkwardServer) -> None:
+    configure(place, PORT, None)
+    run = run_of(place)
+    with running(place) as first:
+        doors = set(run.glob("llama-demo.sock"))
+        for pid in processes(place):
+            kill(pid)
+        first.process.wait(5)
+    assert doors
+    assert (run / "demo" / "model.sock").exists()
+    configure(place, PORT, server.url)
+    with running(place):
+        assert not (run / "demo").exists()
+        assert not doors & set(run.iterdir())
+    assert not run.exists()
+
+
 def gone(state: Path, remit: Remit) -> None:
     """Everything has ended, the sockets are gone, the log is whole and closed."""
     until(lambda: not processes(state), "nothing is left running")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", PORT), 5)
-    assert not list((state / "run").glob("*.sock"))
-    assert not list((state / "run").glob("worker-*.json"))
+    assert not run_of(state).exists()
     assert "ok" in remit.run("audit", "verify").stdout
     assert [one["kind"] for one in records(state)].count("closed") == 2
 

@@ -1,6 +1,7 @@
 """`remit down`: stop everything that `remit up` started."""
 
-import time
+import os
+import select
 from typing import Final
 
 import typer
@@ -16,14 +17,22 @@ def down(json: JsonOption = False, state: StateOption = None) -> None:
     from remit.cli.client import ask
     from remit.cli.screen import print_json
 
-    where = places(state)
-    answer = ask(where.api_socket, "POST", "stop")
-    deadline = time.monotonic() + STOP_SECONDS
-    while where.run_file.exists():
-        if time.monotonic() > deadline:
-            raise StateError(f"remit (pid {answer['pid']}) was told to stop and has not ended yet")
-        time.sleep(0.05)
+    answer = ask(places(state).api_socket, "POST", "stop")
+    if not _ended(answer["pid"]):
+        raise StateError(f"remit (pid {answer['pid']}) was told to stop and has not ended yet")
     if json:
         print_json({"event": "stopped", **answer})
     else:
         typer.echo("stopped", err=True)
+
+
+def _ended(pid: int) -> bool:
+    """Whether control has ended within STOP_SECONDS: what it has to clear away it has cleared away then."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([pidfd], [], [], STOP_SECONDS)[0])
+    finally:
+        os.close(pidfd)

@@ -30,7 +30,7 @@ def private_directory(path: Path) -> Path:
 class Lock:
     """Held by the one control process of an instance, until it ends however it ends.
 
-    Who gets it takes away the run file of one that was killed; who doesn't waits a while for the winner to say where.
+    Who doesn't get it waits a while for the winner to say where it runs.
     """
 
     def __init__(self, path: Path, run_file: Path) -> None:
@@ -42,12 +42,8 @@ class Lock:
             raise _already(run_file) from None
         except OSError as error:
             raise StateError(f"`{path}` can't be locked: {error.strerror}") from error
-        self._run_file = run_file
-        run_file.unlink(missing_ok=True)
 
     def release(self) -> None:
-        """Give the place free: the run file goes last of all, because `remit down` says stopped when it is gone."""
-        self._run_file.unlink(missing_ok=True)
         os.close(self._fd)
 
 
