@@ -1,6 +1,9 @@
 """Records as a gateway would write them."""
 
+from collections.abc import Iterable
+
 from remit.audit import Act, End, ProcessFacts, Start
+from remit.audit.tree import Tree
 
 NOW = 1_795_000_000.0
 TRUST_DOMAIN = "maple-7f3a.local"
@@ -41,3 +44,10 @@ def end(decision: str, outcome: str = "done", t: float = NOW) -> End:
 
 def act(what: str, subject: str, t: float = NOW) -> Act:
     return Act(what, subject, "p-1234567890abcdef", t, 14.0, {"expires": t + 600})
+
+
+def root_of(leaves: Iterable[bytes]) -> bytes:
+    """The root over these leaf hashes."""
+    tree = Tree()
+    tree.extend(leaves)
+    return tree.root()

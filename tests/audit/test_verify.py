@@ -19,7 +19,7 @@ from remit.audit.shard import MARK_BYTES, Checkpoint, marks_of, parse_checkpoint
 from remit.audit.verify import verify
 from remit.errors import AuditError, TamperedError
 from tests.audit.conftest import Book
-from tests.audit.records import NOW, act, end, start
+from tests.audit.records import NOW, act, end, root_of, start
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def test_a_root_that_fits_needs_the_writers_signature(sealed: Sealed) -> None:
     whole.append(tree.leaf_hash(forged[:-1]))
     below = parse_checkpoint(lines[at + 1].text[:-1])
     assert below is not None
-    resealed = Checkpoint(below.size, tree.root_of(whole), below.signature, marks_of(whole[-1:])).line()
+    resealed = Checkpoint(below.size, root_of(whole), below.signature, marks_of(whole[-1:])).line()
     texts = [line.text for line in lines]
     texts[at : at + 2] = [forged, resealed]
     copy.write(texts)

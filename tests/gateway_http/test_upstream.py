@@ -9,7 +9,7 @@ import pytest
 
 from remit.errors import ConfigError, ProtocolError, UpstreamError
 from remit.gateway.connection import Connection
-from remit.gateway.message import Head, Request, end_to_end
+from remit.gateway.message import Head, Request
 from remit.gateway.upstream import PoolLimits, Upstream
 from remit.gateway.upstream_address import parse_address
 from remit.gateway.upstream_connection import Timeouts
@@ -366,11 +366,6 @@ def test_addresses_say_their_host() -> None:
     assert parse_address("http://127.0.0.1:80/").host == "127.0.0.1:80"
     assert parse_address("http://[::1]:80").host == "[::1]:80"
     assert parse_address("unix:/run/s").path == "/run/s"
-
-
-def test_headers_of_one_connection_stay_on_it() -> None:
-    headers = (("connection", "close, X-B"), ("x-b", "1"), ("x-a", "2"), ("keep-alive", "3"))
-    assert end_to_end(headers) == (("x-a", "2"),)
 
 
 def test_a_header_that_stands_twice_has_no_one_value() -> None:

@@ -14,13 +14,12 @@ FIRST_HUMAN_UID: Final = 1000  # login.defs(5): UID_MIN, UID_MAX
 LAST_HUMAN_UID: Final = 60000
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Owner:
-    """The accountable person. `uids` are the accounts that act for them; `named` when `--owner` said who it is."""
+    """The accountable person. `uids` are the accounts that act for them."""
 
     name: str
     uids: tuple[int, ...]
-    named: bool = False
 
     def others(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """The other people with an account here, so that their calls are attributed to them too."""
@@ -40,8 +39,8 @@ def find_owner(named: str | None, login_uid: int | None, environ: Mapping[str, s
     try:
         account = pwd.getpwnam(named)
     except KeyError:
-        return Owner(_checked(named), (os.getuid(),), named=True)
-    return Owner(_checked(named), (account.pw_uid,), named=True)
+        return Owner(_checked(named), (os.getuid(),))
+    return Owner(_checked(named), (account.pw_uid,))
 
 
 def _checked(name: str) -> str:

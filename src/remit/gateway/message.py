@@ -28,15 +28,6 @@ HOP_BY_HOP: Final = frozenset(
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+\Z")
 
 
-def end_to_end(headers: Headers) -> Headers:
-    """`headers` without those that belong to one connection, including the ones that `Connection` names."""
-    named = HOP_BY_HOP
-    for name, value in headers:
-        if name == "connection":
-            named = named | {option.strip().lower() for option in value.split(",")}
-    return tuple(field for field in headers if field[0] not in named)
-
-
 def header(headers: Headers, name: str) -> str | None:
     """The value of `name` (lower case), None if absent. Raises `ProtocolError` if it stands twice: which counts?"""
     found: str | None = None

@@ -1,13 +1,11 @@
 """The human who runs a command: by the kernel's login uid, else by sudo's word when root itself can vouch for it."""
 
-import os
 import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from remit.errors import IdentityError
-from remit.identity.attestation.procfs import login_uid
 from remit.identity.process import Process
 
 _HINT = "name the accountable person: `--owner NAME`"
@@ -20,11 +18,6 @@ class Person:
     name: str
     uid: int
     proof: Literal["loginuid", "sudo"]
-
-
-def login_person() -> Person:
-    """The human who runs this command; raises IdentityError, with a hint, when nothing shows who that is."""
-    return person_of(login_uid("self"), os.geteuid(), os.environ)
 
 
 def person_of(login: int | None, effective_uid: int, environ: Mapping[str, str]) -> Person:
