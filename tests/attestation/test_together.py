@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from remit.errors import AttestationError
-from remit.identity.attestation import Arrivals, Attested, Memory, arrivals, holders
+from remit.identity.attestation import Arrivals, Attested, Memory, Walks, arrivals, attest_pid, holders
 from remit.identity.attestation.together import CallersEnd, attest_together
 from tests.attestation.children import NOBODY, PATIENCE, become_nobody, forked, idle, needs_root, set_dumpable
 from tests.attestation.conftest import Server
@@ -20,6 +20,7 @@ from tests.attestation.test_attested import (
     SLEEP,
     TWO,
     hand_over,
+    lend_to_orphan,
     process_of,
     sleep_inheriting,
     take_over,
@@ -277,3 +278,45 @@ def test_a_child_about_to_exec_does_not_stand_for_its_parent(server: Server, ope
         caller = server.attest()
         open_things.callback(caller.close)
         assert process_of(caller)[0] == parent.pid
+
+
+def test_one_walk_sees_all_callers_that_wait_each_by_its_own_facts(
+    server: Server, by_hand: ByHand, open_things: ExitStack
+) -> None:
+    def call_and_lend_one(line: socket.socket) -> None:
+        lend_to_orphan(server, line)
+        mine = server.connect()
+        idle(line)
+        mine.close()
+
+    walks = Walks(by_hand)
+    with forked(call_and_lend_one) as child:
+        orphan = int(child.hear())
+        assert child.hear() == "ready"
+        lent, alone = (server.attest(sock) for sock in accepted(server, 2))
+        client = server.connect()
+        gone = server.attest()
+        given_up = attest_pid(os.getpid())
+        open_things.callback(given_up.close)
+        answers = [walks.finish(caller) for caller in (lent, alone, gone, given_up)]
+        answers[3].cancel()
+        client.close()
+        by_hand.run_all()
+        assert by_hand.ran == 1
+        os.kill(orphan, signal.SIGKILL)
+        with pytest.raises(AttestationError, match=TWO):
+            answers[0].result(0)
+        assert answers[1].result(0).pids == (child.pid,)
+        with pytest.raises(AttestationError, match="passed its connection on"):
+            answers[2].result(0)
+        assert [caller.exhaustive for caller in (lent, alone, gone, given_up)] == [False, True, False, False]
+
+
+def test_who_comes_during_a_walk_waits_for_the_next_one(server: Server) -> None:
+    clients = [server.connect() for _ in range(12)]
+    callers = [server.attest(sock) for sock in accepted(server, len(clients))]
+    with ThreadPoolExecutor(2) as threads:
+        walks = Walks(threads)
+        answers = [walks.finish(caller) for caller in callers]
+        assert {answer.result(PATIENCE).pids for answer in answers} == {(os.getpid(),)}
+    assert all(caller.exhaustive for caller in callers)

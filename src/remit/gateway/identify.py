@@ -95,7 +95,7 @@ async def every_holder(peer: Peer, caller: Caller, zone: Zone) -> Caller:
     """The same caller, once all that hold its socket were seen; raises AttestationError for a second identity."""
     if caller.exhaustive or peer.attesting is None or peer.known is None:
         return caller
-    await asyncio.get_running_loop().run_in_executor(zone.executor, peer.attesting.result().finish_walk)
+    await asyncio.wrap_future(zone.walks.finish(peer.attesting.result()))
     caller = replace(caller, exhaustive=True)
     peer.known = (*peer.known[:2], caller, peer.known[3])
     return caller

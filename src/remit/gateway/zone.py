@@ -10,7 +10,7 @@ from remit.gateway.call import Call
 from remit.gateway.upstream import Upstream
 from remit.gateway.upstream_connection import Timeouts
 from remit.identity import SpiffeId
-from remit.identity.attestation import Arrivals
+from remit.identity.attestation import Arrivals, Walks
 from remit.inventory import Workload
 from remit.policy import Engine, Permit, RefusedError, Snapshot
 from remit.policy.link import Refused
@@ -22,7 +22,8 @@ class Zone:
     """One zone's state. The event loop of its worker owns it; the snapshot is replaced whole, never edited.
 
     `clock` is Unix seconds, `monotonic` seconds. `cache_key` keeps callers out of each other's prompt cache.
-    `arrivals` are the connections whose callers are being found out, in the threads of `executor`.
+    `arrivals` are the connections whose callers are being found out, `walks` what looks at all holders of a
+    caller's socket; both in the threads of `executor`.
     """
 
     name: str
@@ -40,10 +41,12 @@ class Zone:
     told: Callable[[Refused], None]
     live: set[Call] = field(default_factory=set)
     arrivals: Arrivals = field(init=False)
+    walks: Walks = field(init=False)
     control_gone: bool = False
 
     def __post_init__(self) -> None:
         self.arrivals = Arrivals(self.executor)
+        self.walks = Walks(self.executor)
 
     @property
     def snapshot(self) -> Snapshot:

@@ -16,6 +16,7 @@ from remit.identity.attestation.procfs import observe
 from remit.identity.attestation.recent import Memory
 from remit.identity.attestation.sock_diag import Listener, SocketFacts, listeners, lookup
 from remit.identity.attestation.unix_diag import UnixListener, unix_listeners
+from remit.identity.attestation.walks import Walks
 
 __all__ = [
     "EXECUTABLES",
@@ -27,6 +28,7 @@ __all__ = [
     "Memory",
     "SocketFacts",
     "UnixListener",
+    "Walks",
     "attest_pid",
     "attest_tcp",
     "attest_unix",

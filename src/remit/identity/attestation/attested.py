@@ -1,6 +1,6 @@
 """An attested caller: a process as it was observed, the handle that proves it is still that, and its socket."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Self
 
 from remit.errors import AttestationError
@@ -59,11 +59,19 @@ class Attested:
 
         Blocks, for tens of ms among thousands of processes: call it in an executor thread.
         """
-        if self._find_inode is None:
+        inode = self.socket()
+        return self.settle(inode, {} if inode is None else holders.walk([inode]))
+
+    def socket(self) -> int | None:
+        """The inode of the caller's socket, None without one. Raises AttestationError when it is gone."""
+        return None if self._find_inode is None else self._find_inode()
+
+    def settle(self, inode: int | None, walked: Mapping[int, Holders]) -> Holders:
+        """Judge what a walk found that began after `socket` gave `inode`. Raises as `finish_walk`."""
+        if inode is None:
             self.exhaustive = True
             return Holders(() if self.process is None else (self.process.pid,), complete=True, unreadable=0)
-        inode = self._find_inode()
-        found = holders.exhaustive(inode)
+        found = walked[inode]
         for pid in found.pids:
             self.refuse_other(pid, inode)
         if self.process is not None and self.process.pid not in found.pids:

@@ -72,13 +72,22 @@ def quick(inodes: Iterable[int]) -> Search:
 
 
 def exhaustive(inode: int) -> Holders:
-    """Every process that holds socket `inode`, also in a thread that keeps its own descriptor table, newest first.
+    """Every process that holds socket `inode`: `walk`, for one socket."""
+    return walk([inode])[inode]
+
+
+def walk(inodes: Iterable[int]) -> dict[int, Holders]:
+    """Every process that holds these sockets, also in a thread that keeps its own descriptor table, newest first.
 
     Raises AttestationError when there are too many processes or open files to look through.
     """
-    search = Search([inode], MAX_DESCRIPTORS, in_any_table)
-    pids = tuple(pid for pid in processes() if search.held(pid))
-    return Holders(pids, complete=True, unreadable=len(search.unreadable))
+    found: dict[int, list[int]] = {inode: [] for inode in inodes}
+    search = Search(found, MAX_DESCRIPTORS, in_any_table)
+    for pid in processes():
+        for inode in search.held(pid):
+            found[inode].append(pid)
+    unreadable = len(search.unreadable)
+    return {inode: Holders(tuple(pids), complete=True, unreadable=unreadable) for inode, pids in found.items()}
 
 
 def holds(pid: int, inode: int) -> bool:
