@@ -23,6 +23,10 @@ class UsageError(RemitError):
     exit_code = 2
 
 
+class NotFoundError(RemitError):
+    """Nothing here goes by the name, number or id that was asked for, though it could be one."""
+
+
 class ConfigError(RemitError):
     """The configuration file or a setting in it can't be used."""
 

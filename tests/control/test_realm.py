@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from remit.control.realm import PoliciesInForce, Realm, Trust
-from remit.errors import AuditError, UsageError
+from remit.errors import AuditError, NotFoundError, UsageError
 from remit.identity import SpiffeId
 from remit.inventory import Capability, Human, Kind, Model, Workload
 from remit.policy import PolicyFile
@@ -131,7 +131,7 @@ def test_an_ended_task_stays_ended_after_a_restart(world: World) -> None:
     task, _ = start(world)
     world.run(lambda: world.realm.end_task(task.id, "done"))
     assert world.restart().snapshot().tasks == ()
-    with pytest.raises(UsageError, match="no task"):
+    with pytest.raises(NotFoundError, match="no task"):
         world.run(lambda: world.realm.end_task(task.id, "again"))
 
 
@@ -231,4 +231,4 @@ def test_a_task_is_ended_once(world: World) -> None:
     task, _ = start(world)
     twice = (world.realm.end_task(task.id, "done") for _ in range(2))
     said = world.run(lambda: asyncio.gather(*twice, return_exceptions=True))
-    assert [type(one).__name__ for one in said] == ["Task", "UsageError"]
+    assert [type(one).__name__ for one in said] == ["Task", "NotFoundError"]

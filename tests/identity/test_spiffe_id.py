@@ -51,3 +51,19 @@ def test_no_text_gets_past_the_parser_changed(text: str) -> None:
             continue
         assert str(parsed) == candidate
         assert SpiffeId.parse(str(parsed)) == parsed
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("http://a", "`http://a` is not a SPIFFE ID: it must start with `spiffe://`"),
+        ("spiffe://Oak/x", "`spiffe://Oak/x` is not a SPIFFE ID: trust domain `Oak` has"),
+        ("spiffe://oak/a b", "`spiffe://oak/a b` is not a SPIFFE ID: path segment `a b` is empty"),
+        ("spiffe:///x", "`spiffe:///x` is not a SPIFFE ID: the trust domain is missing"),
+        ("spiffe://oak/a\n\x1b[2J", "`spiffe://oak/a\\n\\x1b[2J` is not"),  # nothing that a terminal would act on
+    ],
+)
+def test_what_is_wrong_is_quoted_once(text: str, says: str) -> None:
+    with pytest.raises(IdentityError) as refused:
+        SpiffeId.parse(text)
+    assert str(refused.value).startswith(says)

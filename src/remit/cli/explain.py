@@ -33,13 +33,13 @@ def explain(
 
 def _start_record(audit: Path, decision: str) -> dict[str, Any]:
     from remit.audit.read import find
-    from remit.errors import UsageError
+    from remit.errors import NotFoundError
 
     for record in find(audit, decision):
         data = record.data
         if data.get("kind") == "start":
             return {**data, "index": record.index, "shard": record.shard, "covered_by": record.covered_by}
-    raise UsageError(f"no decision `{decision}` is in `{audit}`", hint="`remit audit tail` lists the newest")
+    raise NotFoundError(f"no decision `{decision}` is in `{audit}`", hint="`remit audit tail` lists the newest")
 
 
 def _names(api_socket: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from remit import __version__
 from remit.control.desk import Desk, Visitor
-from remit.errors import RemitError, UsageError
+from remit.errors import NotFoundError, RemitError, UsageError
 from remit.identity import PeerCredentials
 from remit.identity.unix_socket import ListeningSocket
 
@@ -112,6 +112,5 @@ async def serve(api: FastAPI, path: Path) -> Callable[[], Awaitable[None]]:
 async def _answer_error(_request: Request, error: Exception) -> JSONResponse:
     hint = getattr(error, "hint", "")
     code = error.exit_code if isinstance(error, RemitError) else UsageError.exit_code
-    return JSONResponse(
-        {"error": {"message": str(error), "hint": hint, "exit_code": code}}, status_code=STATUS.get(code, 500)
-    )
+    status = 404 if isinstance(error, NotFoundError) else STATUS.get(code, 500)
+    return JSONResponse({"error": {"message": str(error), "hint": hint, "exit_code": code}}, status_code=status)

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from remit.control.deployment import Deployment
 from remit.control.lately import Lately
+from remit.control.portrait import Sources
 from remit.control.realm import Realm
-from remit.control.whois import Sources, whois
+from remit.control.whois import whois
 from remit.errors import AttestationError, RemitError
 from remit.identity import PeerCredentials, Process, SpiffeId
 from remit.inventory import Human
@@ -168,6 +169,7 @@ class Desk:
             ports=self._ports,
             doors=self._doors,
             lately=self._lately(now),
+            control=self._deployment.pid,
             gateways=self._workers(),
             grade_why=self._deployment.grade_why,
             now=now,

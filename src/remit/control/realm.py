@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from remit.errors import UsageError
+from remit.errors import NotFoundError, UsageError
 from remit.identity import SpiffeId
 from remit.inventory import Human, Model, Workload
 from remit.inventory.registry import Humans, Workloads
@@ -209,12 +209,12 @@ class Realm:
             return task, token
 
     async def end_task(self, task_id: str, why: str) -> Task:
-        """End a task; it stays ended. Raises UsageError for one that isn't running."""
+        """End a task; it stays ended. Raises NotFoundError for one that isn't running."""
         async with self._one_act:
             task = self.tasks.get(task_id)
             now = self._clock()
             if task is None or not task.live(now):
-                raise UsageError(f"no task `{task_id}` is running", hint="`remit task list` shows those that are")
+                raise NotFoundError(f"no task `{task_id}` is running", hint="`remit task list` shows those that are")
             ended = dataclasses.replace(task, ended=now)
             owner = self.humans.get(task.human)
             await self._acts("task.ended", task_id, owner.person if owner else None, {**_facts(ended), "why": why})
@@ -222,12 +222,12 @@ class Realm:
             return ended
 
     def workload_named(self, name: str) -> Workload:
-        """The workload in force with this name or SPIFFE ID; raises UsageError with the names there are."""
+        """The workload in force with this name or SPIFFE ID; raises NotFoundError with the names there are."""
         for workload in self.workloads.values():
             if name in {workload.name, str(workload.spiffe_id)}:
                 return workload
         names = ", ".join(f"`{workload.name}`" for workload in self.workloads.values()) or "none"
-        raise UsageError(f"no workload is called `{name}`", hint=f"guarded now: {names}")
+        raise NotFoundError(f"no workload is called `{name}`", hint=f"guarded now: {names}")
 
     def _check_task(self, human: Human, on: SpiffeId, actions: tuple[str, ...], seconds: float) -> None:
         known = {action.value for action in Action}

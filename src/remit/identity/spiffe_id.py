@@ -27,7 +27,7 @@ class SpiffeId:
         if len(text.encode("utf-8", "surrogatepass")) > MAX_ID_BYTES:
             raise IdentityError(f"SPIFFE ID is longer than {MAX_ID_BYTES} bytes")
         if not text.startswith(_SCHEME):
-            raise IdentityError(f"`{text!r}` is not a SPIFFE ID: it must start with `{_SCHEME}`")
+            raise IdentityError(f"`{_shown(text)}` is not a SPIFFE ID: it must start with `{_SCHEME}`")
         authority, slash, rest = text[len(_SCHEME) :].partition("/")
         _check_trust_domain(authority, text)
         if not slash:
@@ -35,8 +35,8 @@ class SpiffeId:
         for segment in rest.split("/"):
             if segment in {"", ".", ".."} or _SEGMENT.match(segment) is None:
                 raise IdentityError(
-                    f"`{text!r}` is not a SPIFFE ID: path segment `{segment!r}` is empty, relative or has "
-                    "a character other than a-z A-Z 0-9 . - _"
+                    f"`{_shown(text)}` is not a SPIFFE ID: path segment `{_shown(segment)}` is empty, relative "
+                    "or has a character other than a-z A-Z 0-9 . - _"
                 )
         return cls(authority, "/" + rest)
 
@@ -45,7 +45,7 @@ class SpiffeId:
         """The ID in `trust_domain` with exactly these path segments; raises IdentityError as `parse` does."""
         for segment in segments:
             if "/" in segment:
-                raise IdentityError(f"`{segment!r}` is not one path segment of a SPIFFE ID: it has a `/`")
+                raise IdentityError(f"`{_shown(segment)}` is not one path segment of a SPIFFE ID: it has a `/`")
         return cls.parse("/".join((_SCHEME + trust_domain, *segments)))
 
     def __str__(self) -> str:
@@ -54,10 +54,16 @@ class SpiffeId:
 
 def _check_trust_domain(name: str, whole: str) -> None:
     if not name:
-        raise IdentityError(f"`{whole!r}` is not a SPIFFE ID: the trust domain is missing")
+        raise IdentityError(f"`{_shown(whole)}` is not a SPIFFE ID: the trust domain is missing")
     if len(name) > MAX_TRUST_DOMAIN_BYTES:
         raise IdentityError(f"trust domain is longer than {MAX_TRUST_DOMAIN_BYTES} bytes")
     if _TRUST_DOMAIN.match(name) is None:
         raise IdentityError(
-            f"`{whole!r}` is not a SPIFFE ID: trust domain `{name!r}` has a character other than a-z 0-9 . - _"
+            f"`{_shown(whole)}` is not a SPIFFE ID: trust domain `{_shown(name)}` has a character "
+            "other than a-z 0-9 . - _"
         )
+
+
+def _shown(text: str) -> str:
+    """Their words, without anything that a terminal would act on."""
+    return repr(text)[1:-1]

@@ -19,7 +19,7 @@ def lone_trust_domain(hostname: str, suffix: str) -> str:
     label = _sanitised(hostname.split(".", maxsplit=1)[0]) or "host"
     apart = _sanitised(suffix)
     if not apart:
-        raise IdentityError(f"`{suffix!r}` can't set a trust domain apart: use a few letters or digits")
+        raise IdentityError(f"`{suffix}` can't set a trust domain apart: use a few letters or digits")
     return f"{label}-{apart}.local"
 
 
