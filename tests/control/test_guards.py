@@ -10,11 +10,15 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from remit.config import DiscoverySettings, GatewaySettings, Settings
+from remit.control import demonstration
 from remit.control.guards import Guards
 from remit.control.realm import PoliciesInForce, Realm, Trust
 from remit.inventory import DIGEST_HASHING, Answer, Workload
@@ -169,8 +173,9 @@ def test_a_pid_that_is_another_s_by_now_is_not_watched_in_its_place(tmp_path: Pa
                 (found,) = (await world.guards.look()).found
                 assert found.process is not None
                 earlier = dataclasses.replace(found.process, start=found.process.start - 1)
-                await world.guards.enrol(dataclasses.replace(found, process=earlier))
-                assert world.guarded == []
+                for process in (earlier, None):  # None: it could not be looked at any more
+                    await world.guards.enrol(dataclasses.replace(found, process=process))
+                    assert world.guarded == []
 
     run(main)
 
@@ -354,6 +359,30 @@ def test_one_of_unknown_process_goes_by_its_socket_alone(tmp_path: Path) -> None
                 assert workload.pid is None
             await world.guards.look_again()
             assert world.guarded == []
+
+    run(main)
+
+
+def test_the_demonstration_server_is_started_again_and_let_go_when_it_keeps_dying(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(demonstration, "MAX_DEMO_RESTARTS", 1)
+
+    async def main() -> None:
+        with tempfile.TemporaryDirectory(prefix="remit-") as directory:  # a short path: a socket's address
+            async with a_world(Path(directory)) as world:
+                await world.guards.start_demo()
+                minding = asyncio.create_task(world.guards.mind_demo())
+                (first,) = world.guarded
+                os.kill(first.pid or 0, signal.SIGKILL)
+                await until(lambda: [one.pid for one in world.guarded] != [first.pid])
+                (second,) = world.guarded
+                assert second.spiffe_id == first.spiffe_id
+                os.kill(second.pid or 0, signal.SIGKILL)
+                await minding
+                assert world.guarded == []
+                keys = [what for what, facts in world.acts if what.startswith("credential.")]
+                assert keys == ["credential.issued", "credential.revoked"] * 2
 
     run(main)
 

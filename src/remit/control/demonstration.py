@@ -57,6 +57,7 @@ class Demonstration:
         restarts = 0
         while self.server is not None:
             code = await self.server.wait()
+            await self.server.stop()  # what is still held of it is closed
             await self._revoke()
             if restarts == MAX_DEMO_RESTARTS:
                 await self._let_go(self.spiffe_id, f"it ended {restarts + 1} times (code {code})")

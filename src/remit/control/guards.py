@@ -11,6 +11,7 @@ from typing import Any
 
 from remit.config import Settings
 from remit.control.demonstration import Demonstration
+from remit.control.lookout import Lookout
 from remit.control.pace import Pace
 from remit.control.realm import Realm
 from remit.control.served import Served
@@ -21,7 +22,6 @@ from remit.errors import AttestationError, ModelError
 from remit.identity import SpiffeId
 from remit.inventory import Discovered, Exclusion, Found, Probe, Workload
 from remit.inventory.changes import changes
-from remit.inventory.discovery import discover, look_at
 from remit.inventory.enrolment import again, enrol
 from remit.inventory.listening import sockets_at
 from remit.models import Hasher
@@ -52,9 +52,10 @@ class Guards:
         say: Callable[[Event], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        self._realm, self._workers, self._probe = realm, workers, probe
-        self._settings, self._run, self._own_paths, self._owner = settings, run, own_paths, owner
+        self._realm, self._workers, self._own_paths = realm, workers, own_paths
+        self._environment, self._run, self._owner = settings.environment, run, owner
         self._deliver, self._say = deliver, say
+        self._lookout = Lookout(probe, settings.discovery, self._own)
         self._watches = ServerWatches(lambda spiffe_id, process: spawn(self._process_ended(spiffe_id, process)))
         self._scales = Scales(
             hasher, lambda weighing, digest: spawn(self._digest_known(weighing, digest)), self._not_hashed
@@ -76,16 +77,7 @@ class Guards:
 
     async def look(self) -> Discovered:
         """The model servers on this host now: found, and those that the configuration names."""
-        settings = self._settings.discovery
-        found = await discover(self._probe, exclude=self._own()) if settings.look else Discovered((), ())
-        answers = await asyncio.gather(*(look_at(self._probe, address) for address in settings.servers))
-        silent = tuple(
-            f"{address}: named in the configuration, and does not answer"
-            for address, one in zip(settings.servers, answers, strict=True)
-            if one is None
-        )
-        servers = [one for one in (*found.found, *answers) if one and one.upstream not in settings.ignore]
-        return Discovered(tuple({one.upstream: one for one in servers}.values()), found.unread + silent)
+        return await self._lookout.look()
 
     async def enrol(self, found: Found) -> None:
         """Give a found server its identity: the one it had before, when it was known under this address."""
@@ -155,7 +147,7 @@ class Guards:
             found,
             owner=self._owner,
             trust_domain=self._realm.trust.domain,
-            environment=self._settings.environment,
+            environment=self._environment,
             taken={one.name for one in self._realm.known_workloads.values()},
             now=time.time(),
         )
@@ -196,11 +188,10 @@ class Guards:
 
     async def _miss(self, workload: Workload) -> None:
         """A guarded server was not found: ask it alone, and see whether it can still be there."""
-        if workload.upstream not in self._settings.discovery.servers:  # those were asked alone already
-            found = await look_at(self._probe, workload.upstream)
-            if found is not None:
-                await self._meet(found)
-                return
+        found = await self._lookout.ask_alone(workload.upstream)
+        if found is not None:
+            await self._meet(found)
+            return
         there = await asyncio.to_thread(sockets_at, workload.upstream)
         async with self._one_change:
             if workload.spiffe_id not in self._realm.workloads:

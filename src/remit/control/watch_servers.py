@@ -30,11 +30,14 @@ class Watch(NamedTuple):
 def opened(workload: Workload) -> Watch | None:
     """A handle on the very process that was enrolled; None when it is not known (another user's, a container's).
 
-    Raises AttestationError when it has ended, or its pid is another's by now. Opened first, compared then: whatever
+    Raises AttestationError when it has ended, or its pid is another's by now: a pid without a start is of one that
+    ended, or changed its executable, while it was looked at. Opened first, compared then: whatever
     happens to the pid afterwards, the handle is on what was compared.
     """
-    if workload.pid is None or workload.start is None:
+    if workload.pid is None:
         return None
+    if workload.start is None:
+        raise AttestationError(f"process {workload.pid} ended or changed while it was looked at")
     pidfd = PidFd.open(workload.pid)
     with ExitStack() as undo:
         undo.callback(pidfd.close)

@@ -15,6 +15,7 @@ from remit.identity.attestation.unix_diag import UnixListener, unix_listeners
 from remit.inventory.ports import MODEL_SERVER_PORTS, NOT_HTTP, NOT_HTTP_SOCKETS
 
 REACHES: Final = ("private", "loopback", "lan", "all")  # narrowest first
+BOUND_AGAIN: Final = "several processes have bound its path: which of them answers is unknown"
 INIT: Final = 1  # holds the sockets of services it starts on demand (systemd.socket(5)); it serves none itself
 
 
@@ -77,11 +78,15 @@ def sockets_at(upstream: str) -> list[Holding]:
 
 
 def _sockets_named(path: str) -> list[Holding]:
-    """Those that were bound as `path`, or relative to where their holder stands now."""
+    """The one that was bound as `path`, or relative to where its holder stands now.
+
+    None of several: the path leads to one of them, and the kernel's table does not say to which.
+    """
     there = [one for one in unix_listeners() if one.path.rsplit("/", 1)[-1] == path.rsplit("/", 1)[-1]]
     held = holders_of({one.inode for one in there} - {0})
     pids = {one: held.get(one.inode, ()) for one in there}
-    return [Holding(pids[one], None) for one in there if path in {one.path, _absolute(one.path, pids[one])}]
+    named = [Holding(pids[one], None) for one in there if path in {one.path, _absolute(one.path, pids[one])}]
+    return named if len(named) == 1 else []
 
 
 def holders_of(inodes: Iterable[int]) -> dict[int, tuple[int, ...]]:
@@ -155,18 +160,25 @@ def _shared(one: Candidate, other: Candidate) -> Candidate:
 
 
 def _unix(found: list[UnixListener], held: dict[int, tuple[int, ...]], exclude: Exclusion) -> Iterator[Candidate]:
-    """Sockets with a path here, whose holder is visible. Abstract names have no owner and no server uses them."""
+    """Sockets with a path here, whose holder is visible. Abstract names have no owner and no server uses them.
+
+    A path that was bound again leads to one of its sockets, and it can't be told to which: nobody is seen to hold it.
+    """
+    holders: dict[str, list[tuple[int, ...]]] = {}
     for listener in found:
         pids = held.get(listener.inode, ())
         path = _absolute(listener.path, pids)
-        if path is None or path in exclude.paths:
-            continue
+        if path is not None and path not in exclude.paths:
+            holders.setdefault(path, []).append(pids)
+    for path, several in holders.items():
         try:
             status = os.stat(path)  # noqa: PTH116
         except OSError:
             continue  # in another mount namespace, or not for us
-        if stat.S_ISSOCK(status.st_mode):
-            yield Candidate(f"unix:{path}", None, _unix_reach(path, status), pids, status.st_uid)
+        if not stat.S_ISSOCK(status.st_mode):
+            continue
+        pids, notes = (several[0], ()) if len(several) == 1 else ((), (BOUND_AGAIN,))
+        yield Candidate(f"unix:{path}", None, _unix_reach(path, status), pids, status.st_uid, notes)
 
 
 def _absolute(path: str, pids: tuple[int, ...]) -> str | None:
