@@ -1,7 +1,8 @@
 """What it costs to know a caller: lookup, inline search, the re-check at each request, and the exhaustive walk.
 
-Run: `python bench/attestation.py [--processes 300] [--rounds 2000]`. Prints µs, first among the processes that run
-now, then among that many more sleeping ones, all newer than the client: the worst case for "newest first".
+Run: `python -m bench.attestation [--processes 300] [--rounds 2000]`. Prints µs, first among the processes that run
+now, then among that many more sleeping ones, all newer than the client: the worst case for "newest first"; at last
+what many connections of one process cost together.
 """
 
 import argparse
@@ -10,11 +11,14 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from remit.identity.attestation import Memory, attest_tcp, exhaustive, lookup
+from remit.identity.attestation import Arrivals, Memory, attest_tcp, exhaustive, lookup
 
 MAX_PROCESSES = 5000
+Ends = tuple[tuple[str, int], tuple[str, int]]
+CROWD = 64  # connections of one process
 
 
 def main() -> None:
@@ -23,10 +27,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2000)
     options = parser.parse_args()
     added = min(options.processes, MAX_PROCESSES)
-    with socket.create_server(("127.0.0.1", 0)) as listener, client_of(listener) as accepted:
-        measure(accepted, options.rounds)
-        with sleeping(added):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with client_of(listener, 1) as [accepted]:
             measure(accepted, options.rounds)
+            with sleeping(added):
+                measure(accepted, options.rounds)
+        with client_of(listener, CROWD) as crowd:
+            measure_crowd(crowd, options.rounds)
 
 
 def measure(accepted: socket.socket, rounds: int) -> None:
@@ -45,6 +52,19 @@ def measure(accepted: socket.socket, rounds: int) -> None:
     report("exhaustive walk alone", rounds // 40, lambda: exhaustive(facts.inode))
 
 
+def measure_crowd(accepted: list[socket.socket], rounds: int) -> None:
+    ends = [(one.getpeername(), one.getsockname()) for one in accepted]
+    with ThreadPoolExecutor(2) as threads:
+        arrivals = Arrivals(threads)
+        print(f"{CROWD} connections of one process        p50 µs    p99 µs")
+        report("attested at once, all of them", rounds // 40, lambda: attest_all(arrivals, ends))
+
+
+def attest_all(arrivals: Arrivals, crowd: list[Ends]) -> None:
+    for answer in [arrivals.attest(*ends) for ends in crowd]:
+        answer.result().close()
+
+
 def report(what: str, rounds: int, call: Callable[[], object]) -> None:
     spent = []
     for _ in range(max(rounds, 10)):
@@ -56,20 +76,23 @@ def report(what: str, rounds: int, call: Callable[[], object]) -> None:
 
 
 @contextmanager
-def client_of(listener: socket.socket) -> Iterator[socket.socket]:
-    """The server's end of a connection that another process made."""
+def client_of(listener: socket.socket, count: int) -> Iterator[list[socket.socket]]:
+    """The server's ends of connections that another process made."""
     pid = os.fork()
     if pid == 0:
         listener_address = listener.getsockname()
         listener.close()
-        with socket.create_connection(listener_address):
-            signal.pause()
-        os._exit(0)
+        held = [socket.create_connection(listener_address) for _ in range(count)]
+        signal.pause()
+        os._exit(len(held))
+    accepted = []
     try:
-        with listener.accept()[0] as accepted:
-            yield accepted
+        accepted += [listener.accept()[0] for _ in range(count)]
+        yield accepted
     finally:
         end([pid])
+        for one in accepted:
+            one.close()
 
 
 @contextmanager
