@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from remit.control.doors import close_doors, open_doors
+from remit.errors import StateError
 from remit.identity import SpiffeId
 from remit.inventory import Kind, Workload
 
@@ -43,3 +44,23 @@ def test_a_taken_port_is_passed_over(tmp_path: Path) -> None:
         doors, urls = open_doors(a_server(), "127.0.0.1", 23460, tmp_path)
         close_doors(doors)
     assert urls["url"] == "http://127.0.0.1:23461"
+
+
+def test_a_door_is_not_taken_from_who_answers_there_and_none_stays_open(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / "llama.sock"))
+        other.listen()
+        with pytest.raises(StateError, match="another server answers there"):
+            open_doors(a_server(), "127.0.0.1", 23470, tmp_path)
+        assert (tmp_path / "llama.sock").exists()
+    for port in (23470, 23570):
+        socket.create_server(("127.0.0.1", port)).close()  # free again
+
+
+def test_a_door_that_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "llama.sock"))
+    doors, urls = open_doors(a_server(), "127.0.0.1", 23480, tmp_path)
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(urls["unix"])
+    close_doors(doors)

@@ -1,5 +1,6 @@
 """The listening sockets of each guarded workload: control binds them, so that a worker's successor inherits them."""
 
+import contextlib
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,20 +31,23 @@ class Door:
 def open_doors(workload: Workload, address: str, first_port: int, run: Path) -> tuple[list[Door], dict[str, str]]:
     """Sockets for one workload: loopback TCP, mutual TLS, unix; and the ways to call it, as `status` shows them.
 
-    A taken port is passed over for the next free one; raises StateError when TRIES in a row are taken.
+    A taken port is passed over for the next free one; raises StateError when TRIES in a row are taken,
+    or another server has the unix socket's place.
     """
-    plain = _tcp(address, first_port)
-    port = plain.getsockname()[1]
-    tls = _tcp(address, port + TLS_OFFSET)
-    host = f"[{address}]" if ":" in address else address
     path = run / f"{workload.name}.sock"
+    with contextlib.ExitStack() as opened:  # all, or none
+        plain = opened.enter_context(_tcp(address, first_port))
+        port = plain.getsockname()[1]
+        tls = opened.enter_context(_tcp(address, port + TLS_OFFSET))
+        unix = ListeningSocket.bind(path, backlog=BACKLOG)
+        opened.pop_all()
+    host = f"[{address}]" if ":" in address else address
     urls = {
         "url": f"http://{host}:{port}",
         "base_url": f"http://{host}:{port}/v1",
         "mtls_url": f"https://{host}:{tls.getsockname()[1]}",
         "unix": str(path),
     }
-    unix = ListeningSocket.bind(path, backlog=BACKLOG)
     doors = [
         Door(workload.spiffe_id, DoorKind.TCP, urls["url"], plain),
         Door(workload.spiffe_id, DoorKind.TLS, urls["mtls_url"], tls),
