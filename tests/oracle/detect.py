@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from remit.detect import HELD, Label, Rule
+from remit.detect.checks import CHECKS
+from remit.detect.matcher import NESTED_LIMIT
 
 WORD = re.compile(r"[A-Za-z0-9_]")
 SCALE = [Label.PUBLIC, Label.INTERNAL, Label.CONFIDENTIAL, Label.RESTRICTED]
@@ -48,6 +50,7 @@ def _of_form(form: str, text: str) -> list[Match]:
 
 def _of_rule(rule: Rule, text: str) -> list[Match]:
     matches, start = [], 0
+    rejected: list[int] = []  # where each match ended that began inside the one before it and did not count
     while start < len(text):
         found = _longest(rule, text, start) if _may_begin(rule, text, start) else None
         if found is None:
@@ -55,8 +58,10 @@ def _of_rule(rule: Rule, text: str) -> list[Match]:
             continue
         secret, secret_end = found.span(rule.secret_group)
         if not _counts(rule, text[secret:secret_end]):
-            start = secret if secret > start else found.end()
-            continue
+            rejected = [*rejected, found.end()] if rejected and start < rejected[-1] else [found.end()]
+            if len(rejected) <= NESTED_LIMIT:
+                start = secret if secret > start else found.end()
+                continue
         end = secret_end
         if secret_end == found.end() and rule.body and not rule.exact:
             end = _followed(rule, text, start, end)
@@ -93,6 +98,7 @@ def _counts(rule: Rule, secret: str) -> bool:
         -sum(share * math.log2(share) for share in shares) >= rule.min_entropy
         and all(re.search(r, secret, re.ASCII) for r in rule.require)
         and not any(re.search(u, secret, re.ASCII) for u in rule.unless)
+        and all(CHECKS[check](secret) for check in rule.checks)
     )
 
 

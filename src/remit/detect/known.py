@@ -41,6 +41,10 @@ class Form:
         known = len(text) - start
         return known < len(self.text) and self.text.startswith(text[start:])
 
+    def seek(self, text: str, start: int, end: int) -> int:
+        found = text.find(self.text, start, end + len(self.text) - 1)
+        return end if found < 0 else found
+
     def match(self, text: str, start: int) -> Hit | None:
         if not text.startswith(self.text, start):
             return None

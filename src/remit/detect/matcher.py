@@ -3,16 +3,15 @@
 The whole-text scan and the stream both decide through here, so they can't disagree.
 """
 
-import math
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import regex
 
+from remit.detect.checks import CHECKS, random_enough
 from remit.detect.finding import Label
 from remit.detect.rule import Rule
 from remit.detect.spans import Span
@@ -20,12 +19,14 @@ from remit.detect.spans import Span
 # A word character before an anchor means it is inside another word, unless that is the end of an escape
 # (`\n`, `%3D`): those stand before secrets in JSON inside strings and in URLs.
 WORD_BEFORE: Final = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
+# The same, one character further on.
+WORD_BEFORE_ONE: Final = r"(?:(?<![A-Za-z0-9_](?s:.))|(?<=\\[nrt](?s:.))|(?<=%[0-9A-Fa-f]{2}(?s:.)))"
 LEFT_CONTEXT: Final = 3  # characters that WORD_BEFORE may look back
+NESTED_LIMIT: Final = 4  # ordinary text has one: `key: token=...`
 TERMINATOR_LENGTH: Final = 128  # characters; a cut terminator is looked for again from this far back
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):  # a tuple, because a frozen dataclass takes four times as long to make
     """A match up to `end`, of which `secret` to `secret_end` is masked if it `counts`.
 
     It `grows` if what follows may belong to it; from `limit` on only a terminator ends it.
@@ -61,6 +62,23 @@ class Run:
         self.limit, self.seen = self.limit - by, self.seen - by
 
 
+@dataclass(slots=True)
+class Rejected:
+    """How deep a rule's matches that don't count lie in one another, and where the last of them ended."""
+
+    end: int = -1
+    depth: int = 0
+
+    def too_deep(self, hit: Hit, start: int) -> bool:
+        """Whether `hit`, which begins at `start` and does not count, is taken for a secret all the same.
+
+        Looking into each of many openings inside one another would cost their number times their length.
+        """
+        self.depth = self.depth + 1 if start < self.end else 0
+        self.end = hit.end
+        return self.depth >= NESTED_LIMIT
+
+
 class Matcher(Protocol):
     """What the scan and the stream need of a rule or of a value that Remit holds."""
 
@@ -81,6 +99,9 @@ class Matcher(Protocol):
         """Whether characters after the end of `text` could still make, unmake or change the match at `start`."""
 
     def match(self, text: str, start: int) -> Hit | None: ...
+
+    def seek(self, text: str, start: int, end: int) -> int:
+        """The first place from `start` on at which `match` may find something, `end` or more if there is none."""
 
     def follow(self, run: Run, text: str) -> bool:
         """Take `run` as far as `text` goes; whether its end was found."""
@@ -116,8 +137,16 @@ class RuleMatcher:
     @cached_property
     def _full(self) -> re.Pattern[str]:
         before = "" if self.rule.anywhere else WORD_BEFORE
-        after = f"(?!{self.rule.body})" if self.rule.exact else ""
-        return re.compile(before + self.rule.core + after, re.ASCII)
+        return re.compile(before + self.rule.eager + self._after, re.ASCII)
+
+    @cached_property
+    def _seeker(self) -> re.Pattern[str]:
+        before = "" if self.rule.anywhere else WORD_BEFORE_ONE
+        return re.compile(self.rule.seeker(before) + self._after, re.ASCII)
+
+    @property
+    def _after(self) -> str:
+        return f"(?!{self.rule.body})" if self.rule.exact else ""
 
     @cached_property
     def _body(self) -> re.Pattern[str]:
@@ -128,10 +157,11 @@ class RuleMatcher:
         return re.compile(self.rule.terminator, re.ASCII)
 
     @cached_property
-    def _demands(self) -> tuple[list[re.Pattern[str]], list[re.Pattern[str]]]:
+    def _demands(self) -> tuple[list[re.Pattern[str]], list[re.Pattern[str]], list[Callable[[str], bool]]]:
         return (
             [re.compile(text, re.ASCII) for text in self.rule.require],
             [re.compile(text, re.ASCII) for text in self.rule.unless],
+            [CHECKS[name] for name in self.rule.checks],
         )
 
     def live(self, text: str, start: int) -> bool:
@@ -149,11 +179,23 @@ class RuleMatcher:
         grows = bool(self.rule.body) and not self.rule.exact and secret_end == found.end()
         return Hit(secret, secret_end, found.end(), start + self.rule.max_length, counts, grows)
 
+    def seek(self, text: str, start: int, end: int) -> int:
+        found = self._seeker.search(text, start, end + self.rule.max_length + 1)
+        return found.start() if found else end
+
     def _counts(self, secret: str) -> bool:
-        require, unless = self._demands
-        if not all(r.search(secret) for r in require) or any(u.search(secret) for u in unless):
-            return False
-        return not self.rule.min_entropy or entropy(secret) >= self.rule.min_entropy
+        """The cheapest questions first: hostile text has them asked often."""
+        require, unless, checks = self._demands
+        for wanted in require:
+            if not wanted.search(secret):
+                return False
+        for check in checks:
+            if not check(secret):
+                return False
+        for unwanted in unless:
+            if unwanted.search(secret):
+                return False
+        return not self.rule.min_entropy or random_enough(secret, self.rule.min_entropy)
 
     def follow(self, run: Run, text: str) -> bool:
         if not self.rule.terminator:
@@ -174,36 +216,23 @@ class RuleMatcher:
         return found.end() if found else start
 
 
-def positions(matcher: Matcher, text: str, lowered: str) -> Iterator[int]:
-    """Where an anchor of `matcher` stands in `text`, ascending; `lowered` is `text` in lower case, ASCII only."""
-    where: set[int] = set()
-    hay = lowered if matcher.ignore_case else text
-    for anchor in matcher.anchors:
-        needle = anchor.lower() if matcher.ignore_case else anchor
-        at = hay.find(needle)
-        while at >= 0:
-            where.add(at)
-            at = hay.find(needle, at + 1)
-    return iter(sorted(where))
-
-
-def runs(matcher: Matcher, text: str, lowered: str) -> Iterator[Run]:
-    """The matches of one rule in a whole text, left to right; one never begins inside another."""
-    resume = 0
-    for start in positions(matcher, text, lowered):
-        if start < resume:
-            continue
-        hit = matcher.match(text, start)
-        if hit is None:
-            continue
-        if not hit.counts:
-            resume = after_rejected(hit, start)
-            continue
-        run = begin(matcher, hit)
-        if hit.grows:
-            matcher.follow(run, text)
-        resume = max(run.end, hit.end)
-        yield run
+def runs(matcher: Matcher, text: str, stretches: Iterable[tuple[int, int]]) -> Iterator[Run]:
+    """The matches of one rule that begin in `stretches`, left to right; one never begins inside another."""
+    resume, rejected = 0, Rejected()
+    for start, end in stretches:
+        at = max(start, resume)
+        while (at := matcher.seek(text, at, end)) < end:
+            hit = matcher.match(text, at)
+            if hit is None:
+                at += 1
+            elif not hit.counts and not rejected.too_deep(hit, at):
+                at = resume = after_rejected(hit, at)
+            else:
+                run = begin(matcher, hit)
+                if hit.grows:
+                    matcher.follow(run, text)
+                at = resume = max(run.end, hit.end)
+                yield run
 
 
 def begin(matcher: Matcher, hit: Hit) -> Run:
@@ -214,9 +243,3 @@ def begin(matcher: Matcher, hit: Hit) -> Run:
 def after_rejected(hit: Hit, start: int) -> int:
     """Where to look on after a match that does not count: its secret may itself hold an anchor."""
     return hit.secret if hit.secret > start else hit.end
-
-
-def entropy(text: str) -> float:
-    """Shannon entropy of the characters of `text`, in bits a character."""
-    size = len(text)
-    return -sum(n / size * math.log2(n / size) for n in Counter(text).values()) if size else 0.0

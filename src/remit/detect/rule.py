@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from remit.detect.checks import CHECKS
 from remit.detect.finding import Label
 from remit.errors import ConfigError
 
@@ -17,6 +18,7 @@ UNSUPPORTED: Final = re.compile(r"\(\?(?!:).?|\\.|[$^]")
 # the worst hostile megabyte through the filter in 0.03 s; whole patterns took 2.4 s.
 LONG_END: Final = re.compile(r"\{(\d+)(?:,\d*)?\}(\)*)\Z")
 ENOUGH: Final = 12
+GREEDY: Final = re.compile(r"(?<=\})\+")  # a mark for `re` alone: the repeat before it gives nothing back
 ID: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 MAX_LENGTH_LIMIT: Final = 32_768  # hold-back of a stream is bounded by it
 
@@ -33,8 +35,12 @@ class Rule:
     `max_length` characters, or to the first other character within them. Only the first `max_length`
     characters decide whether there is a match.
 
+    A `+` after a repeat in `pattern` says that giving characters back never makes a match there, so that hostile text
+    costs no second try; `eager` keeps it, `core` reads the same without.
+
     The secret counts only if it has `min_entropy` bits a character, if each regex in `require` is found in it
-    and none in `unless`. A `generic` rule gives its name only to what no other rule knows.
+    and none in `unless`, and if all `checks` (named in `checks.py`) hold. A `generic` rule gives
+    its name only to what no other rule knows.
     """
 
     id: str
@@ -56,6 +62,7 @@ class Rule:
     min_entropy: float = 0.0
     require: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], file: str) -> "Rule":
@@ -73,17 +80,42 @@ class Rule:
     @property
     def core(self) -> str:
         """Anchor and pattern as one regex, in the syntax that Hyperscan, RE2, `re` and `regex` share."""
+        return f"(?:{'|'.join(self._spelt)})(?:{self._shared})"
+
+    @property
+    def eager(self) -> str:
+        """The same for `re`, which then tries nothing twice where `pattern` says that it need not."""
         return f"(?:{'|'.join(self._spelt)})(?:{self.pattern})"
+
+    def seeker(self, boundary: str) -> str:
+        """For `re`: begins where `eager` does, with one character class to skip to; `boundary` is checked after it."""
+        rests: dict[str, list[str]] = {}
+        for anchor in self.anchors:
+            rests.setdefault(self._spell(anchor[0]), []).append(self._spell(anchor[1:]))
+        cases = {case for anchor in self.anchors for case in self._cases(anchor[0])}
+        firsts = "".join(re.escape(case) for case in sorted(cases))
+        tails = "|".join(f"(?<={first})(?:{'|'.join(own)})" for first, own in rests.items())
+        return f"[{firsts}]{boundary}(?:{tails})(?:{self.pattern})"
 
     @property
     def beginnings(self) -> tuple[str, ...]:
         """For the fast filter: one regex an anchor, which matches wherever a match begins, without its long end."""
-        short = LONG_END.sub(_shortened, f"(?:{self.pattern})")
+        short = LONG_END.sub(_shortened, f"(?:{self._shared})")
         return tuple(f"{anchor}{short}" for anchor in self._spelt)
 
     @property
     def _spelt(self) -> tuple[str, ...]:
-        return tuple(_either_case(anchor) if self.ignore_case else re.escape(anchor) for anchor in self.anchors)
+        return tuple(self._spell(anchor) for anchor in self.anchors)
+
+    @property
+    def _shared(self) -> str:
+        return GREEDY.sub("", self.pattern)
+
+    def _cases(self, char: str) -> tuple[str, ...]:
+        return (char.lower(), char.upper()) if self.ignore_case else (char,)
+
+    def _spell(self, literal: str) -> str:
+        return _either_case(literal) if self.ignore_case else re.escape(literal)
 
 
 def _shortened(end: re.Match[str]) -> str:
@@ -140,6 +172,7 @@ PARSERS: Final[dict[str, Callable[[Any], Any]]] = {
     "min_entropy": _typed(float),
     "require": _texts,
     "unless": _texts,
+    "checks": _texts,
     "references": _texts,
     "examples": _evidence,
     "counter_examples": _evidence,
@@ -179,6 +212,9 @@ def _check(rule: Rule) -> None:
         raise ValueError("`exact` needs `body`, and goes with no `terminator`")
     if rule.terminator and not rule.body:
         raise ValueError("`terminator` needs `body`")
+    unknown = [check for check in rule.checks if check not in CHECKS]
+    if unknown:
+        raise ValueError(f"`checks` holds `{unknown[0]}`, which is none of {', '.join(CHECKS)}")
     _check_regexes(rule)
 
 
@@ -190,7 +226,7 @@ def _check_regexes(rule: Rule) -> None:
     if rule.body and not re.fullmatch(r"\[[^\[]+\]", rule.body):
         raise ValueError("`body` is not one character class")
     try:
-        groups = re.compile(rule.core).groups
+        groups = re.compile(rule.eager).groups
         for text in (rule.body, rule.terminator, *rule.require, *rule.unless):
             re.compile(text)
     except re.error as error:

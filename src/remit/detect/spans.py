@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from remit.detect.catalogue import ALWAYS_MASKED
@@ -21,6 +22,9 @@ class Span:
     generic: bool = False
 
 
+PLACE: Final = attrgetter("start", "end", "rule")
+
+
 def weight(span: Span) -> tuple[bool, int, bool, int, int, str]:
     """What is always masked weighs most, then label, a rule that knows whose it is, length, the earlier start."""
     return (
@@ -38,7 +42,7 @@ def settle(spans: Iterable[Span]) -> list[Finding]:
     findings: list[Finding] = []
     group: list[Span] = []
     end = 0
-    for span in sorted(spans, key=lambda span: (span.start, span.end, span.rule)):
+    for span in sorted(spans, key=PLACE):
         if span.start == span.end:
             continue
         if group and span.start >= end:
@@ -57,5 +61,5 @@ def unite(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _whole(group: list[Span], end: int) -> Finding:
-    best = max(group, key=weight)
+    best = group[0] if len(group) == 1 else max(group, key=weight)
     return Finding(best.rule, best.label, group[0].start, end)

@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import attrgetter, getitem
+from typing import Final
 
 from remit.detect.anchors import Anchors, AnchorSeen
 from remit.detect.finding import Finding, Label
-from remit.detect.matcher import LEFT_CONTEXT, Matcher, Run, after_rejected, begin
-from remit.detect.spans import Span, settle
+from remit.detect.matcher import LEFT_CONTEXT, Matcher, Rejected, Run, after_rejected, begin
+from remit.detect.spans import Span, settle, weight
+
+SPANS_KEPT: Final = 16  # inside a match that goes on, before all but the weightiest are dropped
+SLICE: Final = 1024  # characters read at once: what is found in them is gone through again for each finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +53,35 @@ class TextStream:
     All positions count from the beginning of `_text`, which is cut as it is settled: they may become negative.
     """
 
-    __slots__ = ("_anchors", "_busy", "_from", "_openings", "_resume", "_runs", "_spans", "_state", "_text")
+    __slots__ = (
+        "_anchors",
+        "_busy",
+        "_from",
+        "_openings",
+        "_rejected",
+        "_resume",
+        "_runs",
+        "_spans",
+        "_state",
+        "_text",
+    )
 
     def __init__(self, anchors: Anchors) -> None:
         self._anchors = anchors
         self._state = anchors.start
         self._text = ""  # what is not given out yet, after LEFT_CONTEXT characters that are
         self._from = 0  # the first character not given out
-        self._busy = False  # whether any of the four below hold anything
+        self._busy = False  # whether openings, runs, spans or rejections are kept
         self._openings: list[Opening] = []
         self._runs: list[Run] = []
         self._spans: list[Span] = []
         self._resume: dict[Matcher, int] = {}
+        self._rejected: dict[Matcher, Rejected] = {}
 
     def feed(self, piece: str) -> list[Piece]:
         """What can be given out now that `piece` is known; often all of it."""
+        if len(piece) > SLICE:
+            return [out for at in range(0, len(piece), SLICE) for out in self.feed(piece[at : at + SLICE])]
         if self._busy:
             return self._read(piece)
         try:
@@ -100,14 +118,16 @@ class TextStream:
     def _settle(self, closed: bool) -> list[Piece]:
         self._follow(closed)
         self._decide(closed)
+        if self._runs and len(self._spans) > SPANS_KEPT:
+            self._spans = [span for span in self._spans if not self._swallowed(span)] + self._weightiest()
         horizon = min(
             len(self._text) - (0 if closed else self._state.depth),
             self._openings[0].start if self._openings else len(self._text),
             min((run.start for run in self._runs), default=len(self._text)),
         )
         pieces = list(self._give(horizon))
-        self._busy = bool(self._openings or self._runs or self._spans)
         self._trim()
+        self._busy = bool(self._openings or self._runs or self._spans or self._rejected)
         return pieces
 
     def _follow(self, closed: bool) -> None:
@@ -119,6 +139,15 @@ class TextStream:
             else:
                 going.append(run)
         self._runs = going
+
+    def _swallowed(self, span: Span) -> bool:
+        """Whether a match that goes on covers `span`: one finding will be made of both."""
+        return any(run.start <= span.start and span.end <= run.end for run in self._runs)
+
+    def _weightiest(self) -> list[Span]:
+        """Of what each run covers, the one span that may yet give the finding its name."""
+        covered = [[s for s in self._spans if run.start <= s.start and s.end <= run.end] for run in self._runs]
+        return list({max(spans, key=weight) for spans in covered if spans})
 
     def _end(self, run: Run) -> None:
         self._spans.append(run.span())
@@ -145,7 +174,7 @@ class TextStream:
         hit = matcher.match(self._text, start)
         if hit is None:
             return False
-        if not hit.counts:
+        if not hit.counts and not self._rejected.setdefault(matcher, Rejected()).too_deep(hit, start):
             self._resume[matcher] = after_rejected(hit, start)
             return False
         run = begin(matcher, hit)
@@ -193,4 +222,7 @@ class TextStream:
         for run in self._runs:
             run.shift(by)
         self._spans = [replace(span, start=span.start - by, end=span.end - by) for span in self._spans]
+        self._rejected = {
+            m: Rejected(last.end - by, last.depth) for m, last in self._rejected.items() if last.end > by
+        }
         self._resume = {matcher: at - by for matcher, at in self._resume.items() if at > by}
