@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,8 +17,7 @@ from remit.control import api
 from remit.control.desk import Desk, NotAdmittedError
 from remit.identity import PeerCredentials
 from tests.e2e.conftest import Remit
-from tests.fakes.awkward_server import FakeAwkwardServer
-from tests.faults.world import configure, ready_of, records, running, status_of
+from tests.faults.world import ready_of, records, status_of
 
 PORT = 28800
 NOBODY = 65534
@@ -51,15 +49,6 @@ def routes() -> list[tuple[str, str]]:
     ]
     assert len(found) == len(built.routes), "every route of the API is known here, none is a page or a file"
     return found
-
-
-@pytest.fixture(scope="module")
-def remit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remit]:
-    state = tmp_path_factory.mktemp("api") / "state"
-    with FakeAwkwardServer() as server:
-        configure(state, PORT, server.url)
-        with running(state) as one:
-            yield one
 
 
 class UnixConnection(http.client.HTTPConnection):

@@ -38,14 +38,14 @@ CALLERS = 4
 
 @pytest.fixture
 def server() -> Iterator[FakeAwkwardServer]:
+    """One for each test, which counts what reached it."""
     with FakeAwkwardServer() as one:
         yield one
 
 
 @pytest.fixture
-def remit(server: FakeAwkwardServer, tmp_path: Path) -> Iterator[Remit]:
-    state = tmp_path / "state"
-    configure(state, PORT, server.url)
+def remit(state: Path) -> Iterator[Remit]:
+    """One for each test: it doesn't survive."""
     with running(state) as one:
         yield one
 
@@ -131,9 +131,7 @@ def test_the_worker_goes_on_while_control_is_gone(remit: Remit) -> None:
     assert served(port)
 
 
-def test_everything_killed_at_once_and_started_anew(server: FakeAwkwardServer, tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    configure(state, PORT, server.url)
+def test_everything_killed_at_once_and_started_anew(server: FakeAwkwardServer, state: Path) -> None:
     with running(state) as first:
         assert served(port_of(first))
         for pid in processes(state):
@@ -146,10 +144,8 @@ def test_everything_killed_at_once_and_started_anew(server: FakeAwkwardServer, t
 
 
 def test_a_control_killed_with_its_up_leaves_an_orphan_that_the_next_up_ends(
-    server: FakeAwkwardServer, tmp_path: Path
+    server: FakeAwkwardServer, state: Path
 ) -> None:
-    state = tmp_path / "state"
-    configure(state, PORT, server.url)
     with running(state) as first:
         orphan, control = worker_of(first), status_of(first)["pid"]
         kill(first.process.pid)

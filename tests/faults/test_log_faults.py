@@ -34,18 +34,6 @@ SMALL = "20m"  # two writers keep 4 MiB ahead each, and grow by as much
 root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeAwkwardServer]:
-    with FakeAwkwardServer() as one:
-        yield one
-
-
-@pytest.fixture
-def state(server: FakeAwkwardServer, tmp_path: Path) -> Path:
-    configure(tmp_path / "state", PORT, server.url)
-    return tmp_path / "state"
-
-
 @pytest.fixture
 def small_disk(state: Path) -> Iterator[Path]:
     """The audit directory on a file system of its own."""

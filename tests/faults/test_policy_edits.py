@@ -8,21 +8,11 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Remit
-from tests.fakes.awkward_server import FakeAwkwardServer
-from tests.faults.world import ask, chat, configure, port_of, records, running, status_of, until
+from tests.faults.world import ask, chat, port_of, records, status_of, until
 
 PORT = 28700
 BROKEN = '// mine\npermit (principal, action == Action::"infer", resource\n'
 FORBID = '@id("no-inference")\n@reason("not today")\nforbid (principal, action == Action::"infer", resource);\n'
-
-
-@pytest.fixture(scope="module")
-def remit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remit]:
-    state = tmp_path_factory.mktemp("edits") / "state"
-    with FakeAwkwardServer() as server:
-        configure(state, PORT, server.url)
-        with running(state) as one:
-            yield one
 
 
 @pytest.fixture

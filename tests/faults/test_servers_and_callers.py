@@ -8,7 +8,6 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,10 @@ from tests.faults.world import (
     CHAT,
     ask,
     chat,
-    configure,
     end_of,
-    port_of,
     raw_chat,
     read_all,
     records,
-    running,
     status_of,
     until,
 )
@@ -35,32 +31,11 @@ from tests.faults.world import (
 PORT = 28000
 BODY_BYTES = 100_000
 HEADER_SECONDS = 1.0
+GATEWAY = f"body_bytes = {BODY_BYTES}\nheader_seconds = {HEADER_SECONDS}\nfirst_byte_seconds = 1\nchunk_seconds = 1\n"
 NOBODY = 65534
 AT_ONCE = 1.0  # seconds; a cut takes milliseconds, the machine may be busy
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's socket table is asked")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeAwkwardServer]:
-    with FakeAwkwardServer() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def remit(server: FakeAwkwardServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remit]:
-    state = tmp_path_factory.mktemp("faults") / "state"
-    more = (
-        f"body_bytes = {BODY_BYTES}\nheader_seconds = {HEADER_SECONDS}\nfirst_byte_seconds = 1\nchunk_seconds = 1\n"
-    )
-    configure(state, PORT, server.url, more)
-    with running(state) as one:
-        yield one
-
-
-@pytest.fixture
-def port(remit: Remit) -> int:
-    return port_of(remit)
 
 
 def decision_in(said: bytes) -> str:

@@ -36,18 +36,6 @@ PORT = 28400
 BROKEN = "permit (principal, action, resource)\nwhen { context.nothing == };\n"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeAwkwardServer]:
-    with FakeAwkwardServer() as one:
-        yield one
-
-
-@pytest.fixture
-def state(server: FakeAwkwardServer, tmp_path: Path) -> Path:
-    configure(tmp_path / "state", PORT, server.url)
-    return tmp_path / "state"
-
-
 def refused_start(state: Path) -> tuple[dict[str, Any], int]:
     """The error that a start ends with, and its exit status; it leaves nothing running."""
     remit = Remit(state)
@@ -57,6 +45,7 @@ def refused_start(state: Path) -> tuple[dict[str, Any], int]:
     finally:
         remit.stop()
     assert not processes(state)
+    assert not run_of(state).exists()
     return error, status
 
 
@@ -262,6 +251,7 @@ def test_ctrl_c_on_a_terminal_stops_everything(state: Path) -> None:
     assert b"stopped" in said
     assert b"Traceback" not in said
     assert not processes(state)
+    assert not run_of(state).exists()
 
 
 def test_remit_down_stops_everything(tmp_path: Path) -> None:
