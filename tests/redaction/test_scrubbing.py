@@ -7,11 +7,12 @@ from collections import Counter
 import pytest
 
 from remit.audit import Receipt
-from remit.detect import Detector, KnownValues, Label
+from remit.detect import Detector, Finding, KnownValues, Label
 from remit.errors import ProtocolError, SpentError
 from remit.policy import Permit, Treatment
 from remit.redaction import ReplyText, Scrubber, clean
-from remit.redaction.scrubber import MAX_STRINGS
+from remit.redaction.scrubber import MAX_SUSPECTS
+from remit.redaction.texts import MAX_STRINGS
 
 TOKEN = "ghp_" + "A1b2C3d4E5" * 4
 TASK_TOKEN = "remit_task_" + "A1b2C3d4E5f6G7h8"
@@ -100,3 +101,74 @@ def test_each_text_of_a_streamed_answer_is_cleaned_by_itself() -> None:
     out.update({"github-token": 2})
     assert text.counts == out
     assert text.masked
+
+
+MARK = "[REDACTED:password-assignment]"
+NAMED = [
+    ({"password": "hunter2x"}, {"password": MARK}),
+    ({"db": {"DB_PASSWORD": 'hunter2"x;y'}}, {"db": {"DB_PASSWORD": MARK}}),
+    ({"env": {"PGPASSWORD": "hunter2x", "HOME": "/h2/me"}}, {"env": {"PGPASSWORD": MARK, "HOME": "/h2/me"}}),
+    (
+        {"env": [{"name": "DB_PASSWORD", "value": "hunter2x"}, {"value": "hunter2x", "name": "A"}]},
+        {"env": [{"name": "DB_PASSWORD", "value": MARK}, {"value": "hunter2x", "name": "A"}]},
+    ),
+    ({"passwords": ["hunter2x", "none", "hunter3y"]}, {"passwords": [MARK, "none", MARK]}),
+    ({"args": ["--password", "hunter2x", "hunter2x"]}, {"args": ["--password", MARK, "hunter2x"]}),
+    ({"password": "Ask1day before it is needed"}, {"password": f"{MARK} before it is needed"}),
+    ({"api_key": "A1b2C3d4E5f6"}, {"api_key": "[REDACTED:secret-assignment]"}),
+    ({"name": "Authorization", "value": "Bearer a1b2c3d4e5f6"}, None),
+    ({"kty": "oct", "k": "A1b2C3d4E5f6G7h8I9j0K1m2"}, {"kty": "oct", "k": "[REDACTED:jwk-private]"}),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), NAMED)
+def test_a_value_is_judged_by_the_name_beside_it_and_alone_is_masked(value: object, expected: object) -> None:
+    masked = sent(value)
+    if expected is not None:
+        assert masked == expected
+    else:
+        assert masked == {"name": "Authorization", "value": "Bearer [REDACTED:authorization-header]"}
+    assert Scrubber(DETECTOR).request(value).suspect
+    assert ReplyText(Scrubber(DETECTOR), permit()).json(copy.deepcopy(value)) == masked
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"password": {"type": "string"}},
+        {"password": "required"},
+        {"max_tokens": 100, "temperature1": "2.5-something"},
+        {"name": "get_token", "description1": "x"},
+        ["password", "hunter2x"],
+        {"a": "password", "b": "hunter2x"},
+    ],
+)
+def test_what_only_stands_near_a_name_for_secrets_is_left_alone(value: object) -> None:
+    assert not Scrubber(DETECTOR).request(value).found
+    assert sent(value) == value
+
+
+def test_what_a_named_value_holds_besides_is_found_too() -> None:
+    value = {"note": f"x {TOKEN} y", "password": f"see {TOKEN} for it", "text": "plain"}
+    mark = "[REDACTED:github-token]"
+    assert sent(value) == {"note": f"x {mark} y", "password": f"see {mark} for it", "text": "plain"}
+
+
+def test_only_suspect_strings_are_looked_at_closely() -> None:
+    looked: list[str] = []
+
+    class Watched(Detector):
+        def scan(self, text: str, **rest: object) -> tuple[Finding, ...]:
+            looked.append(text)
+            return super().scan(text, **rest)  # type: ignore[arg-type]
+
+    scrubber = Scrubber(Watched())
+    value = {"messages": [{"content": f"word {number}"} for number in range(5000)], "last": TOKEN}
+    assert scrubber.request(value).suspect
+    scrubber.masked(value, (), Counter())
+    assert set(looked) == {TOKEN, f'"last": "{TOKEN}'} | {"last"}
+
+
+def test_more_suspects_than_the_budget_are_refused() -> None:
+    with pytest.raises(ProtocolError, match="may be secrets"):
+        Scrubber(DETECTOR).request([TOKEN] * (MAX_SUSPECTS + 1))

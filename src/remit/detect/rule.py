@@ -88,7 +88,7 @@ class Rule:
         return f"(?:{'|'.join(self._spelt)})(?:{self.pattern})"
 
     def seeker(self, boundary: str) -> str:
-        """For `re`: begins where `eager` does, with one character class to skip to; `boundary` is checked after it."""
+        """For `re`: begins where `eager` does, with a character class to skip to; `boundary` is checked after it."""
         rests: dict[str, list[str]] = {}
         for anchor in self.anchors:
             rests.setdefault(self._spell(anchor[0]), []).append(self._spell(anchor[1:]))
