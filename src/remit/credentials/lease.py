@@ -1,8 +1,7 @@
 """A lease: a credential for one permit, gone when the call ends. Only this file makes one."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Self
 
 from remit.errors import SpentError, StateError
 from remit.redaction import Clean
@@ -33,6 +32,12 @@ class Lease:
         self._returned = True
         self._secret = None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give_back()
+
 
 class Broker:
     """Lends the secrets that this zone holds. `held` maps a credential's name to its value."""
@@ -48,9 +53,8 @@ class Broker:
         """Every secret held here, for exact removal from what leaves."""
         return tuple(secret.reveal().encode() for secret in self._held.values())
 
-    @contextmanager
-    def lease(self, credential: str | None, clean: Clean) -> Iterator[Lease]:
-        """A lease for one cleaned request; given back when the block ends, however it ends.
+    def lease(self, credential: str | None, clean: Clean) -> Lease:
+        """A lease for one cleaned request, as a context manager: given back when its block ends, however it ends.
 
         Raises StateError when the server needs a credential that this zone doesn't hold.
         """
@@ -59,8 +63,4 @@ class Broker:
             secret = self._held.get(credential)
             if secret is None:
                 raise StateError(f"this zone does not hold the credential `{credential}`", hint="restart `remit up`")
-        lease = Lease(credential or NO_CREDENTIAL, secret, clean.of)
-        try:
-            yield lease
-        finally:
-            lease.give_back()
+        return Lease(credential or NO_CREDENTIAL, secret, clean.of)

@@ -11,7 +11,7 @@ from remit.gateway.identify import Peer, every_holder
 from remit.gateway.message import Headers, Request
 from remit.gateway.prompt_cache import plan
 from remit.gateway.routes import Route, match, profile, query
-from remit.gateway.strict_json import parse, refuse_case_twins
+from remit.gateway.strict_json import parse
 from remit.gateway.visitors import check_visitor
 from remit.gateway.zone import Zone
 from remit.identity import Caller
@@ -148,7 +148,6 @@ def _body(route: Route, request: Request) -> dict[str, Any] | None:
     value = parse(request.body)
     if not isinstance(value, dict):
         raise ProtocolError("the body is not a JSON object")
-    refuse_case_twins(value)
     return value
 
 

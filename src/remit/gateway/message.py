@@ -1,7 +1,8 @@
 """HTTP messages as values: the request a caller made, and the head of the reply to it."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
@@ -52,10 +53,16 @@ class Request:
     body: bytes
     keep_alive: bool
     version: str
+    _fields: Mapping[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_fields", dict(self.headers))
 
     def header(self, name: str) -> str | None:
         """The value of `name` (lower case), None if absent. Raises `ProtocolError` if it stands twice."""
-        return header(self.headers, name)
+        if len(self._fields) != len(self.headers):
+            return header(self.headers, name)
+        return self._fields.get(name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,9 @@ class RouteClass(enum.StrEnum):
     UNSAFE = "unsafe"
 
 
+_ACTIONS: Final = {cls: Action(cls.value) for cls in RouteClass if cls is not RouteClass.UNSAFE}
+
+
 class RouteError(ProtocolError):
     """No such request is forwarded. `rule` is `unknown-route`, `unsafe-route` or `bad-path`."""
 
@@ -74,8 +77,8 @@ class Route:
 
     @property
     def action(self) -> Action:
-        """The Cedar action; raises ValueError for an unsafe route, which `match` never returns."""
-        return Action(self.cls.value)
+        """The Cedar action; raises KeyError for an unsafe route, which `match` never returns."""
+        return _ACTIONS[self.cls]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,11 @@ def parse(server: str, text: str) -> Profile:
     routes = tuple(route for row in data["route"] for route in _rows(server, row))
     if len({str(route) for route in routes}) != len(routes):
         raise ConfigError(f"route profile `{server}` lists a route twice")
-    literal = {(route.method, route.pattern): route for route in routes if "{" not in route.pattern}
+    literal = {
+        (route.method, route.pattern): replace(route, path=route.pattern)
+        for route in routes
+        if "{" not in route.pattern
+    }
     named = tuple((route, tuple(route.pattern[1:].split("/"))) for route in routes if "{" in route.pattern)
     return Profile(server, tuple(data["source"]), routes, literal, named)
 
@@ -141,7 +148,7 @@ def match(routes: Profile, method: str, path: str) -> Route:
     """
     found = routes.literal.get((method, path))
     if found is not None:
-        return _safe(replace(found, path=path))
+        return _safe(found)
     segments = _segments(path)
     for route, pattern in routes.named:
         if route.method == method and (names := _names(pattern, segments)) is not None:
@@ -151,8 +158,10 @@ def match(routes: Profile, method: str, path: str) -> Route:
 
 def query(route: Route, text: str) -> tuple[dict[str, str], str]:
     """What `text` (after the `?`) says, and the same in one spelling; raises RouteError for what isn't allowed."""
+    if not text:
+        return {}, ""
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), errors="strict", max_num_fields=16)
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=16)
     except ValueError:
         raise RouteError("the query can't be read", rule="bad-path", status=400, route=str(route)) from None
     found = dict(pairs)

@@ -52,8 +52,6 @@ class Intent:
             ",".join(rule for rule, _ in self.found),
         )
         # A model's name is the client's text: it may hold any separator, and half of a surrogate pair.
-        encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-        seed = hashlib.sha256(",".join(str(len(part)) for part in encoded).encode())
-        seed.update(b"".join(encoded))
-        seed.update(self.body_sha256)
-        object.__setattr__(self, "digest", seed.digest())
+        lengths = ",".join([str(len(part)) for part in parts]) + ";"
+        said = "".join((lengths, *parts)).encode("utf-8", "surrogatepass")
+        object.__setattr__(self, "digest", hashlib.sha256(said + self.body_sha256).digest())

@@ -34,12 +34,13 @@ def clean(value: Any, scan: Scan, permit: Permit, receipt: Receipt, scrubber: Sc
     for rule, label in scan.found:
         if permit.treatment(label) is Treatment.REFUSE and rule not in ALWAYS_MASKED:
             raise ProtocolError(f"the request holds what its permit refuses ({rule})", status=403)
-    counts: Counter[str] = Counter()
     if isinstance(value, bytes):  # a blob that an administrator uploads: not text
-        return Clean(value, counts, permit.intent_digest)
-    if scan.suspect:
-        value = scrubber.masked(value, allowed_by(permit), counts)
-    return Clean(_bytes(value), counts, permit.intent_digest)
+        return Clean(value, {}, permit.intent_digest)
+    if not scan.suspect:
+        return Clean(_bytes(value), {}, permit.intent_digest)
+    counts: Counter[str] = Counter()
+    masked = scrubber.masked(value, allowed_by(permit), counts)
+    return Clean(_bytes(masked), counts, permit.intent_digest)
 
 
 def allowed_by(permit: Permit) -> frozenset[Label]:

@@ -54,9 +54,11 @@ _WORDS: Final = frozenset(
     {"text", "title", "name", "filename", "context", "type", "id", "media_type", "detail", "format"}
 )
 # Names that mean a model elsewhere: Ollama sends these to ollama.com (server/cloud_proxy.go).
+_MODEL_FIELDS: Final = ("model", "name", "from", "source", "destination")
 _REMOTE: Final[Mapping[str, tuple[str, ...]]] = {"ollama": (":cloud", "-cloud")}
 _PLAIN: Final = re.compile(r"[a-z0-9_.-]+\Z")
 MAX_MODEL_CHARS: Final = 1024  # as in paths; registries allow a quarter of that
+_CONTROL: Final = re.compile(r"[\x00-\x1f]")
 _PROMPTS: Final = ("prompt", "input", "content", "context", "tokens", "input_prefix", "input_suffix")
 
 
@@ -69,7 +71,10 @@ def asked(route: Route, body: JsonObject | None, query: Mapping[str, str]) -> As
     names = [body.get("model"), route.names.get("model"), query.get("model")]
     if route.dialect == "ollama":  # the older field, read where `model` is absent or empty
         names.insert(1, body.get("name"))
-    return Asked(next((name for name in map(_model, names) if name), None), stream)
+    for name in map(_model, names):
+        if name:
+            return Asked(name, stream)
+    return Asked(None, stream)
 
 
 def _model(name: Any) -> str | None:
@@ -77,7 +82,7 @@ def _model(name: Any) -> str | None:
         return None
     if type(name) is not str:
         raise FieldError("`model` must be a string", name="model")
-    if len(name) > MAX_MODEL_CHARS or any(ord(char) < 0x20 for char in name):
+    if len(name) > MAX_MODEL_CHARS or _CONTROL.search(name):
         raise FieldError("`model` is no model's name", name="model")
     return name
 
@@ -133,9 +138,10 @@ def _forbidden_name(name: str) -> tuple[str, str] | None:
 
 
 def _check_model(route: Route, body: JsonObject) -> None:
-    for field in ("model", "name", "from", "source", "destination"):
+    remote = _REMOTE.get(route.server)
+    for field in _MODEL_FIELDS if remote else ():
         name = body.get(field)
-        if type(name) is str and name.endswith(_REMOTE.get(route.server, ("\x00",))):
+        if type(name) is str and name.endswith(remote):
             message = f"`{field}` names a model that runs elsewhere: `{name[:100]}` is sent to ollama.com"
             raise FieldError(
                 message, name=field, rule="forbidden-field", hint="name a model that runs on this machine"
