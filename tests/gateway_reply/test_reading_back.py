@@ -39,7 +39,7 @@ class Heard(ReplyWriter):
     def head(self, head: Head) -> None:
         self.heads.append(head)
 
-    async def piece(self, piece: bytes) -> None:
+    def write(self, piece: bytes) -> None:
         self.pieces.append(piece)
 
 

@@ -1,6 +1,7 @@
 """The answer on its way back: whole, as a stream of events, or as text; nothing passes unread."""
 
 import re
+from collections.abc import Awaitable
 from typing import Final
 
 from remit.errors import ProtocolError, UpstreamError
@@ -67,12 +68,16 @@ def _whole(body: bytes, kind: str, ask: Ask, text: ReplyText, status: int) -> tu
 async def _events(answer: Reply, ask: Ask, text: TextCleaner, call: Call, reply: ReplyWriter) -> None:
     """Each read of the network becomes at most one piece: what of it is clear."""
     reader = ask.dialect.events(ask.route)
-    async for data in answer:
+
+    def pass_on(data: bytes) -> Awaitable[None] | None:
         out = b"".join([cleaned(event, text) for event in reader.feed(data)])
-        if out:
-            call.chunks += 1
-            call.bytes_out += len(out)
-            await reply.piece(out)
+        if not out:
+            return None
+        call.chunks += 1
+        call.bytes_out += len(out)
+        return reply.write(out)
+
+    await answer.pour(pass_on)
     out = b"".join([cleaned(event, text) for event in reader.close()])
     if out:
         call.bytes_out += len(out)

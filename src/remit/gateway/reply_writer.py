@@ -1,6 +1,7 @@
 """Replies out: framing by RFC 9112, one write a piece, and no more written than the caller reads."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Final
 
 from remit.errors import RemitError
@@ -75,6 +76,12 @@ class ReplyWriter:
 
     async def piece(self, piece: bytes) -> None:
         """Sends a piece of the body, and waits until the caller has room for more. Raises `RemitError`."""
+        room = self.write(piece)
+        if room is not None:
+            await room
+
+    def write(self, piece: bytes) -> Awaitable[None] | None:
+        """Sends a piece of the body; what it returns is to be waited for before the next. Raises `RemitError`."""
         if self.done or not self.begun:
             raise RemitError(
                 "a reply that was whole went on" if self.done else "the body of a reply without its head"
@@ -84,8 +91,7 @@ class ReplyWriter:
             raise RemitError("a reply was longer than its head said")
         if piece and not self._silent:
             self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
-            if self._drained is not None:
-                await self._drained
+        return self._drained
 
     async def finish(self) -> None:
         """Ends the reply and waits until the caller has it. Raises `RemitError` if it isn't a whole one."""

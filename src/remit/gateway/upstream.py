@@ -10,7 +10,7 @@ from remit.errors import UpstreamError
 from remit.gateway.message import Headers, head_bytes
 from remit.gateway.reply_reader import ReplyHead
 from remit.gateway.upstream_address import UpstreamAddress, parse_address
-from remit.gateway.upstream_connection import Timeouts, UpstreamConnection
+from remit.gateway.upstream_connection import Take, Timeouts, UpstreamConnection
 from remit.gateway.watch import Watch
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -160,6 +160,10 @@ class Reply:
         if not piece:
             raise StopAsyncIteration
         return piece
+
+    async def pour(self, take: Take) -> None:
+        """Gives each piece to `take` as it comes; what that returns is waited for before the next."""
+        await self._connection.pour(take)
 
     async def read(self, max_bytes: int) -> bytes:
         """The whole body. Raises `UpstreamError` if it is longer than `max_bytes`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import select
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -15,6 +16,12 @@ BUFFERED_BYTES: Final = 256 * 1024
 
 _PROBE_AFTER_SECONDS: Final = 0.2
 """Idle for longer, a connection is asked for its end before it is used again."""
+
+
+Room = Awaitable[None] | None
+"""What is to be waited for before more is given: room at the other side."""
+
+Take = Callable[[bytes], Room]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._reader = ReplyReader()
         self._transport: asyncio.Transport
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[Room] | None = None
+        self._take: Take | None = None
         self._failure: UpstreamError | None = None
         self._pieces: list[bytes] = []
         self._buffered = 0
@@ -100,7 +108,23 @@ class UpstreamConnection(asyncio.Protocol):
         if self._reading_paused:
             self._reading_paused = False
             self._transport.resume_reading()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return _joined(pieces)
+
+    async def pour(self, take: Take) -> None:
+        """Gives each piece to `take` to the reply's end, in the turn of the loop in which it came.
+
+        What `take` returns is waited for before the next piece. Raises `UpstreamError`, and what `take` raises.
+        """
+        while piece := await self.piece():
+            room = take(piece)
+            if room is None and not self._pieces and not self._reader.complete:
+                self._take = take
+                try:
+                    room = await self._wait(self._idle_seconds)
+                finally:
+                    self._take = None
+            if room is not None:
+                await room
 
     def abort(self) -> None:
         """Cuts the connection now."""
@@ -128,10 +152,13 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.abort()
             return
         if reader.pieces:
-            self._pieces += reader.pieces
-            reader.pieces = []
-            self._hold(len(data))
-        if self._pieces or reader.complete or reader.head is not None:
+            pieces, reader.pieces = reader.pieces, []
+            if self._take is not None:
+                self._pour(self._take, _joined(pieces))
+            else:
+                self._pieces += pieces
+                self._hold(len(data))
+        if self._pieces or reader.complete or (reader.head is not None and self._take is None):
             self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -143,26 +170,44 @@ class UpstreamConnection(asyncio.Protocol):
         self._reader.close()
         self._wake()
 
+    def _pour(self, take: Take, piece: bytes) -> None:
+        """Gives `piece` away without waking the task that waits in `pour`, unless it has to wait for room."""
+        self._deadline = self._loop.time() + self._idle_seconds
+        try:
+            room = take(piece)
+        except Exception as error:  # noqa: BLE001 (the loop called: what it is, the task in `pour` is told)
+            self._take = None
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_exception(error)
+            return
+        if room is not None:
+            self._take = None
+            self._wake(room)
+
     def _hold(self, size: int) -> None:
         self._buffered += size
         if self._buffered > BUFFERED_BYTES and not self._reading_paused:
             self._reading_paused = True
             self._transport.pause_reading()
 
-    async def _wait(self, seconds: float) -> None:
+    async def _wait(self, seconds: float) -> Room:
         if self._failure is not None:
             raise self._failure
         self._waiter = self._loop.create_future()
         self._deadline = self._loop.time() + seconds
         try:
-            await self._waiter
+            return await self._waiter
         finally:
             self._waiter = self._deadline = None
 
-    def _wake(self) -> None:
+    def _wake(self, room: Room = None) -> None:
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            self._waiter.set_result(room)
 
     def _fail(self, error: UpstreamError) -> None:
         self._failure = self._failure or error
         self._wake()
+
+
+def _joined(pieces: list[bytes]) -> bytes:
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

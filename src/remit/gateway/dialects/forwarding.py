@@ -138,7 +138,7 @@ def _forbidden_name(name: str) -> tuple[str, str] | None:
 
 
 def _check_model(route: Route, body: JsonObject) -> None:
-    remote = _REMOTE.get(route.server)
+    remote = _REMOTE.get(route.server, ())
     for field in _MODEL_FIELDS if remote else ():
         name = body.get(field)
         if type(name) is str and name.endswith(remote):
