@@ -1,8 +1,10 @@
 """A slow, obvious cleaner for tests: it masks one known text and holds back whatever could be its beginning."""
 
 import itertools
+from collections.abc import Sequence
 
-from remit.gateway.dialects import Event, StreamReader, cleaned
+from remit.gateway.dialects import StreamReader, cleaned
+from remit.gateway.dialects.stream import Cleanable
 
 MASK = "[masked]"
 
@@ -40,5 +42,5 @@ def run(reader: StreamReader, stream: bytes, cleaner: FakeCleaner, cuts: tuple[i
     return out + passed(reader.close(), cleaner)
 
 
-def passed(events: list[Event], cleaner: FakeCleaner) -> bytes:
+def passed(events: Sequence[Cleanable], cleaner: FakeCleaner) -> bytes:
     return b"".join(cleaned(event, cleaner) for event in events)

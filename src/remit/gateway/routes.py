@@ -31,7 +31,9 @@ class RouteClass(enum.StrEnum):
     UNSAFE = "unsafe"
 
 
-_ACTIONS: Final[Mapping[RouteClass, Action]] = {cls: Action(cls.value) for cls in RouteClass if cls is not RouteClass.UNSAFE}
+_ACTIONS: Final[Mapping[RouteClass, Action]] = {
+    cls: Action(cls.value) for cls in RouteClass if cls is not RouteClass.UNSAFE
+}
 
 
 class RouteError(ProtocolError):

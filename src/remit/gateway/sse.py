@@ -26,6 +26,11 @@ class SseParser:
         self._carriage = False
         self._begun = False
 
+    @property
+    def empty(self) -> bool:
+        """Nothing of an event is held: the next byte begins one."""
+        return self._begun and not self._buffer and not self._carriage
+
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events that `data` completes; raises UpstreamError when one grows past MAX_EVENT_BYTES."""
         self._buffer += self._lines(data)

@@ -53,6 +53,10 @@ class AnthropicStream(Reader):
 
     __slots__ = ()
 
+    @property
+    def repeats(self) -> bool:
+        return True
+
     def read(self, name: str, value: dict[str, Any], found: Found) -> None:
         kind = value.get("type")
         kind = kind if type(kind) is str else ""

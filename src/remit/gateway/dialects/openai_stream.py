@@ -28,6 +28,10 @@ class OpenAiStream(Reader):
         super().__init__(route)
         self._pieces: dict[str, str] = {}
 
+    @property
+    def repeats(self) -> bool:
+        return not self._pieces
+
     def read(self, name: str, value: dict[str, Any], found: Found) -> None:
         memory = self.memory
         for field, inner in value.items():

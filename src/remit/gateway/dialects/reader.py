@@ -5,14 +5,16 @@ from typing import Any, Final
 
 from remit.errors import UpstreamError
 from remit.gateway import sse
+from remit.gateway.dialects.alike import Alike, learn
 from remit.gateway.dialects.scrub import base_names, hide_cache
-from remit.gateway.dialects.stream import Event, Memory, Slot, Whole, dump, load, strings
+from remit.gateway.dialects.stream import Cleanable, Event, Memory, Slot, Whole, dump, load, strings
 from remit.gateway.ndjson import LineParser
 from remit.gateway.routes import Route
 
 MAX_KEYS: Final = 1024  # running texts in one answer: choices times fields
 MAX_WAITING: Final = 16  # events after an end; a server sends two or three: usage, a last empty one
 MAX_NAME_CHARS: Final = 4096  # a tool's name that a server sends in pieces
+MAX_PATIENCE: Final = 64  # events between two tries to learn what events have in common, where it doesn't last
 DONE: Final = "[DONE]"
 _NAMES: Final = frozenset({"message", "error", "ping", "done"})  # event names that may stand without a `type`
 
@@ -40,7 +42,10 @@ class Reader:
     on at once. Either way a text that goes on after its end was passed on breaks the stream off.
     """
 
-    __slots__ = ("_ended", "_shapes", "_waiting", "last", "memory", "open", "parser", "route")
+    __slots__ = (
+        *("_alike", "_ended", "_patience", "_shapes", "_unlearned", "_waiting"),
+        *("last", "memory", "open", "parser", "route"),
+    )
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -50,13 +55,40 @@ class Reader:
         self._shapes: dict[str, Any] = {}
         self._ended: set[str] = set()
         self._waiting: list[Event] = []
+        self._alike: Alike | None = None
+        self._unlearned = self._patience = 1
         self.parser = sse.SseParser()
 
-    def feed(self, data: bytes) -> list[Event]:
-        """The events that `data` completes; raises UpstreamError for bytes that are no such stream."""
-        return [event for name, text in self.split(data) for event in self._events(name, text)]
+    @property
+    def repeats(self) -> bool:
+        """Whether an event says nothing but its own texts: no numbering, no names that go on in the next."""
+        return False
 
-    def close(self) -> list[Event]:
+    def feed(self, data: bytes) -> Sequence[Cleanable]:
+        """The events that `data` completes; raises UpstreamError for bytes that are no such stream."""
+        if not self.repeats or self._waiting or not self.parser.empty:
+            return [event for name, text in self.split(data) for event in self._events(name, text)]
+        alike = None if self._alike is None else self._alike.event(data)
+        if alike is not None and alike.slots[0].key not in self._ended:
+            self.open[alike.slots[0].key] = None
+            self._patience = 1
+            return (alike,)
+        events = [event for name, text in self.split(data) for event in self._events(name, text)]
+        if len(events) == 1 and not self._waiting and self.parser.empty:
+            self._learn(data, events[0])
+        return events
+
+    def _written(self, name: str, value: Any, masked: bool) -> bytes:
+        return self.write(name, value, {}, changed=masked, masked=masked)
+
+    def _learn(self, data: bytes, event: Event) -> None:
+        """Learn the kind of `event`, unless what was learned before was of no use: then ever more rarely."""
+        self._unlearned -= 1
+        if self._unlearned <= 0:
+            self._alike = learn(data, event, _parsed, self._written)
+            self._unlearned = self._patience = min(self._patience * 2, MAX_PATIENCE)
+
+    def close(self) -> Sequence[Cleanable]:
         """The events that the end of the stream completes. A last event that was cut off is left out."""
         events = []
         for name, text in self.rest():
@@ -193,6 +225,13 @@ class LineReader(Reader):
 
     def frame(self, name: str, value: dict[str, Any]) -> bytes:
         return dump(value).encode("utf-8") + b"\n"
+
+
+def _parsed(data: bytes) -> tuple[str, Any] | None:
+    """Name and value of the one event that `data` is."""
+    parser = sse.SseParser()
+    events = parser.feed(data)
+    return (events[0].name, load(events[0].data)) if len(events) == 1 and parser.empty and events[0].data else None
 
 
 def _named(name: str, value: dict[str, Any]) -> str:

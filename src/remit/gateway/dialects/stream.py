@@ -78,6 +78,13 @@ class Event:
         self._replace(wholes)
         return self._reader.write(self._name, self._value, rest, changed=changed, masked=masked)
 
+    def same_but_for(self, slot: Slot, text: str, name: str, value: Any) -> bool:
+        """Whether `name` and `value` are this event's, with `text` in the place of this slot of it."""
+        slot.holder[slot.name] = text
+        same: bool = name == self._name and value == self._value
+        slot.holder[slot.name] = slot.text
+        return same
+
     def _place(self, texts: Sequence[str], rest: dict[str, str]) -> bool:
         changed = False
         last = {slot.key: place for place, slot in enumerate(self.slots)} if rest else {}
@@ -101,6 +108,28 @@ class Event:
             whole.holder[new] = whole.holder.pop(whole.name)
 
 
+class Cleanable(Protocol):
+    """What a cleaner asks of an event."""
+
+    @property
+    def slots(self) -> Sequence[Slot]: ...
+
+    @property
+    def wholes(self) -> Sequence[Whole]: ...
+
+    @property
+    def ends(self) -> Sequence[str]: ...
+
+    def encode(
+        self,
+        slots: Sequence[str],
+        flushed: Mapping[str, str] | None = None,
+        wholes: Sequence[str] = (),
+        *,
+        masked: bool = False,
+    ) -> bytes: ...
+
+
 class EventWriter(Protocol):
     """What an event needs of the reader that made it."""
 
@@ -112,9 +141,9 @@ class EventWriter(Protocol):
 class StreamReader(EventWriter, Protocol):
     """Reads one streamed answer. `close` gives what the end of the stream completes: call it once, at the end."""
 
-    def feed(self, data: bytes) -> list[Event]: ...
+    def feed(self, data: bytes) -> Sequence[Cleanable]: ...
 
-    def close(self) -> list[Event]: ...
+    def close(self) -> Sequence[Cleanable]: ...
 
 
 class TextCleaner(Protocol):
@@ -130,7 +159,7 @@ class TextCleaner(Protocol):
     def whole(self, text: str) -> str: ...
 
 
-def cleaned(event: Event, cleaner: TextCleaner) -> bytes:
+def cleaned(event: Cleanable, cleaner: TextCleaner) -> bytes:
     """`event` as it may be sent, every text of it having passed through `cleaner`."""
     slots = [cleaner.feed(slot.key, slot.text) for slot in event.slots]
     flushed = {key: cleaner.close(key) for key in event.ends}
