@@ -24,6 +24,7 @@ from typing import cast
 
 import uvloop
 
+from remit.errors import RemitError
 from remit.gateway.connection import Connection
 from remit.gateway.http1 import serve
 from remit.gateway.limits import Limits
@@ -53,6 +54,9 @@ class PassThrough:
             self.address, request.method, request.target, request.headers, request.body
         ) as reply:
             out.head(Head(reply.head.status, reply.head.headers, body=await reply.read(1 << 20)))
+
+    def refused(self, _: Connection | None, error: RemitError) -> Head:
+        return Head(500, body=str(error).encode())
 
     async def connected(self, connection: Connection) -> None:
         return

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Remit
-from tests.faults.world import ask, chat, port_of, records, status_of, until
+from tests.fakes.awkward_server import FakeAwkwardServer
+from tests.faults.world import ask, chat, end_of, port_of, raw_chat, records, status_of, until
 
 PORT = 28700
 BROKEN = '// mine\npermit (principal, action == Action::"infer", resource\n'
@@ -46,7 +47,14 @@ def test_a_broken_edit_keeps_the_last_good_set_and_everyone_hears(remit: Remit, 
     assert status["set"] == before
     assert "mine.cedar:" in status["warning"]
     assert "NOT in force" in remit.run("status").stdout
-    for reply in (chat(port), ask(port), ask(port, "GET", "/nowhere"), chat(port, "streamed", stream=True)):
+    malformed = ask(port, "GET", "/" + "x" * 9000)
+    for reply in (
+        chat(port),
+        ask(port),
+        ask(port, "GET", "/nowhere"),
+        malformed,
+        chat(port, "streamed", stream=True),
+    ):
         assert "not in force" in reply.headers["remit-policy-warning"]
     assert chat(port).status == 200, "the last good set decides"
     rejected = [one for one in records(remit.state) if one["kind"] == "act" and one["what"] == "policy.rejected"]
@@ -56,6 +64,21 @@ def test_a_broken_edit_keeps_the_last_good_set_and_everyone_hears(remit: Remit, 
     reply = until(lambda: refused(port), "the mended edit decides")
     assert "remit-policy-warning" not in reply.headers
     assert status_of(remit)["policies"]["set"] != before
+
+
+def test_an_edit_ends_the_calls_under_way_that_it_no_longer_permits(
+    remit: Remit, server: FakeAwkwardServer, policies: Path
+) -> None:
+    with raw_chat(port_of(remit), "endless stream") as sock:
+        said = sock.recv(4096)
+        put(policies, "// a comment changes the set, and permits what was permitted\n")
+        policy_event(remit)
+        assert sock.recv(4096), "it goes on"
+        put(policies, FORBID)
+        policy_event(remit)
+        assert server.cut.acquire(timeout=1)
+    decision = next(line for line in said.split(b"\r\n") if line.startswith(b"remit-decision"))
+    assert end_of(remit.state, decision.split(b": ")[1].decode())["outcome"] == "cut"
 
 
 def refused(port: int) -> Any:

@@ -107,6 +107,23 @@ def test_headers_and_bodies_over_the_limit(port: int, server: FakeAwkwardServer)
     assert len(server.requests) == sent
 
 
+def test_what_never_became_a_call_is_answered_as_a_refusal_and_counted_in_the_log(remit: Remit, port: int) -> None:
+    replies = [
+        ask(port, headers={"X-Long": "x" * HEADER_BYTES}),
+        ask(port, "POST", CHAT, b"x" * (BODY_BYTES + 1)),
+        ask(port, "GET", "/v1/models?" + "x" * 9000),
+    ]
+    for reply in replies:
+        assert reply.headers["remit-grade"] == "C; advisory"
+        assert reply.json["error"]["decision"] == reply.headers["remit-decision"]
+        assert reply.json["error"]["rule"] == "remit:bad-request"
+    counted = until(
+        lambda: [one for one in records(remit.state) if one["kind"] == "refusals" and "longer than" in one["reason"]],
+        "they are in the log",
+    )
+    assert counted
+
+
 def test_a_chunked_body_over_the_limit(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), 10) as sock:
         sock.sendall(f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())

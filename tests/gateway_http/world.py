@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
@@ -11,7 +12,7 @@ from typing import Any
 
 import uvloop
 
-from remit.errors import RemitError
+from remit.errors import ProtocolError, RemitError, UpstreamError
 from remit.gateway.connection import Connection
 from remit.gateway.http1 import Listener, serve
 from remit.gateway.limits import Limits
@@ -60,6 +61,14 @@ class FakeApp:
                     reply.head(part)
                 else:
                     await reply.piece(part)
+
+    def refused(self, connection: Connection | None, error: RemitError) -> Head:
+        status = error.status if isinstance(error, ProtocolError | UpstreamError) else 500
+        return Head(
+            status,
+            (("content-type", "application/json"),),
+            body=json.dumps({"error": {"message": str(error)}}).encode(),
+        )
 
     async def connected(self, connection: Connection) -> None:
         self.came.append(connection)

@@ -67,6 +67,15 @@ class Door:
             if call.recorded:
                 self._note_end(call)
 
+    def refused(self, connection: Connection | None, error: RemitError) -> Head:
+        """The reply to what never became a call. The log counts these, as those of peers that can't be identified."""
+        zone = self._zone
+        call = Call.begin(self._workload, zone.clock(), zone.monotonic(), _nothing)
+        peer = None if connection is None else connection.state
+        self._unidentified.count(None if peer is None else peer.seen_uid, said(str(error), zone.scrubber))
+        status, body = DIALECTS["openai"].refusal(_refusal(call, error))
+        return Head(status, (JSON, *call.headers(zone.snapshot)), body=body)
+
     async def _refuse(self, request: Request, peer: Peer, call: Call, error: RemitError) -> Refusal:
         """Record a refusal before it is told; what can't be identified is counted, not recorded one by one."""
         refusal = _refusal(call, error)
@@ -117,6 +126,10 @@ class Door:
             self._zone.audit.note(call.end("broken"))  # unless one of the ways it can end said otherwise
         except AuditError:
             return  # the shard is closed: the start record stays without an end, which `verify` reports
+
+
+def _nothing(_: str) -> None:
+    """There is no connection left to cut."""
 
 
 def _outcome(error: RemitError) -> str:

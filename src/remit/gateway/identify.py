@@ -43,6 +43,14 @@ class Peer:
     walked: bool = False
     uid: int | None = field(default=None)
 
+    @property
+    def seen_uid(self) -> int | None:
+        """Whose process it is, as far as the kernel has said by now."""
+        done = self.attesting is not None and self.attesting.done() and not self.attesting.cancelled()
+        if self.attesting is None or not done or self.attesting.exception() is not None:
+            return self.uid
+        return self.attesting.result().uid
+
     def close(self) -> None:
         """Give up the process's pidfd; the attestation may still be under way."""
         if self.attesting is not None:

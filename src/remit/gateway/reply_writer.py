@@ -107,9 +107,11 @@ class ReplyWriter:
         if self._drained is not None:
             await self._drained
 
-    def refuse(self, status: int, body: bytes) -> None:
-        """A whole reply of our own, after which the connection ends."""
-        self._transport.write(refusal_bytes(status, body))
+    def refuse(self, head: Head) -> None:
+        """A whole reply to what is no request, after which the connection ends."""
+        body = head.body or b""
+        framing = f"content-length: {len(body)}\r\nconnection: close\r\n"
+        self._transport.write(head_bytes(status_line(head.status), head.headers, framing) + body)
         self.begun = self.done = True
 
     def _whole(self, head: Head, body: bytes) -> None:
@@ -120,12 +122,6 @@ class ReplyWriter:
     def _start(self, head: Head, framing: str) -> bytes:
         framing = framing + "connection: close\r\n" if self._close else framing
         return head_bytes(status_line(head.status), head.headers, framing)
-
-
-def refusal_bytes(status: int, body: bytes) -> bytes:
-    """A whole JSON reply that ends the connection."""
-    framing = f"content-length: {len(body)}\r\nconnection: close\r\n"
-    return head_bytes(status_line(status), (("content-type", "application/json"),), framing) + body
 
 
 def _framing(head: Head, *, chunked: bool) -> str:

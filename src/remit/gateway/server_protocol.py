@@ -1,14 +1,13 @@
 """One caller's connection: one exchange at a time, replies in order; a hang-up ends the exchange at once."""
 
 import asyncio
-import json
 import select
 from typing import Final, Protocol, cast
 
-from remit.errors import ProtocolError, RemitError, UpstreamError
+from remit.errors import ProtocolError, RemitError
 from remit.gateway.connection import Connection
 from remit.gateway.limits import BACKLOG_BYTES, Limits
-from remit.gateway.message import Request
+from remit.gateway.message import Head, Request
 from remit.gateway.reply_writer import ReplyWriter
 from remit.gateway.request_reader import Phase, RequestReader
 from remit.gateway.watch import Watch
@@ -27,8 +26,12 @@ class App(Protocol):
     async def exchange(self, request: Request, connection: Connection, reply: ReplyWriter) -> None:
         """Writes one `reply`: its head, then the pieces of its body. Cancelled when the caller hangs up meanwhile.
 
-        A `RemitError` raised before the head is answered with a small JSON body; raised later it cuts the connection.
+        A `RemitError` raised before the head is answered by `refused`; raised later it cuts the connection.
         """
+
+    def refused(self, connection: Connection | None, error: RemitError) -> Head:
+        """The whole reply to what never became a request; no `connection`: there are too many of them."""
+        ...
 
     async def connected(self, connection: Connection) -> None:
         """Begun when the connection is; no exchange starts before it is done. A `RemitError` refuses the requests."""
@@ -218,9 +221,7 @@ class ServerProtocol(asyncio.Protocol):
         if self._writer.begun:
             self._end() if self._writer.done else self._transport.abort()
             return
-        status = error.status if isinstance(error, ProtocolError | UpstreamError) else 500
-        detail = {"message": str(error), "hint": error.hint, "type": "remit_refusal"}
-        self._writer.refuse(status, json.dumps({"error": detail}, ensure_ascii=False).encode())
+        self._writer.refuse(self._app.refused(self._connection, error))
         self._end(linger=True)
 
     # The end

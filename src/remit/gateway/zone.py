@@ -56,9 +56,11 @@ class Zone:
         return self.engine.workload(spiffe_id)
 
     def put(self, snapshot: Snapshot) -> None:
-        """Decide by `snapshot` from now on, and cut every open call whose task or server it no longer has."""
-        self.engine = Engine(snapshot, self.engine)
+        """Decide by `snapshot` from now on, and cut every open call that it no longer permits."""
+        before, self.engine = self.engine, Engine(snapshot, self.engine)
         self.sweep()
+        if before.policies.digest != self.engine.policies.digest:
+            self._decide_again()
 
     def sweep(self) -> None:
         """Cut the open calls that nothing covers any more; called with each Snapshot and twice a second."""
@@ -70,6 +72,16 @@ class Zone:
                 call.cut("its task has ended")
             elif self.workload(call.resource) is None:
                 call.cut("the server is no longer guarded")
+
+    def _decide_again(self) -> None:
+        """The policies were edited: whoever may no longer begin a call may not go on with it either."""
+        now = self.clock()
+        for call in tuple(self.live):
+            if call.recorded and call.intent is not None:
+                try:
+                    self.engine.decide(call.intent, now, call.id)
+                except RefusedError:
+                    call.cut("the policies no longer permit it")
 
     def check_current(self, permit: Permit, call: Call) -> None:
         """Raises RefusedError when what was permitted ended while it was being written down."""
