@@ -56,7 +56,8 @@ class Reader:
         self._ended: set[str] = set()
         self._waiting: list[Event] = []
         self._alike: Alike | None = None
-        self._unlearned = self._patience = 1
+        self._patience = 1
+        self._unlearned = 2  # the first text is what a person waits for: nothing is learned from it
         self.parser = sse.SseParser()
 
     @property
