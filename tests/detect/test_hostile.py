@@ -56,7 +56,7 @@ def test_twice_the_text_is_at_most_twice_the_work(unit: str) -> None:
 @pytest.mark.parametrize("rule", load_rules(), ids=lambda rule: rule.id)
 def test_nothing_made_of_a_rules_own_beginnings_is_looked_at_many_times(rule: Rule) -> None:
     for unit in (rule.anchors[0], f"{rule.anchors[0]}=", f"{rule.anchors[-1]}: ", rule.examples[0][:-2] + " "):
-        assert scanned(unit, SIZE) < 4 * SIZE, unit
+        assert scanned(unit, SIZE) < 5 * SIZE, unit
 
 
 def fed(stream: TextStream, text: str) -> list[int]:

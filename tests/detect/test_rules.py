@@ -63,6 +63,7 @@ def test_there_are_rules_for_many_kinds_and_for_what_remit_issues() -> None:
         ({"body": "a|b"}, "not one character class"),
         ({"exact": True}, "`exact` needs `body`"),
         ({"id": "Made Up"}, "lower-case words"),
+        ({"checks": ["luck"]}, "`luck`, which is none of value"),
     ],
 )
 def test_the_loader_names_what_is_out_of_place(change: dict[str, object], said: str) -> None:
@@ -95,10 +96,10 @@ def test_recall_on_other_scanners_fixtures_stays_where_it_is(vectors: Path) -> N
     for row in rows(vectors, "secrets.dev.jsonl"):
         tier = "true" if row["label"] else str(row["tier"])
         found[tier] += bool(detector().scan(str(row["text"])))
-    assert found["true"] >= 620  # of 746
+    assert found["true"] >= 630  # of 746
     assert found["benign_log"] == 0  # of 255
-    assert found["near_miss"] <= 48  # of 191: most are another vendor's true shape
-    assert found["hard"] <= 15  # of 50
+    assert found["near_miss"] <= 41  # of 191: most are another vendor's true shape
+    assert found["hard"] <= 5  # of 50
 
 
 def test_what_must_not_survive_mostly_does_not(vectors: Path) -> None:
@@ -109,4 +110,4 @@ def test_what_must_not_survive_mostly_does_not(vectors: Path) -> None:
         for found in reversed(detector().scan(text)):
             text = text[: found.start] + text[found.end :]
         gone += not any(value in text for value in values)
-    assert gone >= 130  # of 149
+    assert gone >= 131  # of 149

@@ -57,7 +57,7 @@ def _of_rule(rule: Rule, text: str) -> list[Match]:
             start += 1
             continue
         secret, secret_end = found.span(rule.secret_group)
-        if not _counts(rule, text[secret:secret_end]):
+        if not (_counts(rule, text[secret:secret_end]) and _led(rule, text[max(0, start - 16) : secret])):
             rejected = [*rejected, found.end()] if rejected and start < rejected[-1] else [found.end()]
             if len(rejected) <= NESTED_LIMIT:
                 start = secret if secret > start else found.end()
@@ -95,10 +95,17 @@ def _longest(rule: Rule, text: str, start: int) -> "re.Match[str] | None":
 def _counts(rule: Rule, secret: str) -> bool:
     shares = [n / len(secret) for n in Counter(secret).values()]
     return (
-        -sum(share * math.log2(share) for share in shares) >= rule.min_entropy
+        "EXAMPLE" not in secret
+        and -sum(share * math.log2(share) for share in shares) >= rule.min_entropy
         and all(re.search(r, secret, re.ASCII) for r in rule.require)
         and not any(re.search(u, secret, re.ASCII) for u in rule.unless)
         and all(CHECKS[check](secret) for check in rule.checks)
+    )
+
+
+def _led(rule: Rule, lead: str) -> bool:
+    return all(re.search(r, lead, re.ASCII) for r in rule.require_lead) and not any(
+        re.search(u, lead, re.ASCII) for u in rule.unless_lead
     )
 
 

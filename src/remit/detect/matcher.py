@@ -13,7 +13,7 @@ import regex
 
 from remit.detect.checks import CHECKS, random_enough
 from remit.detect.finding import Label
-from remit.detect.rule import Rule
+from remit.detect.rule import LEAD, Rule
 from remit.detect.spans import Span
 
 # A word character before an anchor means it is inside another word, unless that is the end of an escape
@@ -21,7 +21,7 @@ from remit.detect.spans import Span
 WORD_BEFORE: Final = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 # The same, one character further on.
 WORD_BEFORE_ONE: Final = r"(?:(?<![A-Za-z0-9_](?s:.))|(?<=\\[nrt](?s:.))|(?<=%[0-9A-Fa-f]{2}(?s:.)))"
-LEFT_CONTEXT: Final = 3  # characters that WORD_BEFORE may look back
+LEFT_CONTEXT: Final = LEAD  # characters; WORD_BEFORE looks back over 3
 NESTED_LIMIT: Final = 4  # ordinary text has one: `key: token=...`
 TERMINATOR_LENGTH: Final = 128  # characters; a cut terminator is looked for again from this far back
 
@@ -164,6 +164,13 @@ class RuleMatcher:
             [CHECKS[name] for name in self.rule.checks],
         )
 
+    @cached_property
+    def _leads(self) -> tuple[list[re.Pattern[str]], list[re.Pattern[str]]]:
+        return (
+            [re.compile(text, re.ASCII) for text in self.rule.require_lead],
+            [re.compile(text, re.ASCII) for text in self.rule.unless_lead],
+        )
+
     def live(self, text: str, start: int) -> bool:
         # `partial` answers whether the known text begins a word of the rule's language.
         known = len(text) - start
@@ -175,7 +182,7 @@ class RuleMatcher:
         if found is None:
             return None
         secret, secret_end = found.span(self.rule.secret_group)
-        counts = self._counts(text[secret:secret_end])
+        counts = self._counts(text[secret:secret_end]) and self._led(text[max(0, start - LEAD) : secret])
         grows = bool(self.rule.body) and not self.rule.exact and secret_end == found.end()
         return Hit(secret, secret_end, found.end(), start + self.rule.max_length, counts, grows)
 
@@ -183,8 +190,15 @@ class RuleMatcher:
         found = self._seeker.search(text, start, end + self.rule.max_length + 1)
         return found.start() if found else end
 
+    def _led(self, lead: str) -> bool:
+        """Whether what stands before a secret lets it be one."""
+        require, unless = self._leads
+        return all(r.search(lead) for r in require) and not any(u.search(lead) for u in unless)
+
     def _counts(self, secret: str) -> bool:
         """The cheapest questions first: hostile text has them asked often."""
+        if "EXAMPLE" in secret:  # vendors write it into the tokens that they publish
+            return False
         require, unless, checks = self._demands
         for wanted in require:
             if not wanted.search(secret):

@@ -19,6 +19,7 @@ UNSUPPORTED: Final = re.compile(r"\(\?(?!:).?|\\.|[$^]")
 LONG_END: Final = re.compile(r"\{(\d+)(?:,\d*)?\}(\)*)\Z")
 ENOUGH: Final = 12
 GREEDY: Final = re.compile(r"(?<=\})\+")  # a mark for `re` alone: the repeat before it gives nothing back
+LEAD: Final = 16  # characters; a stream keeps as many of those that it gave out
 ID: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 MAX_LENGTH_LIMIT: Final = 32_768  # hold-back of a stream is bounded by it
 
@@ -37,6 +38,9 @@ class Rule:
 
     A `+` after a repeat in `pattern` says that giving characters back never makes a match there, so that hostile text
     costs no second try; `eager` keeps it, `core` reads the same without.
+
+    `require_lead` and `unless_lead` ask the same of what leads to the secret: LEAD characters before the match, and
+    the match up to the secret.
 
     The secret counts only if it has `min_entropy` bits a character, if each regex in `require` is found in it
     and none in `unless`, and if all `checks` (named in `checks.py`) hold. A `generic` rule gives
@@ -62,6 +66,8 @@ class Rule:
     min_entropy: float = 0.0
     require: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
+    require_lead: tuple[str, ...] = ()
+    unless_lead: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
 
     @classmethod
@@ -172,6 +178,8 @@ PARSERS: Final[dict[str, Callable[[Any], Any]]] = {
     "min_entropy": _typed(float),
     "require": _texts,
     "unless": _texts,
+    "require_lead": _texts,
+    "unless_lead": _texts,
     "checks": _texts,
     "references": _texts,
     "examples": _evidence,
@@ -227,7 +235,7 @@ def _check_regexes(rule: Rule) -> None:
         raise ValueError("`body` is not one character class")
     try:
         groups = re.compile(rule.eager).groups
-        for text in (rule.body, rule.terminator, *rule.require, *rule.unless):
+        for text in (rule.body, rule.terminator, *rule.require, *rule.unless, *rule.require_lead, *rule.unless_lead):
             re.compile(text)
     except re.error as error:
         raise ValueError(f"`{error.pattern!r}` is no regex: {error}") from error
