@@ -7,7 +7,8 @@ from types import FrameType
 
 import pytest
 
-from remit.detect import Detector, Rule, TextStream, load_rules
+from remit.detect import Detector, Found, Rule, TextStream, load_rules
+from remit.detect.matcher import FLOOD
 
 SIZE = 4096  # characters; many blocks, many times what any stream holds back
 PIECE = 20
@@ -81,3 +82,14 @@ def test_openings_inside_one_another_are_masked_rather_than_gone_through() -> No
     (whole,) = detector().scan("key-" * 1000 + "1111")
     assert whole.end == 4004
     assert not detector().scan("see key-key-key-value")
+
+
+def test_a_flood_of_secrets_is_masked_to_its_end() -> None:
+    text = "pw:abcde1 " * (FLOOD + 100) + "and so on"
+    found = detector().scan(text)
+    assert len(found) == FLOOD + 1
+    assert found[-1].end == len(text)
+    stream = detector().stream()
+    pieces = [piece for at in range(0, len(text), 700) for piece in stream.feed(text[at : at + 700])] + stream.close()
+    assert [one.length for one in pieces if isinstance(one, Found)] == [one.end - one.start for one in found]
+    assert scanned("pw:abcde1 ", 40 * FLOOD) < 2 * scanned("pw:abcde1 ", 10 * FLOOD)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from remit.detect import HELD, Label, Rule
 from remit.detect.checks import CHECKS
-from remit.detect.matcher import NESTED_LIMIT
+from remit.detect.matcher import FLOOD, NESTED_LIMIT
 
 WORD = re.compile(r"[A-Za-z0-9_]")
 SCALE = [Label.PUBLIC, Label.INTERNAL, Label.CONFIDENTIAL, Label.RESTRICTED]
@@ -49,7 +49,8 @@ def _of_form(form: str, text: str) -> list[Match]:
 
 
 def _of_rule(rule: Rule, text: str) -> list[Match]:
-    matches, start = [], 0
+    matches: list[Match] = []
+    start = 0
     rejected: list[int] = []  # where each match ended that began inside the one before it and did not count
     while start < len(text):
         found = _longest(rule, text, start) if _may_begin(rule, text, start) else None
@@ -65,6 +66,8 @@ def _of_rule(rule: Rule, text: str) -> list[Match]:
         end = secret_end
         if secret_end == found.end() and rule.body and not rule.exact:
             end = _followed(rule, text, start, end)
+        if len(matches) == FLOOD:
+            end = len(text)
         matches.append(Match(secret, end, rule.id, rule.label, rule.generic))
         start = max(end, found.end())
     return matches

@@ -22,6 +22,7 @@ WORD_BEFORE: Final = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 # The same, one character further on.
 WORD_BEFORE_ONE: Final = r"(?:(?<![A-Za-z0-9_](?s:.))|(?<=\\[nrt](?s:.))|(?<=%[0-9A-Fa-f]{2}(?s:.)))"
 LEFT_CONTEXT: Final = LEAD  # characters; WORD_BEFORE looks back over 3
+FLOOD: Final = 10_000  # matches of one rule, 8 µs each; from there on all of a text is masked, as part of the next
 NESTED_LIMIT: Final = 4  # ordinary text has one: `key: token=...`
 TERMINATOR_LENGTH: Final = 128  # characters; a cut terminator is looked for again from this far back
 
@@ -44,7 +45,8 @@ class Hit(NamedTuple):  # a tuple, because a frozen dataclass takes four times a
 class Run:
     """A match that is being followed to its end: `start` to `end` are masked so far.
 
-    `seen` is where reading goes on, `limit` where only a terminator ends it, `core_end` where one may begin.
+    An `endless` one goes on to the end of the text. `seen` is where reading goes on, `limit` where only a terminator
+    ends it, `core_end` where one may begin.
     """
 
     matcher: "Matcher"
@@ -53,6 +55,14 @@ class Run:
     core_end: int
     limit: int
     seen: int
+    endless: bool = False
+
+    def follow(self, text: str) -> bool:
+        """Take it as far as `text` goes; whether its end was found."""
+        if self.endless:
+            self.end = self.seen = len(text)
+            return False
+        return self.matcher.follow(self, text)
 
     def span(self) -> Span:
         return Span(self.start, self.end, self.matcher.rule_id, self.matcher.label, self.matcher.generic)
@@ -193,6 +203,8 @@ class RuleMatcher:
     def _led(self, lead: str) -> bool:
         """Whether what stands before a secret lets it be one."""
         require, unless = self._leads
+        if not require and not unless:
+            return True
         return all(r.search(lead) for r in require) and not any(u.search(lead) for u in unless)
 
     def _counts(self, secret: str) -> bool:
@@ -232,7 +244,7 @@ class RuleMatcher:
 
 def runs(matcher: Matcher, text: str, stretches: Iterable[tuple[int, int]]) -> Iterator[Run]:
     """The matches of one rule that begin in `stretches`, left to right; one never begins inside another."""
-    resume, rejected = 0, Rejected()
+    resume, begun, rejected = 0, 0, Rejected()
     for start, end in stretches:
         at = max(start, resume)
         while (at := matcher.seek(text, at, end)) < end:
@@ -242,16 +254,17 @@ def runs(matcher: Matcher, text: str, stretches: Iterable[tuple[int, int]]) -> I
             elif not hit.counts and not rejected.too_deep(hit, at):
                 at = resume = after_rejected(hit, at)
             else:
-                run = begin(matcher, hit)
-                if hit.grows:
-                    matcher.follow(run, text)
+                begun += 1
+                run = begin(matcher, hit, endless=begun > FLOOD)
+                if hit.grows or run.endless:
+                    run.follow(text)
                 at = resume = max(run.end, hit.end)
                 yield run
 
 
-def begin(matcher: Matcher, hit: Hit) -> Run:
+def begin(matcher: Matcher, hit: Hit, *, endless: bool) -> Run:
     """The run of a hit that counts."""
-    return Run(matcher, hit.secret, hit.secret_end, hit.end, hit.limit, hit.end)
+    return Run(matcher, hit.secret, hit.secret_end, hit.end, hit.limit, hit.end, endless)
 
 
 def after_rejected(hit: Hit, start: int) -> int:

@@ -1,9 +1,8 @@
 """Overlapping matches become one finding that covers them all, named by the weightiest."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from operator import attrgetter
-from typing import Final
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from remit.detect.catalogue import ALWAYS_MASKED
 from remit.detect.finding import Finding, Label
@@ -11,8 +10,7 @@ from remit.detect.finding import Finding, Label
 WEIGHT: Final = {Label.PUBLIC: 0, Label.INTERNAL: 1, Label.UNTRUSTED: 1, Label.CONFIDENTIAL: 2, Label.RESTRICTED: 3}
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """`start` to `end` belong to a match of rule `rule`."""
 
     start: int
@@ -22,7 +20,7 @@ class Span:
     generic: bool = False
 
 
-PLACE: Final = attrgetter("start", "end", "rule")
+PLACE: Final = itemgetter(0, 1, 2)  # start, end, rule
 
 
 def weight(span: Span) -> tuple[bool, int, bool, int, int, str]:

@@ -6,14 +6,14 @@ of an anchor at the very end. Nothing is released by time. A match that goes on 
 
 from bisect import insort
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from operator import attrgetter, getitem
 from typing import Final
 
 from remit.detect.anchors import Anchors, AnchorSeen
 from remit.detect.finding import Finding, Label
-from remit.detect.matcher import LEFT_CONTEXT, Matcher, Rejected, Run, after_rejected, begin
+from remit.detect.matcher import FLOOD, LEFT_CONTEXT, Matcher, Rejected, Run, after_rejected, begin
 from remit.detect.spans import Span, settle, weight
 
 SPANS_KEPT: Final = 16  # inside a match that goes on, before all but the weightiest are dropped
@@ -55,6 +55,7 @@ class TextStream:
 
     __slots__ = (
         "_anchors",
+        "_begun",
         "_busy",
         "_from",
         "_openings",
@@ -77,6 +78,7 @@ class TextStream:
         self._spans: list[Span] = []
         self._resume: dict[Matcher, int] = {}
         self._rejected: dict[Matcher, Rejected] = {}
+        self._begun: dict[Matcher, int] = {}
 
     def feed(self, piece: str) -> list[Piece]:
         """What can be given out now that `piece` is known; often all of it."""
@@ -134,7 +136,7 @@ class TextStream:
         """Take every open run further; those that ended become spans."""
         going = []
         for run in self._runs:
-            if run.matcher.follow(run, self._text) or closed:
+            if run.follow(self._text) or closed:
                 self._end(run)
             else:
                 going.append(run)
@@ -177,8 +179,9 @@ class TextStream:
         if not hit.counts and not self._rejected.setdefault(matcher, Rejected()).too_deep(hit, start):
             self._resume[matcher] = after_rejected(hit, start)
             return False
-        run = begin(matcher, hit)
-        if hit.grows and not matcher.follow(run, self._text) and not closed:
+        begun = self._begun[matcher] = self._begun.get(matcher, 0) + 1
+        run = begin(matcher, hit, endless=begun > FLOOD)
+        if (hit.grows or run.endless) and not run.follow(self._text) and not closed:
             self._runs.append(run)
             return True
         self._end(run)
@@ -221,7 +224,7 @@ class TextStream:
             opening.start -= by
         for run in self._runs:
             run.shift(by)
-        self._spans = [replace(span, start=span.start - by, end=span.end - by) for span in self._spans]
+        self._spans = [span._replace(start=span.start - by, end=span.end - by) for span in self._spans]
         self._rejected = {
             m: Rejected(last.end - by, last.depth) for m, last in self._rejected.items() if last.end > by
         }
