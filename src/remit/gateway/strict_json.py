@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from math import isinf
 from typing import NoReturn, TypeAlias
 
+import orjson
+
 from remit.errors import ProtocolError
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -13,8 +15,11 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 MAX_DEPTH = 64
 """Nested objects and arrays. Tool schemas in use stay under 20; Go stops at 10,000, Python near 1,000."""
 
+INTEGERS = range(-(2**63), 2**64)
+"""What 64 bits hold, with a sign or without: the widest integers that a model server's schema takes."""
+
 MAX_INT_DIGITS = 20
-"""Digits of the largest unsigned 64-bit number, the widest integer a model server's schema takes."""
+"""Digits of the largest of them."""
 
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -41,10 +46,10 @@ def parse(body: bytes) -> Json:
 
 
 def dump(value: Json) -> bytes:
-    """`value` as compact UTF-8. Raises `ProtocolError` for what JSON can't say (NaN, infinities, lone surrogates)."""
+    """`value`, as `parse` gives it, as compact UTF-8. Raises `ProtocolError` for what UTF-8 can't carry."""
     try:
-        return _ENCODER.encode(value).encode()
-    except (ValueError, TypeError, RecursionError) as error:
+        return orjson.dumps(value)
+    except TypeError as error:
         raise ProtocolError(f"this value can't be written as json: {error}", status=500) from None
 
 
@@ -85,9 +90,9 @@ def _refuse_duplicate(pairs: list[tuple[str, Json]]) -> NoReturn:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) - digits.startswith("-") > MAX_INT_DIGITS:
-        raise _bad(f"the number `{_shown(digits)}` has more than {MAX_INT_DIGITS} digits")
-    return int(digits)
+    if len(digits) - digits.startswith("-") > MAX_INT_DIGITS or (number := int(digits)) not in INTEGERS:
+        raise _bad(f"the number `{_shown(digits)}` is beyond 64 bits")
+    return number
 
 
 def _number(digits: str) -> float:

@@ -1,18 +1,17 @@
 """The cleaned request: only this file makes one, from a permit's plan and the receipt of its record."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
+
+import orjson
 
 from remit.audit import Receipt
 from remit.detect import ALWAYS_MASKED, Label
 from remit.errors import ProtocolError
 from remit.policy import Permit, Treatment
 from remit.redaction.scrubber import Scan, Scrubber
-
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,6 @@ def _bytes(value: Any) -> bytes:
     if value is None:
         return b""
     try:
-        return _ENCODER.encode(value).encode()
-    except UnicodeEncodeError:
-        raise ProtocolError("the body holds a lone surrogate, which UTF-8 can't carry") from None
+        return orjson.dumps(value)
+    except TypeError as error:
+        raise ProtocolError(f"the body can't be written as json: {error}") from None
