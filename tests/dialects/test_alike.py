@@ -18,7 +18,7 @@ SECRET = "abcab"
 
 TEXTS = st.sampled_from(
     [
-        *("a", "b", "ab", "cab", "x abc", " ", "content", "delta", "remit-probe", ""),
+        *("a", "b", "ab", "cab", "x abc", " ", "content", "delta", "remit-probe", "", ", ", ": "),
         *('say "hi"', "back\\slash", "line\nfeed", "Grüße", "\x7f🙂", "\ud800", "\u2028"),
     ]
 )
@@ -104,6 +104,18 @@ def test_a_text_that_doesn_t_stand_for_itself_is_parsed(text: str) -> None:
     assert told("openai.chat", *said, chunk({"content": text}))[-2:] == [True, False]
 
 
+@pytest.mark.parametrize("text", [",", ":", ", ", ": ", "},{", ":[{"])
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_a_text_that_also_stands_between_the_fields_is_a_text_like_any_other(
+    text: str, separators: tuple[str, str]
+) -> None:
+    for said in (["Hello", text, " world"], ["a", "Hello", text, " world"], [*"abc", text, *"de"]):
+        events = [json.dumps(chunk({"content": one}), separators=separators) for one in said]
+        rows = [f"data: {event}\n\n".encode() for event in events]
+        assert given_out(rows, reader("openai.chat"))[1] == ""
+        same_as_parsed("openai.chat", rows)
+
+
 def test_bytes_that_are_no_utf_8_are_read_as_ever() -> None:
     to, cleaner = reader("openai.chat"), FakeCleaner(SECRET)
     for text in "abcd":
@@ -146,9 +158,13 @@ def test_a_tools_name_in_pieces_is_judged_whole_also_beside_pieces_seen_before()
     assert SECRET not in same_as_parsed("openai.chat", rows).decode()
 
 
-def test_what_is_held_of_a_text_after_done_comes_with_the_end_of_the_stream() -> None:
-    rows = [sse(chunk({"content": text})) for text in "xyzxyz"]
-    assert b'"ab"' in same_as_parsed("openai.chat", [*rows, b"data: [DONE]\n\n", sse(chunk({"content": "ab"}))])
+@pytest.mark.parametrize("known", [1, 6])
+def test_a_secret_that_done_would_cut_does_not_pass(known: int) -> None:
+    rows = [sse(chunk({"content": text})) for text in "xyzxyz"[:known]]
+    left, right = (sse(chunk({"content": text})) for text in (SECRET[:2], SECRET[2:]))
+    rows += [left, b"data: [DONE]\n\n", right]
+    assert b'"c"' not in same_as_parsed("openai.chat", rows)
+    assert "it had ended" in given_out(rows, reader("openai.chat"))[1]
 
 
 def test_a_text_that_had_ended_does_not_go_on() -> None:

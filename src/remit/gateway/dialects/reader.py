@@ -38,8 +38,8 @@ class Reader:
 
     What a server says of an end is not believed at once, since whatever a cleaner holds back of a text goes out with
     its end. An event that ends a choice or the answer (`end`) waits, with those after it, until text of another key
-    or the end of the stream comes; text of the same key undoes its end. An event that ends a part (`part_ended`) goes
-    on at once. Either way a text that goes on after its end was passed on breaks the stream off.
+    or the end of the stream comes; text of the same key undoes its end. An event that ends a part (`part_ended`) and
+    `[DONE]` go on at once. Either way a text that goes on after its end was passed on breaks the stream off.
     """
 
     __slots__ = (
@@ -201,6 +201,7 @@ class Reader:
         if text == DONE:
             value = DONE
             found.ends = self.all_open()
+            self._ended.update(found.ends)
         elif text:
             value = load(text)
             if type(value) is not dict or not value:
@@ -229,10 +230,15 @@ class LineReader(Reader):
 
 
 def _parsed(data: bytes) -> tuple[str, Any] | None:
-    """Name and value of the one event that `data` is."""
+    """Name and value of the one event that `data` is; None if it is anything else."""
     parser = sse.SseParser()
     events = parser.feed(data)
-    return (events[0].name, load(events[0].data)) if len(events) == 1 and parser.empty and events[0].data else None
+    if len(events) != 1 or not parser.empty or not events[0].data:
+        return None
+    try:
+        return events[0].name, load(events[0].data)
+    except UpstreamError:
+        return None
 
 
 def _named(name: str, value: dict[str, Any]) -> str:
