@@ -9,7 +9,7 @@ from typing import Final
 
 from remit.audit import End
 from remit.identity import Caller, SpiffeId
-from remit.policy import Intent, Snapshot
+from remit.policy import Intent, Permit, Snapshot
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # as ULID writes it
 _PAIRS: Final = [one + other for one in _CROCKFORD for other in _CROCKFORD]
@@ -34,6 +34,7 @@ class Call:
     route: str = ""
     caller: Caller | None = None
     intent: Intent | None = None
+    permit: Permit | None = None
     recorded: bool = False
     outcome: str = ""
     status: int | None = None
@@ -60,6 +61,11 @@ class Call:
         """Remember what is asked."""
         self.intent = intent
         return intent
+
+    def may(self, permit: Permit) -> Permit:
+        """Remember by what it goes on: an edit of the policies is held against it."""
+        self.permit = permit
+        return permit
 
     def headers(self, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
         """What every reply says of Remit: the decision, the grade, and whether a policy edit is not in force."""

@@ -35,7 +35,7 @@ async def exchange(request: Request, peer: Peer, zone: Zone, call: Call, reply: 
     # 3
     intent = call.asks(await consider(caller, ask, peer, zone))
     # 4
-    permit = zone.engine.decide(intent, call.now, call.id)
+    permit = call.may(zone.engine.decide(intent, call.now, call.id))
     owner_s_cache_only(ask, intent.caller)
     # 5
     call.recorded = True  # before the wait: whoever hangs up meanwhile leaves a start that needs its end

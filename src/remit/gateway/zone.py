@@ -14,7 +14,7 @@ from remit.identity.attestation import Arrivals, Walks
 from remit.inventory import Workload
 from remit.policy import Engine, Permit, RefusedError, Snapshot
 from remit.policy.link import Refused
-from remit.redaction import Scrubber
+from remit.redaction import Scrubber, allowed_by
 
 
 @dataclass
@@ -75,13 +75,19 @@ class Zone:
 
     def _decide_again(self) -> None:
         """The policies were edited: whoever may no longer begin a call may not go on with it either."""
-        now = self.clock()
         for call in tuple(self.live):
-            if call.recorded and call.intent is not None:
-                try:
-                    self.engine.decide(call.intent, now, call.id)
-                except RefusedError:
-                    call.cut("the policies no longer permit it")
+            if call.recorded and not self._still_permits(call):
+                call.cut("the policies no longer permit it")
+
+    def _still_permits(self, call: Call) -> bool:
+        """Whether the call could begin now, and all that it lets through unmasked would be let through."""
+        if call.intent is None or call.permit is None:
+            return False
+        try:
+            permit = self.engine.decide(call.intent, self.clock(), call.id)
+        except RefusedError:
+            return False
+        return allowed_by(call.permit) <= allowed_by(permit)
 
     def check_current(self, permit: Permit, call: Call) -> None:
         """Raises RefusedError when what was permitted ended while it was being written down."""
