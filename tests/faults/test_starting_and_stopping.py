@@ -19,6 +19,7 @@ from remit.config import Places
 from tests.e2e.conftest import ME, REMIT, Remit
 from tests.fakes.awkward_server import FakeAwkwardServer
 from tests.faults.world import (
+    apart,
     chat,
     configure,
     kill,
@@ -225,6 +226,36 @@ def test_a_signal_stops_everything_also_with_a_call_under_way(
         gone(state, remit)
     ends = [one["outcome"] for one in records(state) if one["kind"] == "end"]
     assert ends[-1] == "cut"
+
+
+def full(address: str) -> list[socket.socket]:
+    """Connections that fill a stopped server's queue: the next one is not taken."""
+    taken, host, port = [], *address.removeprefix("http://").split(":")
+    for _ in range(1000):
+        sock = socket.socket()
+        sock.settimeout(0.3)
+        taken.append(sock)
+        try:
+            sock.connect((host, int(port)))
+        except TimeoutError:
+            return taken
+    raise AssertionError("its queue has no end")
+
+
+def test_a_call_that_waits_for_its_server_to_take_it_has_its_end_in_the_log(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with apart() as address:
+        configure(state, PORT, address)
+        with running(state) as remit:
+            server = status_of(remit)["guarded"][0]["pid"]
+            os.kill(server, signal.SIGSTOP)
+            waiting = [*full(address), raw_chat(port_of(remit), "hello")]
+            until(lambda: any(one["kind"] == "start" for one in records(state)), "the call is recorded")
+            remit.stop()
+            for sock in waiting:
+                sock.close()
+    started = [one["id"] for one in records(state) if one["kind"] == "start"]
+    assert started == [one["id"] for one in records(state) if one["kind"] == "end" and one["outcome"] == "cut"]
 
 
 def test_ctrl_c_on_a_terminal_stops_everything(state: Path) -> None:

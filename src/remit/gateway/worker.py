@@ -50,6 +50,7 @@ from remit.secret import Secret
 ATTEST_THREADS: Final = 2
 SWEEP_SECONDS: Final = 0.5
 DRAIN_SECONDS: Final = 2.0
+CUT_SECONDS: Final = 0.5  # a call that was cut ends within a few turns of the loop
 
 
 class Worker:
@@ -185,14 +186,12 @@ class Worker:
         for server in self._servers:
             server.close()  # idle connections end; calls under way get DRAIN_SECONDS
         if self._zone is not None:
-            deadline = time.monotonic() + DRAIN_SECONDS
-            while self._zone.live and time.monotonic() < deadline:  # noqa: ASYNC110 (once, at the end)
-                await asyncio.sleep(0.01)
+            await _ended(self._zone, DRAIN_SECONDS)
             for call in tuple(self._zone.live):
                 call.cut("this gateway is stopping")
             for server in self._servers:
                 server.abort()
-            await asyncio.sleep(0)
+            await _ended(self._zone, CUT_SECONDS)  # each notes its end while the log takes it
             await self._zone.upstream.aclose()
             self._zone.executor.shutdown(wait=False, cancel_futures=True)
         self._unidentified.flush()
@@ -245,6 +244,13 @@ async def _open_audit(channel: Channel, welcome: Welcome) -> AuditLog:
         raise StateError("control did not certify this worker's log")
     certificate = Certificate.from_dict(reply.certificate)
     return AuditLog.open(welcome.audit_dir, key, certificate, t=time.time(), m=time.monotonic())
+
+
+async def _ended(zone: Zone, seconds: float) -> None:
+    """Wait until no call is under way, and no longer than `seconds`."""
+    deadline = time.monotonic() + seconds
+    while zone.live and time.monotonic() < deadline:  # noqa: ASYNC110 (at the end of the worker's life)
+        await asyncio.sleep(0.01)
 
 
 def _hosts(sock: socket.socket) -> frozenset[str]:
