@@ -21,6 +21,7 @@ from remit.config import DiscoverySettings, GatewaySettings, Settings
 from remit.control import demonstration
 from remit.control.guards import Guards
 from remit.control.realm import PoliciesInForce, Realm, Trust
+from remit.errors import AuditError
 from remit.inventory import DIGEST_HASHING, Answer, Workload
 from remit.models import Hasher, digest_file
 from remit.policy import PolicyFile, Snapshot
@@ -44,6 +45,8 @@ class World:
 
     def __init__(self, directory: Path, store: Store, hasher: Hasher, servers: tuple[str, ...]) -> None:
         self.acts: list[tuple[str, dict[str, Any]]] = []
+        self.log_fails = False
+        self.delivered: list[Snapshot] = []
         self.events: list[dict[str, Any]] = []
         self.probe = TestProbe(*servers)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,9 +72,12 @@ class World:
         )
 
     async def _act(self, what: str, subject: str, person: str | None, facts: dict[str, Any]) -> None:
+        if self.log_fails:
+            raise AuditError("the log is full")
         self.acts.append((what, facts))
 
-    async def _deliver(self, _snapshot: Snapshot) -> bool:
+    async def _deliver(self, snapshot: Snapshot) -> bool:
+        self.delivered.append(snapshot)
         return True
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -327,6 +333,20 @@ def test_a_digest_that_comes_late_is_not_put_to_what_stands_there_now(tmp_path: 
 
 
 TAKE_OVER = "import socket,sys; s=socket.create_server(('127.0.0.1',int(sys.argv[1]))); print(flush=True); input()"
+
+
+def test_a_server_that_ended_is_called_by_nobody_also_when_its_end_can_not_be_written(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_world(tmp_path) as world:
+            with a_process("vllm") as (_, address):
+                world.probe.own.add(address)
+                await world.guards.look_again()
+                assert len(world.delivered[-1].workloads) == 1
+                world.log_fails = True
+            await until(lambda: world.delivered[-1].workloads == ())
+            assert world.guarded == []
+
+    run(main)
 
 
 def test_a_stranger_that_takes_the_port_and_keeps_silent_does_not_inherit(tmp_path: Path) -> None:

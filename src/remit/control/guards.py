@@ -217,10 +217,12 @@ class Guards:
         self._watches.forget(workload.spiffe_id)
         self._scales.forget(workload.spiffe_id)
         self.silent.pop(workload.spiffe_id, None)
-        await self._realm.leave(workload, why)
-        await self._deliver(self._realm.snapshot())
-        self._say({"event": "note", "text": f"{workload.name} is not guarded any more: {why}"})
         self._pace.hurry()
+        try:
+            await self._realm.leave(workload, why)
+        finally:  # what answers there next is called by nobody, whether or not that could be written
+            await self._deliver(self._realm.snapshot())
+        self._say({"event": "note", "text": f"{workload.name} is not guarded any more: {why}"})
 
     async def _digest_known(self, weighing: Weighing, digest: str) -> None:
         spiffe_id, model = weighing.of

@@ -170,10 +170,10 @@ class Realm:
             return workload
 
     async def leave(self, workload: Workload, why: str) -> None:
-        """Take a workload out of force (its server is gone); its record is kept."""
+        """Take a workload out of force (its server is gone), also when the log doesn't take it; its row is kept."""
         async with self._one_act:
-            await self._acts("workload.left", str(workload.spiffe_id), None, {"why": why})
             self.workloads.pop(workload.spiffe_id, None)
+            await self._acts("workload.left", str(workload.spiffe_id), None, {"why": why})
 
     async def digest_known(self, spiffe_id: SpiffeId, model: str, digest: str) -> None:
         """A model's digest was established (or changed)."""
