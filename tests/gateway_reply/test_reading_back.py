@@ -18,7 +18,7 @@ from remit.gateway.routes import match, profile
 from remit.gateway.upstream import Upstream
 from remit.identity import SpiffeId
 from remit.policy import Permit
-from remit.redaction import Scrubber
+from remit.redaction import Scrubber, scrubber
 
 TOKEN = "ghp_" + "A1b2C3d4E5" * 4
 ESCAPED = json.dumps({"a": TOKEN}).replace("ghp", "\\u0067hp").encode()
@@ -136,6 +136,12 @@ def test_text_is_cleaned_and_said_to_be_utf_8() -> None:
     assert (body, kind_of(head)) == (b"Ollama is running", ["text/plain; charset=utf-8"])
     with pytest.raises(UpstreamError):
         reply(TOKEN.encode("utf-16"), "text/plain")
+
+
+def test_an_answer_with_too_much_to_look_at_is_the_servers_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrubber, "MAX_SUSPECTS", 2)
+    with pytest.raises(UpstreamError, match="the server answered with JSON that can't be taken"):
+        reply(json.dumps([TOKEN] * 3).encode(), "application/json")
 
 
 def test_events_are_read_as_events_whoever_asked_for_them() -> None:

@@ -86,10 +86,9 @@ async def _events(answer: Reply, ask: Ask, text: TextCleaner, call: Call, reply:
 
 def _json(body: bytes, ask: Ask, text: ReplyText, status: int) -> bytes:
     try:
-        value = parse(body)
+        value = text.json(parse(body))
     except ProtocolError as error:
         raise UpstreamError(f"{ask.workload.name} answered with JSON that can't be taken: {error}") from error
-    value = text.json(value)
     if status < 400:
         value = ask.dialect.reply(ask.route, value, text.masked)
     return dump(value)
