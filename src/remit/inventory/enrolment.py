@@ -6,11 +6,13 @@ from collections.abc import Container
 from typing import Final
 from urllib.parse import urlsplit
 
+from remit.config import LONGEST_SOCKET_NAME
 from remit.identity import SpiffeId
 from remit.inventory.discovery import Found
 from remit.inventory.workload import Capability, Kind, Workload
 
 SHORT_NAMES: Final = {"llama.cpp": "llama", "openai": "server"}
+MAX_NAME: Final = LONGEST_SOCKET_NAME - len("-9999.sock")  # its unix door is called so, with a number if it's taken
 
 # What each kind of server can do, from its own routes (gateway/profiles): all keep prompts (caches, slots, logs) and
 # can show them or their configuration; none of them acts on other systems by itself.
@@ -66,7 +68,7 @@ def _name(found: Found) -> str:
         place = found.upstream.rsplit("/", 1)[-1].removesuffix(".sock")
     else:
         place = str(urlsplit(found.upstream).port or 80)
-    return re.sub(r"[^A-Za-z0-9._-]", "-", f"{short}-{place}")
+    return re.sub(r"[^A-Za-z0-9._-]", "-", f"{short}-{place}"[:MAX_NAME])
 
 
 def _free(name: str, taken: Container[str]) -> str:
