@@ -138,7 +138,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A governed call is over. `outcome` is `done`, `broken`, `hung_up`, `timed_out` or `refused`.
+    """A governed call is over. `outcome` is `done`, `broken`, `hung_up`, `timed_out`, `refused` or `cut`.
 
     `masked` counts what was masked per rule, both ways; `duration_ms` runs from the start record.
     """
