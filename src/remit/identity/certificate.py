@@ -1,6 +1,8 @@
 """The two certificates that an authority makes: its own, and a workload's (X509-SVID standard, sections 3 to 5)."""
 
+import base64
 import datetime
+import hashlib
 from typing import Final
 
 from cryptography import x509
@@ -12,6 +14,7 @@ from remit.identity.private_key import PrivateKey
 from remit.identity.spiffe_id import SpiffeId
 
 BACKDATE: Final = 30.0  # seconds before now that validity starts: verifiers' clocks lag a little
+MAX_COMMON_NAME: Final = 64  # characters (X.520, ub-common-name)
 
 # Indexed as x509.KeyUsage's arguments are: every usage that is not named here is off.
 _NO_USAGE: Final = {
@@ -64,7 +67,7 @@ def leaf_certificate(
     """An X.509-SVID for `spiffe_id`, signed with `issuer`'s `key`, good for `ttl` seconds from `now`."""
     builder = (
         _builder(spiffe_id, public_key, now, ttl, x509.random_serial_number())
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Remit")]))
+        .subject_name(_workload_name(spiffe_id))
         .issuer_name(issuer.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_SIGNS_DATA, critical=True)
@@ -73,6 +76,18 @@ def leaf_certificate(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public), critical=False)
     )
     return builder.sign(key.reveal(), hashes.SHA256())
+
+
+def _workload_name(spiffe_id: SpiffeId) -> x509.Name:
+    # For servers that map a certificate by its common name (decision 13); SPIFFE's own verifiers look at the URI alone.
+    # A `:` is in either form, so neither is ever taken for a host's name.
+    text = str(spiffe_id)
+    if len(text) > MAX_COMMON_NAME:
+        digest = hashlib.sha256(text.encode()).digest()
+        text = "sha256:" + base64.b32encode(digest).decode().rstrip("=").lower()
+    return x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Remit"), x509.NameAttribute(NameOID.COMMON_NAME, text)]
+    )
 
 
 def _builder(
