@@ -79,7 +79,7 @@ def leaf_certificate(
 
 
 def _workload_name(spiffe_id: SpiffeId) -> x509.Name:
-    # For servers that map a certificate by its common name (decision 13); SPIFFE's own verifiers look at the URI alone.
+    # For servers that map a certificate by its common name (decision 13); SPIFFE's verifiers look at the URI alone.
     # A `:` is in either form, so neither is ever taken for a host's name.
     text = str(spiffe_id)
     if len(text) > MAX_COMMON_NAME:
