@@ -102,8 +102,8 @@ def _what(call: Call, intent: Intent | None, zone: Zone) -> dict[str, Any]:
         "resource": str(intent.resource),
         "route": intent.route,
         "dialect": intent.dialect,
-        # what was found in the body may stand in the model's name too
-        "model": said(intent.model, zone.scrubber) if intent.model and intent.found else intent.model,
+        # not what was found in the body alone: the name may have come in the path or the query
+        "model": said(intent.model, zone.scrubber) if intent.model else intent.model,
         "model_digest": intent.model_digest,
         "found": {rule: label.value for rule, label in intent.found},
         "body": zone.digests.digest(intent.body_sha256),
