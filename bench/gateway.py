@@ -9,7 +9,7 @@ from typing import Final
 import uvloop
 
 from bench.load import Rate, closed_loop, new_connections
-from bench.peers import Peer, running
+from bench.peers import Peer, cores, on_core, running
 from bench.report import Part, Row, Table
 
 KEPT: Final = 64
@@ -25,7 +25,8 @@ def run(quick: bool) -> Part:
         for _ in range(rounds):
             for peer in peers.peers:
                 rates.setdefault(peer.name, []).append(_round(peer, seconds))
-            syncs.append(raw_sync_us(peers.audit, 300))
+            with on_core(cores()[0]):
+                syncs.append(raw_sync_us(peers.audit, 300))
     medians = {name: tuple(_median(column) for column in zip(*rows, strict=True)) for name, rows in rates.items()}
     sync = statistics.median(syncs)
     return Part("gateway", _rows(medians, sync), (_table(medians),), _notes(sync, rounds, seconds))

@@ -74,6 +74,17 @@ def cores() -> tuple[int, int]:
 
 
 @contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """This process on `core` meanwhile: what the disk costs depends on whether its interrupts come to that core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
 def running(*names: str) -> Iterator[Run]:
     """The model server and the named peers, running; all ended afterwards."""
     proxy, other = cores()
