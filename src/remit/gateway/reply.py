@@ -11,7 +11,7 @@ from remit.gateway.dialects import TextCleaner, cleaned, returned
 from remit.gateway.message import Head, Headers
 from remit.gateway.reply_reader import ReplyHead
 from remit.gateway.reply_writer import ReplyWriter
-from remit.gateway.strict_json import dump, parse
+from remit.gateway.strict_json import dump, read
 from remit.gateway.upstream import Reply
 from remit.gateway.zone import Zone
 from remit.policy import Permit
@@ -33,8 +33,7 @@ async def read_back(answer: Reply, ask: Ask, permit: Permit, call: Call, zone: Z
         raise UpstreamError(f"{ask.workload.name} refused the key that Remit holds for it", hint="restart `remit up`")
     text = ReplyText(zone.scrubber, permit)
     call.status, call.answer_masked = head.status, text.counts
-    kept = tuple(field for field in returned(head.headers) if field[0] != "content-type")
-    headers = (*kept, *call.headers(zone.snapshot))
+    headers = (*returned(head.headers), *call.headers(zone.snapshot))
     if ask.route.method == "HEAD" or head.status in _BODILESS:
         reply.head(Head(head.status, headers, body=b""))
         return
@@ -86,7 +85,7 @@ async def _events(answer: Reply, ask: Ask, text: TextCleaner, call: Call, reply:
 
 def _json(body: bytes, ask: Ask, text: ReplyText, status: int) -> bytes:
     try:
-        value = text.json(parse(body))
+        value = text.json(read(body))
     except ProtocolError as error:
         raise UpstreamError(f"{ask.workload.name} answered with JSON that can't be taken: {error}") from error
     if status < 400:

@@ -21,6 +21,7 @@ INTEGERS = range(-(2**63), 2**64)
 MAX_INT_DIGITS = 20
 """Digits of the largest of them."""
 
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -42,6 +43,19 @@ def parse(body: bytes) -> Json:
         _refuse_lone_surrogates(value)
     if isinstance(value, dict):
         refuse_case_twins(value)
+    return value
+
+
+def read(body: bytes) -> Json:
+    """As `parse`, ten times as fast, for what is written anew anyway: of keys that stand twice the last counts."""
+    if _LONG_NUMBER.search(body) is not None:
+        return parse(body)
+    try:
+        value: Json = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return parse(body)  # it says what is wrong, and where
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        _refuse_depth(value)
     return value
 
 

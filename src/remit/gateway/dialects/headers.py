@@ -1,15 +1,15 @@
 """Which headers pass: a short list each way, and the names that are refused because they would redirect a call."""
 
-from collections.abc import Iterable
-from typing import AnyStr, Final
+from typing import Final
 
 from remit.errors import ProtocolError
+from remit.gateway.message import Headers
 
 # `authorization` and `x-api-key` are in neither list: they identify the caller to the gateway and stop there; the
 # lease puts Remit's own in their place. `content-type`, `content-length` and `accept-encoding` are the gateway's to
 # set: it sends JSON that it wrote, and must be able to read the answer.
 FORWARDED: Final = frozenset({"accept", "anthropic-beta", "anthropic-version", "openai-beta", "user-agent"})
-RETURNED: Final = frozenset({"cache-control", "content-type", "retry-after"})
+RETURNED: Final = frozenset({"cache-control", "retry-after"})  # the content type is said of what was read
 
 _UPSTREAM: Final = "it would choose another upstream or path"
 _ORIGIN: Final = "it claims where the call came from, which the kernel says"
@@ -74,24 +74,19 @@ class HeaderError(ProtocolError):
     rule = "forbidden-header"
 
 
-def forwarded(headers: Iterable[tuple[AnyStr, AnyStr]]) -> tuple[tuple[AnyStr, AnyStr], ...]:
-    """The request headers to send upstream, names in lower case; raises HeaderError for a refused name."""
+def forwarded(headers: Headers) -> Headers:
+    """The request headers to send upstream; raises HeaderError for a refused name."""
     kept = []
-    for name, value in headers:
-        low = _text(name)
-        reason = REFUSED.get(low.replace("_", "-"))  # servers behind CGI-like layers read `_` as `-`
-        if reason is not None:
-            raise HeaderError(f"header `{low}` is refused: {reason}", hint=f"send the call without `{low}`")
-        if low in FORWARDED:
-            kept.append((name.lower(), value))
+    for field in headers:
+        name = field[0]
+        if name in FORWARDED:
+            kept.append(field)
+        elif name.replace("_", "-") in REFUSED:  # servers behind CGI-like layers read `_` as `-`
+            reason = REFUSED[name.replace("_", "-")]
+            raise HeaderError(f"header `{name}` is refused: {reason}", hint=f"send the call without `{name}`")
     return tuple(kept)
 
 
-def returned(headers: Iterable[tuple[AnyStr, AnyStr]]) -> tuple[tuple[AnyStr, AnyStr], ...]:
+def returned(headers: Headers) -> Headers:
     """The reply headers to hand to the caller: no cookies, no server names, no timings, nothing hop-by-hop."""
-    return tuple((name.lower(), value) for name, value in headers if _text(name) in RETURNED)
-
-
-def _text(name: str | bytes) -> str:
-    """A header's name in lower case; the connections on either side hold names as text or as bytes."""
-    return (name if isinstance(name, str) else name.decode("latin-1")).lower()
+    return tuple([field for field in headers if field[0] in RETURNED])
