@@ -20,7 +20,10 @@ def run(quick: bool) -> Part:
     with running("nginx", "litellm", "remit") as peers:
         for _ in range(rounds):
             for peer in peers.peers:
-                seen.setdefault(peer.name, []).append(_round(peers, peer, seconds, firsts))
+                try:
+                    seen.setdefault(peer.name, []).append(_round(peers, peer, seconds, firsts))
+                except OSError as error:
+                    raise RuntimeError(f"{peer.name}: {error}") from error
     medians = {name: _median(found) for name, found in seen.items()}
     notes = (
         f"{rounds} interleaved rounds, medians; {firsts} streams one after another for the first token (LiteLLM a "
