@@ -97,6 +97,7 @@ def test_one_that_is_killed_is_let_go_at_once_and_guarded_again_once_it_runs(wor
     within(1, lambda: world.call().status == 503)
     refused = world.call()
     assert "no longer guarded" in refused.json["error"]["message"]
+    assert refused.json["error"]["code"] == "not-guarded"
     assert world.guarded(world.first) is None
     world.first.start("vllm")
     within(4, lambda: world.call().status == 200)

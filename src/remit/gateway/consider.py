@@ -35,6 +35,12 @@ class WithoutControlError(ProtocolError):
     rule = "control-gone"
 
 
+class NotGuardedError(ProtocolError):
+    """The door is still open, and there is nothing behind it. `rule` is `not-guarded`."""
+
+    rule = "not-guarded"
+
+
 class SharedCacheError(ProtocolError):
     """Not the owner, on a server whose prompt cache they would share. `rule` is `shared-prompt-cache`."""
 
@@ -76,7 +82,11 @@ def read(request: Request, caller: Caller, peer: Peer, zone: Zone) -> Ask:
     check_visitor(request, peer.hosts)
     workload = zone.workload(peer.door)
     if workload is None:
-        raise ProtocolError("this server is no longer guarded", status=503, hint="ask its owner")
+        raise NotGuardedError(
+            "this server is no longer guarded: it has ended, or Remit let it go",
+            status=503,
+            hint="try again once it runs; its owner sees it in `remit status`",
+        )
     headers = forwarded(request.headers)
     route = match(profile(workload.server), request.method, request.path)
     parameters, query_text = query(route, request.query)
