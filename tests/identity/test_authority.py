@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from remit.errors import IdentityError, StateError
 from remit.identity import MAX_JWT_TTL, MAX_X509_TTL, Authority, SpiffeId, lone_trust_domain, verify_x509
 from remit.identity.authority import AUTHORITY_TTL
+from remit.identity.certificate import BACKDATE
 from tests.identity.forge import NOW
 
 AGENT = SpiffeId.parse("spiffe://example.org/agent/reader")
@@ -44,7 +45,7 @@ def test_an_x509_svid_is_as_the_standard_says_and_proves_its_id(authority: Autho
     assert usage.value == x509.KeyUsage(True, *[False] * 8)
     assert set(purposes) == {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
     assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    assert leaf.not_valid_before_utc.timestamp() == NOW - 30
+    assert leaf.not_valid_before_utc.timestamp() == NOW - BACKDATE
     assert svid.expires == leaf.not_valid_after_utc.timestamp() == NOW + 3600
     assert svid.key is not None
     assert leaf.public_key() == svid.key.public
@@ -143,7 +144,7 @@ def test_a_corrupt_key_file_is_said_so_and_not_shown(authority: Authority, tmp_p
     row = json.loads(path.read_bytes())
     other = Authority.create("example.org", NOW).x509_authorities[0].key.reveal_pem().decode()
     spoilt: list[object] = [
-        "", "{", "[]", "7", {}, {**row, "format": 2}, {**row, "trust_domain": "Example.org"},
+        "", "{", "[]", "7", {}, {**row, "format": 3}, {**row, "trust_domain": "Example.org"},
         {**row, "trust_domain": "elsewhere.org"}, {**row, "x509": []}, {**row, "jwt": []}, {**row, "sequence": None},
         {**row, "x509": [{**row["x509"][0], "key": other}]}, {**row, "jwt": [{"key": "no PEM"}]},
         {**row, "x509": [{**row["x509"][0], "certificate": "no PEM"}]}, {**row, "jwt": [{}]}, {**row, "jwt": 7},

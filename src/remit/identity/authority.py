@@ -1,7 +1,7 @@
 """A trust domain's authority: it signs the X.509- and JWT-SVIDs of one trust domain."""
 
-import binascii
 import json
+import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +10,14 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from joserfc import jwk, jwt
+from joserfc import jwt
 
 from remit.errors import IdentityError, StateError
-from remit.identity.bundle import Bundle, public_jwk
-from remit.identity.certificate import authority_certificate, leaf_certificate
-from remit.identity.jwt_svid import JWT_USE, MAX_AUDIENCES, JwtSvid
-from remit.identity.private_file import read_private, write_private
+from remit.identity.authority_keys import JwtAuthority, Retired, X509Authority
+from remit.identity.bundle import Bundle
+from remit.identity.certificate import leaf_certificate
+from remit.identity.jwt_svid import MAX_AUDIENCES, JwtSvid
+from remit.identity.private_file import clear_spares, read_private, write_private
 from remit.identity.private_key import PrivateKey
 from remit.identity.spiffe_id import SpiffeId
 from remit.identity.x509_svid import X509Svid
@@ -24,78 +25,50 @@ from remit.secret import Secret
 
 MAX_X509_TTL: Final = 3600.0  # seconds; SPIRE's default
 MAX_JWT_TTL: Final = 300.0  # seconds; a bearer token, so short (SPIRE's default)
-AUTHORITY_TTL: Final = 365 * 86_400.0  # seconds; it is not renewed yet: `issue_x509` refuses after that, with a hint
+AUTHORITY_TTL: Final = 365 * 86_400.0  # seconds; its successor is made at half of that (`rotation`)
+REFRESH_HINT: Final = 300  # seconds; a new key is published long before it signs, so a reader may even miss a few
 MAX_AUDIENCE_CHARACTERS: Final = 1_024
-_FORMAT: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class X509Authority:
-    """One signing certificate and its key."""
-
-    certificate: x509.Certificate
-    key: PrivateKey
-
-    @classmethod
-    def create(cls, trust_domain: str, now: float) -> "X509Authority":
-        key = PrivateKey.generate()
-        return cls(authority_certificate(SpiffeId.of(trust_domain), key, now, AUTHORITY_TTL), key)
-
-    @property
-    def der(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.DER)
-
-    @property
-    def expires(self) -> float:
-        return self.certificate.not_valid_after_utc.timestamp()
-
-
-@dataclass(frozen=True, slots=True)
-class JwtAuthority:
-    """One ES256 signing key. `kid` is its RFC 7638 thumbprint."""
-
-    kid: str
-    key: PrivateKey
-    signer: jwk.ECKey
-
-    @classmethod
-    def of(cls, key: PrivateKey) -> "JwtAuthority":
-        signer = jwk.ECKey.import_key(key.reveal())
-        return cls(signer.thumbprint(), key, signer)
-
-    def to_jwk(self) -> dict[str, Any]:
-        return {"use": JWT_USE, "kid": self.kid, "alg": "ES256", **public_jwk(self.key.public)}
-
-    def __repr__(self) -> str:
-        return f"JwtAuthority(kid={self.kid!r})"
+_FORMAT: Final = 2  # 1 had no `prepared_at` and no `retired`
+_READ: Final = (1, _FORMAT)
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
     """The signing keys of one trust domain. The first of each signs; all of them are in the bundle.
 
-    `sequence` rises with each change of the keys.
+    A second of each is prepared: published since `prepared_at` (Unix seconds), to sign later. `retired` are those
+    that signed before. `sequence` rises with each change of the keys; `rotation` makes the changes.
     """
 
     trust_domain: str
     x509_authorities: tuple[X509Authority, ...]
     jwt_authorities: tuple[JwtAuthority, ...]
     sequence: int = 1
+    prepared_at: float = 0.0
+    retired: tuple[Retired, ...] = ()
 
     @classmethod
-    def create(cls, trust_domain: str, now: float) -> "Authority":
-        """New keys for `trust_domain`, good from `now` (Unix seconds); raises IdentityError for a bad name."""
-        return cls(
-            trust_domain, (X509Authority.create(trust_domain, now),), (JwtAuthority.of(PrivateKey.generate()),)
-        )
+    def create(cls, trust_domain: str, now: float, life: float = AUTHORITY_TTL) -> "Authority":
+        """New keys for `trust_domain`, good for `life` seconds from `now` (Unix); IdentityError for a bad name."""
+        signers = (JwtAuthority.of(PrivateKey.generate()),)
+        return cls(trust_domain, (X509Authority.create(trust_domain, now, life),), signers)
 
     def bundle(self) -> Bundle:
+        anchors = [anchor for authority in self.x509_authorities for anchor in authority.anchors]
         return Bundle(
             self.trust_domain,
-            tuple(authority.der for authority in self.x509_authorities),
-            tuple(authority.to_jwk() for authority in self.jwt_authorities),
+            tuple(dict.fromkeys([*anchors, *(old.certificate for old in self.retired if old.certificate)])),
+            (*(authority.to_jwk() for authority in self.jwt_authorities), *(old.jwk for old in self.retired)),
             self.sequence,
+            REFRESH_HINT,
         )
+
+    def signing_certificates(self) -> tuple[bytes, ...]:
+        """DER: what this trust domain's SVIDs are signed with directly, now or until lately, or will be soon.
+
+        Under an outside CA these are not the bundle's roots: who trusts only them takes no other intermediate's word.
+        """
+        return (*(authority.der for authority in self.x509_authorities), *(old.certificate for old in self.retired))
 
     def issue_x509(
         self,
@@ -111,17 +84,13 @@ class Authority:
         """
         self._check(spiffe_id, ttl, MAX_X509_TTL)
         signer = self.x509_authorities[0]
-        if now >= signer.expires:
-            raise StateError(
-                f"the signing certificate of `{self.trust_domain}` has expired",
-                hint="make a new authority: move its key file away and start again",
-            )
+        _check_in_force(signer, self.trust_domain, now)
         key = PrivateKey.generate() if public_key is None else None
         public = public_key if key is None else key.public
         assert public is not None  # noqa: S101 - one of the two is there
         ttl = min(ttl, signer.expires - now)
         leaf = leaf_certificate(spiffe_id, public, issuer=signer.certificate, key=signer.key, now=now, ttl=ttl)
-        chain = (leaf.public_bytes(serialization.Encoding.DER),)
+        chain = (leaf.public_bytes(serialization.Encoding.DER), *signer.path)
         return X509Svid(spiffe_id, chain, key, now, leaf.not_valid_after_utc.timestamp())
 
     def issue_jwt(
@@ -144,12 +113,19 @@ class Authority:
             raise IdentityError(f"an SVID can't live for {ttl:g} s: more than 0 and at most {most:g}")
 
     @classmethod
-    def open(cls, path: Path, trust_domain: str, now: float) -> "Authority":
+    def open(cls, path: Path, trust_domain: str, now: float, life: float = AUTHORITY_TTL) -> "Authority":
         """Read the keys in `path`, or make them the first time, good from `now` (Unix seconds); raises StateError."""
-        if path.exists():
-            return cls.load(path)
-        authority = cls.create(trust_domain, now)
-        authority.save(path)
+        clear_spares(path)  # of a write that was killed: they hold keys that were never in force
+        if not os.path.lexists(path):
+            authority = cls.create(trust_domain, now, life)
+            authority.save(path)
+            return authority
+        authority = cls.load(path)
+        if authority.trust_domain != trust_domain:
+            raise StateError(
+                f"the authority's keys in `{path}` are of `{authority.trust_domain}`, not of `{trust_domain}`",
+                hint="set `trust_domain` back, or move the file away to make a new authority (all SVIDs end)",
+            )
         return authority
 
     def save(self, path: Path) -> None:
@@ -158,14 +134,10 @@ class Authority:
             "format": _FORMAT,
             "trust_domain": self.trust_domain,
             "sequence": self.sequence,
-            "x509": [
-                {
-                    "certificate": authority.certificate.public_bytes(serialization.Encoding.PEM).decode(),
-                    "key": authority.key.reveal_pem().decode(),
-                }
-                for authority in self.x509_authorities
-            ],
+            "x509": [authority.to_row() for authority in self.x509_authorities],
             "jwt": [{"key": authority.key.reveal_pem().decode()} for authority in self.jwt_authorities],
+            "prepared_at": self.prepared_at,
+            "retired": [old.to_row() for old in self.retired],
         }
         write_private(path, json.dumps(row, indent=1).encode())
 
@@ -175,7 +147,7 @@ class Authority:
         content = read_private(path)
         try:
             return _parse(json.loads(content))
-        except (ValueError, KeyError, TypeError, binascii.Error, IdentityError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, x509.ExtensionNotFound, IdentityError) as error:
             reason = error if isinstance(error, IdentityError) else "it is not what Remit wrote"
             raise StateError(
                 f"the authority's keys in `{path}` can't be used: {reason}",
@@ -184,25 +156,24 @@ class Authority:
 
 
 def _parse(row: dict[str, Any]) -> Authority:
-    if row["format"] != _FORMAT:
+    if row["format"] not in _READ:
         raise IdentityError(f"its format is {row['format']!r}, this Remit reads {_FORMAT}")
     trust_domain = SpiffeId.of(row["trust_domain"]).trust_domain
-    authorities = tuple(_x509_authority(entry, trust_domain) for entry in row["x509"])
+    authorities = tuple(X509Authority.from_row(entry, trust_domain) for entry in row["x509"])
     signers = tuple(JwtAuthority.of(PrivateKey.from_pem(entry["key"].encode())) for entry in row["jwt"])
-    if not authorities or not signers or not isinstance(row["sequence"], int):
+    if not authorities or len(authorities) != len(signers) or not isinstance(row["sequence"], int):
         raise IdentityError("a signing key is missing")
-    return Authority(trust_domain, authorities, signers, row["sequence"])
+    retired = tuple(Retired.from_row(entry, trust_domain) for entry in row.get("retired", ()))
+    prepared_at = float(row.get("prepared_at", 0.0))
+    return Authority(trust_domain, authorities, signers, row["sequence"], prepared_at, retired)
 
 
-def _x509_authority(entry: dict[str, str], trust_domain: str) -> X509Authority:
-    certificate = x509.load_pem_x509_certificate(entry["certificate"].encode())
-    key = PrivateKey.from_pem(entry["key"].encode())
-    if certificate.public_key() != key.public:
-        raise IdentityError("a certificate is not of its key")
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    if names.get_values_for_type(x509.UniformResourceIdentifier) != [str(SpiffeId.of(trust_domain))]:
-        raise IdentityError("a certificate is not of its trust domain")
-    return X509Authority(certificate, key)
+def _check_in_force(signer: X509Authority, trust_domain: str, now: float) -> None:
+    if now >= signer.expires:
+        hint = "renew it in the outside CA's files" if signer.roots else "start Remit again: it makes a new one"
+        raise StateError(f"the signing certificate of `{trust_domain}` has expired", hint=hint)
+    if now < signer.starts:
+        raise StateError(f"the signing certificate of `{trust_domain}` is not valid yet", hint="set the clock right")
 
 
 def _check_audience(audience: tuple[str, ...]) -> None:

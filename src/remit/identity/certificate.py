@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from remit.identity.private_key import PrivateKey
 from remit.identity.spiffe_id import SpiffeId
 
-BACKDATE: Final = 30.0  # seconds before now that validity starts: verifiers' clocks lag a little
+BACKDATE: Final = 660.0  # seconds before now that validity starts: a verifier's clock may be 10 minutes behind ours
 MAX_COMMON_NAME: Final = 64  # characters (X.520, ub-common-name)
 
 # Indexed as x509.KeyUsage's arguments are: every usage that is not named here is off.

@@ -1,5 +1,6 @@
 """A file that only its owner can read: written whole or not at all, refused when others could have read it."""
 
+import glob
 import os
 import secrets
 import stat
@@ -28,6 +29,15 @@ def write_private(path: Path, content: bytes) -> None:
         _sync_directory(path.parent)
     except OSError as error:
         raise StateError(f"can't write `{path}`: {error.strerror}") from error
+
+
+def clear_spares(path: Path) -> None:
+    """Remove what a killed `write_private` left beside `path`; raises StateError. For its one writer."""
+    try:
+        for spare in path.parent.glob(f".{glob.escape(path.name)}.*"):
+            spare.unlink(missing_ok=True)
+    except OSError as error:
+        raise StateError(f"can't clear `{path.parent}`: {error.strerror}") from error
 
 
 def read_private(path: Path) -> bytes:
