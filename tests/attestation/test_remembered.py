@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from remit.identity import Ancestor
-from remit.identity.attestation import procfs
+from remit.identity.attestation import EXECUTABLES, procfs
 from remit.identity.attestation.kin import descendants, kin, listed_children, parent_table
 from remit.identity.attestation.lineage import MAX_AGE, Lineages
 from remit.identity.attestation.recent import MAX_LIKELY, Recent
@@ -26,7 +26,7 @@ class FakeClock:
 def test_parents_are_read_once_for_the_same_process() -> None:
     lineages, stat = Lineages(FakeClock()), procfs.read_stat(os.getpid())
     first = lineages.parents(stat)
-    assert first == procfs.ancestors(os.getppid())
+    assert first == procfs.ancestors(stat, EXECUTABLES)
     assert lineages.parents(stat) is first
 
 
@@ -34,7 +34,7 @@ def test_a_number_given_to_another_process_brings_no_parents_along() -> None:
     lineages, stat = Lineages(FakeClock()), procfs.read_stat(os.getpid())
     forged = replace(stat, parent=0)  # the process that had this number before, and no parents
     assert lineages.parents(forged) == ()
-    assert lineages.parents(stat) == procfs.ancestors(os.getppid())
+    assert lineages.parents(stat) == procfs.ancestors(stat, EXECUTABLES)
     assert lineages.parents(replace(stat, start=stat.start + 1)) is not lineages.parents(stat)
 
 
@@ -136,4 +136,4 @@ def test_a_process_that_is_gone_has_no_kin() -> None:
     with forked(idle) as child:
         assert child.hear() == "ready"
     assert kin(child.pid, Lineages(), listed_children) == []
-    assert isinstance(procfs.ancestors(os.getpid())[0], Ancestor)
+    assert isinstance(procfs.ancestors(procfs.read_stat(os.getpid()))[0], Ancestor)

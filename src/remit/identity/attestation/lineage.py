@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from remit.identity.attestation.digests import EXECUTABLES, Digests
 from remit.identity.attestation.procfs import Parents, Stat, ancestors
 
 MAX_LINEAGES: Final = 256
@@ -24,11 +25,18 @@ class Lineages:
     """A bounded cache of processes' parents; safe to share between threads. `clock` is monotonic seconds.
 
     A line is good for the same process (pid and start) under the same parent, for `MAX_AGE`. It never lacks an
-    ancestor that lives: whoever loses its parent is given to one further up the same chain, or to init.
+    ancestor that lives: whoever loses its parent is given to one further up the same chain, or to init. What an
+    ancestor runs may be as old as the line.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, capacity: int = MAX_LINEAGES) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        capacity: int = MAX_LINEAGES,
+        digests: Digests = EXECUTABLES,
+    ) -> None:
         self._clock = clock
+        self._digests = digests
         self._capacity = capacity
         self._lines: OrderedDict[int, _Line] = OrderedDict()
         self._lock = threading.Lock()
@@ -40,7 +48,7 @@ class Lineages:
             line = self._lines.get(stat.pid)
         if line is not None and now - line.read <= MAX_AGE and _of_the_same(line, stat):
             return line.parents
-        found = ancestors(stat.parent)
+        found = ancestors(stat, self._digests)
         self._keep(stat.pid, _Line(stat.start, found, now))
         return found
 

@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from remit.errors import AttestationError
+from remit.identity.attestation.accounts import ACCOUNTS
+from remit.identity.attestation.cgroup import Cgroups, parse_cgroups, systemd_unit
 from remit.identity.attestation.digests import Digests
+from remit.identity.attestation.names import path_of
+from remit.identity.attestation.script import script_of
 from remit.identity.process import Ancestor, Process
 
 Parents = tuple[Ancestor, ...]  # nearest first
 
 MAX_ANCESTORS: Final = 32
+MAX_TOLD_ANCESTORS: Final = 4  # whose executables are looked at, about 15 µs each
 UNSET_LOGIN_UID: Final = 4294967295  # (uid_t) -1, see pam_loginuid(8)
 _MAX_READ: Final = 1 << 16
-_DELETED: Final = b" (deleted)"  # d_path() appends it to a path that has been unlinked
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,21 @@ def _effective(text: bytes, label: bytes) -> int:
     return int(columns[1])
 
 
+def parse_groups(text: bytes) -> tuple[int, ...]:
+    """The supplementary gids from `/proc/PID/status`."""
+    return tuple(int(gid) for gid in _columns(text, b"\nGroups:"))
+
+
+def parse_nested(text: bytes) -> bool:
+    """Whether it lives in a pid namespace below that of `/proc`: then it has a number in each of them (proc(5))."""
+    return len(_columns(text, b"\nNSpid:")) > 1
+
+
+def _columns(text: bytes, label: bytes) -> list[bytes]:
+    _, _, rest = text.partition(label)
+    return [column for column in rest.split(b"\n", 1)[0].split() if column.isdigit()]
+
+
 def parse_login_uid(text: bytes) -> int | None:
     digits = text.strip()
     if not digits.isdigit() or int(digits) == UNSET_LOGIN_UID:
@@ -95,10 +114,13 @@ def observe(pid: int, *, digests: Digests, parents: Callable[[Stat], Parents] | 
     the process it named before the call; hold a pidfd across it (`Attested` does).
     """
     stat = read_stat(pid)
-    uid, gid = parse_effective_ids(_read(pid, "status"))
+    status = _read(pid, "status")
+    uid, gid = parse_effective_ids(status)
     node = executable_node(pid)
     exe, deleted = (None, False) if node is None else executable_path(pid, node)
     digest = None if node is None else digests.of(f"/proc/{pid}/exe")
+    script = script_of(pid, exe, digests)
+    groups = cgroups(pid)
     if executable_node(pid) != node:
         raise AttestationError(f"process {pid} changed its executable while it was looked at")
     return Process(
@@ -113,8 +135,15 @@ def observe(pid: int, *, digests: Digests, parents: Callable[[Stat], Parents] | 
         login_uid=login_uid(pid),
         terminal=stat.terminal or None,
         foreground=stat.terminal != 0 and stat.foreground_group == stat.group,
-        parents=ancestors(stat.parent) if parents is None else parents(stat),
+        parents=ancestors(stat) if parents is None else parents(stat),
         exe_deleted=deleted,
+        user=ACCOUNTS.user(uid),
+        group=ACCOUNTS.group(gid),
+        groups=parse_groups(status),
+        cgroups=groups,
+        unit=None if groups is None else systemd_unit(groups),
+        script=script,
+        nested=parse_nested(status),
     )
 
 
@@ -137,27 +166,19 @@ def executable_node(pid: int) -> tuple[int, int] | None:
 
 
 def executable_path(pid: int, node: tuple[int, int]) -> tuple[str | None, bool]:
-    """(path, deleted) of the executable `node`. The path is None when it can't be read or is not UTF-8.
-
-    A file may really be called `x (deleted)`: it is taken as deleted only when that name isn't this executable.
-    """
+    """(path, deleted) of the executable `node`, as in `path_of`; the path is None when it can't be read."""
     try:
         link = os.readlink(f"/proc/{pid}/exe".encode())
     except OSError:
         return None, False
-    deleted = link.endswith(_DELETED) and not _is_node(link, node)
-    try:
-        return (link[: -len(_DELETED)] if deleted else link).decode("utf-8"), deleted
-    except UnicodeDecodeError:
-        return None, deleted
+    return path_of(link, node, f"/proc/{pid}/ns/mnt")
 
 
-def _is_node(path: bytes, node: tuple[int, int]) -> bool:
+def cgroups(pid: int) -> Cgroups | None:
     try:
-        status = os.stat(path)
-    except OSError:
-        return False
-    return (status.st_dev, status.st_ino) == node
+        return parse_cgroups(_read(pid, "cgroup"))
+    except AttestationError:
+        return None
 
 
 def login_uid(pid: int | str) -> int | None:
@@ -168,17 +189,36 @@ def login_uid(pid: int | str) -> int | None:
         return None
 
 
-def ancestors(parent: int) -> Parents:
-    """The chain of parents from `parent` upward, nearest first, at most MAX_ANCESTORS; ends at what can't be read."""
+def ancestors(child: Stat, digests: Digests | None = None) -> Parents:
+    """The parents of `child`, nearest first, at most MAX_ANCESTORS; ends at what can't be read. The nearest ones'
+    executables are looked at, and hashed with `digests`.
+
+    No process is younger than its child: one that is got the number of a parent that has just exited.
+    """
     chain: list[Ancestor] = []
-    while parent > 0 and len(chain) < MAX_ANCESTORS:
+    below = child
+    while below.parent > 0 and len(chain) < MAX_ANCESTORS:
         try:
-            stat = read_stat(parent)
+            stat = read_stat(below.parent)
         except AttestationError:
             break
-        chain.append(Ancestor(parent, stat.name))
-        parent = stat.parent
+        if stat.start > below.start:
+            break
+        chain.append(_ancestor(stat, digests) if len(chain) < MAX_TOLD_ANCESTORS else Ancestor(stat.pid, stat.name))
+        below = stat
     return tuple(chain)
+
+
+def _ancestor(stat: Stat, digests: Digests | None) -> Ancestor:
+    """What it runs now, which need not be what it ran when it started its child. A deleted path is left out."""
+    node = executable_node(stat.pid)
+    if node is None:
+        return Ancestor(stat.pid, stat.name)
+    exe, deleted = executable_path(stat.pid, node)
+    digest = None if digests is None else digests.of(f"/proc/{stat.pid}/exe")
+    if executable_node(stat.pid) != node:
+        return Ancestor(stat.pid, stat.name)
+    return Ancestor(stat.pid, stat.name, None if deleted else exe, digest)
 
 
 def _read(pid: int | str, name: str) -> bytes:
