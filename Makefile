@@ -18,14 +18,19 @@ install: .venv/.installed
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# What only tests need, and is too big to install for those who only run it: 75 MB.
+.venv/.peers: requirements/peers.txt .venv/.installed
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/peers.txt
+	@touch $@
+
 run: install
 	@$(BIN)/remit up $(OWNER) $(ARGS)
 
-test: install
+test: install .venv/.peers
 	@sh tests/needs.sh
 	$(BIN)/python -m pytest -m "not long" $(ARGS)
 
-test-long: install
+test-long: install .venv/.peers
 	@sh tests/needs.sh
 	$(BIN)/python -m pytest -m long $(ARGS)
 

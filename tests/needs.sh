@@ -5,6 +5,8 @@ missing=""
 for pair in curl:curl ss:iproute2 git:git; do
   command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
+# Its programs are not in PATH: /usr/lib/postgresql/VERSION/bin
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ]; then
   echo "the tests need these Debian packages:$missing" >&2
@@ -12,5 +14,6 @@ if [ "$(id -u)" != 0 ]; then
   exit 1
 fi
 apt-get update -q >/dev/null
+# RUNLEVEL=1: invoke-rc.d starts no service of a package installed now; the tests start their own.
 # shellcheck disable=SC2086 # a list of package names
-DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing >/dev/null
+RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing >/dev/null

@@ -1,4 +1,4 @@
-"""The programs and commands of docs/callers.md and README.md's table of callers do what the pages say."""
+"""The programs and commands of docs/callers.md, docs/federation.md and README.md do what the pages say."""
 
 import json
 import re
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from joserfc import jwk, jws
+from joserfc.errors import BadSignatureError
 
 from tests.docs.pages import rows, text
 from tests.e2e.conftest import Remit
@@ -23,7 +25,7 @@ class Reader:
         self.remit, self.directory = remit, directory
         self.ready = remit.event("ready")
         self.server: dict[str, Any] = self.ready["guarded"][0]
-        for name, body in PROGRAM.findall(text("docs/callers.md")):
+        for name, body in PROGRAM.findall(text("docs/callers.md") + text("docs/federation.md")):
             (directory / name).write_text(body)
 
     def python(self, name: str, *arguments: str) -> str:
@@ -90,6 +92,23 @@ def test_a_jwt_svid(reader: Reader) -> None:
     token = reader.python("fetch_jwt.py", reader.ready["workload_api"], reader.server["spiffe_id"])
     assert reader.shell(way("a JWT-SVID"), TOKEN=token)["data"]
     assert reader.last_proof() == "jwt-svid"
+
+
+def test_the_keys_that_another_server_takes_as_pem_are_those_that_sign(reader: Reader) -> None:
+    token = reader.python("fetch_jwt.py", reader.ready["workload_api"], "openbao")
+    domain = reader.server["spiffe_id"].split("/")[2]
+    assert reader.python("fetch_jwt_keys.py", reader.ready["workload_api"], domain) == ""
+    pems = (reader.directory / "jwt_keys.pem").read_text().split(",")
+    signed = [pem for pem in pems if _signed(token, pem)]
+    assert len(signed) == 1
+
+
+def _signed(token: str, pem: str) -> bool:
+    try:
+        jws.deserialize_compact(token, jwk.ECKey.import_key(pem), algorithms=["ES256"])
+    except BadSignatureError:
+        return False
+    return True
 
 
 def test_a_task_s_token(reader: Reader) -> None:

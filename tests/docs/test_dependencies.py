@@ -15,8 +15,8 @@ def names(requirements: list[str]) -> list[str]:
     return sorted(re.split(r"[^A-Za-z0-9_.-]", line, maxsplit=1)[0] for line in requirements)
 
 
-def demonstration() -> list[str]:
-    lines = (ROOT / "requirements" / "demo.in").read_text().splitlines()
+def in_file(name: str) -> list[str]:
+    lines = (ROOT / "requirements" / name).read_text().splitlines()
     return names([line for line in lines if line and not line.startswith("#")])
 
 
@@ -24,7 +24,8 @@ def demonstration() -> list[str]:
     ("heading", "declared"),
     [
         ("## At run time", names(PROJECT["dependencies"])),
-        ("## For the demonstration model", demonstration()),
+        ("## For the demonstration model", in_file("demo.in")),
+        ("## Servers that tests log in to", in_file("peers.in")),
         ("## For tests", names(PROJECT["optional-dependencies"]["test"])),
         ("## For development", names(PROJECT["optional-dependencies"]["dev"])),
     ],

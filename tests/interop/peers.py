@@ -1,0 +1,35 @@
+"""The servers that trust us: found on this machine, or their absence said aloud."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def absent(what: str, how: str) -> str:
+    """Skips, or fails where REMIT_TEST_PEERS is `required`, as it is in CI."""
+    said = f"PEER ABSENT: no {what} on this machine: {how}"
+    if os.environ.get("REMIT_TEST_PEERS") == "required":
+        pytest.fail(said)
+    pytest.skip(said)
+
+
+def openbao() -> str:
+    """The path of `bao`."""
+    path = Path(sys.executable).with_name("bao")
+    return str(path) if path.exists() else absent("OpenBao", "`make test` installs requirements/peers.txt")
+
+
+def postgresql() -> Path:
+    """The directory of the newest PostgreSQL's programs."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    return found[-1].parent if found else Path(absent("PostgreSQL", "`sh tests/needs.sh` installs it"))
+
+
+def free_port() -> int:
+    """A port on loopback that nobody has just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
