@@ -3,9 +3,14 @@
 import dataclasses
 import os
 
+import pytest
+
+from remit.errors import AttestationError, IdentityError
 from remit.identity import SpiffeId
 from remit.identity.attestation import EXECUTABLES, observe
+from remit.identity.selectors import selectors_of
 from remit.inventory import Capability, Kind, Workload, matches
+from remit.inventory.selectors import REGISTERED, check_registration, workload_of
 
 ME = observe(os.getpid(), digests=EXECUTABLES)
 MINE = Workload(
@@ -41,3 +46,74 @@ def test_one_enrolled_without_a_start_matches_no_process() -> None:
 def test_every_selector_must_hold() -> None:
     assert not matches(dataclasses.replace(MINE, selectors=("unix:uid:4294967294",)), ME)
     assert not matches(dataclasses.replace(MINE, selectors=()), ME)
+
+
+def registered(name: str, *selectors: str) -> Workload:
+    spiffe_id = SpiffeId.parse(f"spiffe://maple.local/agent/{name}")
+    return dataclasses.replace(
+        MINE, spiffe_id=spiffe_id, name=name, selectors=selectors, pid=None, start=None, found=REGISTERED
+    )
+
+
+def test_one_registered_by_its_selectors_is_any_process_that_has_them_all() -> None:
+    own = selectors_of(ME)
+    assert matches(registered("me", *own), ME)
+    assert matches(Workload.from_dict(registered("me", *own).to_dict()), ME)
+    assert not matches(registered("me", *own, "unix:uid:4294967294"), ME)
+    assert not matches(registered("me", *own, "docker:label:x"), ME)
+    assert not matches(registered("me"), ME)
+
+
+def test_a_process_that_is_two_workloads_is_neither() -> None:
+    one, two = registered("one", f"unix:uid:{ME.uid}"), registered("two", f"unix:sha256:{ME.exe_sha256}")
+    other = registered("other", "unix:uid:4294967294")
+    assert workload_of(ME, [other, two]) is two
+    assert workload_of(ME, [other]) is None
+    with pytest.raises(AttestationError, match=r"agent/one` and of `spiffe://maple.local/agent/two") as refusal:
+        workload_of(ME, [one, other, two])
+    assert refusal.value.hint
+
+
+NEW = SpiffeId.parse("spiffe://maple.local/agent/new")
+DIGEST = f"unix:sha256:{'ab' * 32}"
+
+
+@pytest.mark.parametrize(
+    ("selectors", "problem"),
+    [
+        ((), "has no selectors"),
+        (("unix:uid:1", "unix:uid:2"), "can't be both `1` and `2`"),
+        (("unix:uid:1", "unix:shoe:44"), "`unix:shoe:44` is no selector known here"),
+        (("unix:sha256:AB",), "has a value that no process has"),
+        (("script:path:/opt/agent.py", "parent:path:/usr/bin/bash"), "are all weak"),
+        (("systemd:unit:user@1000.service/agent.service",), "are all weak"),
+    ],
+)
+def test_selectors_that_match_no_process_or_prove_too_little_are_refused(
+    selectors: tuple[str, ...], problem: str
+) -> None:
+    with pytest.raises(IdentityError, match=problem) as refusal:
+        check_registration(NEW, selectors, [])
+    assert "agent/new" in str(refusal.value) or "unix:" in str(refusal.value)
+
+
+@pytest.mark.parametrize("more", [(), ("unix:gid:100",)])
+def test_selectors_that_are_anothers_as_well_are_refused_with_both_names(more: tuple[str, ...]) -> None:
+    old = registered("old", "unix:uid:1000", DIGEST)
+    for first, second in (((*old.selectors, *more), old), (old.selectors, registered("old", *old.selectors, *more))):
+        with pytest.raises(IdentityError, match=r"match two identities: .*agent/new.*agent/old") as refusal:
+            check_registration(NEW, first, [second])
+        assert "old" in refusal.value.hint
+
+
+def test_selectors_that_tell_it_from_all_others_are_taken() -> None:
+    old = registered("old", "unix:uid:1000", DIGEST, "systemd:unit:old.service")
+    new = (
+        "unix:uid:1000",
+        DIGEST,
+        "systemd:unit:new.service",
+        "unix:supplementary_gid:4",
+        "unix:supplementary_gid:5",
+    )
+    check_registration(NEW, new, [old, MINE])
+    check_registration(old.spiffe_id, old.selectors, [old])  # its own, written down again

@@ -4,8 +4,9 @@ from typing import Any, Final
 
 from remit.control.portrait import Sources, about_person, about_workload, as_control, as_gateway
 from remit.errors import AttestationError, IdentityError, NotFoundError, UsageError
-from remit.identity import SpiffeId
-from remit.inventory import matches
+from remit.identity import Process, SpiffeId
+from remit.identity.selectors import selectors_of, why_weaker
+from remit.inventory.selectors import workload_of
 
 MAX_DIGITS: Final = 18  # of a pid or port: more is no number that the kernel gives
 
@@ -63,13 +64,22 @@ def _by_pid(pid: int, sources: Sources) -> dict[str, Any]:
         process = sources.observe(pid)
     except AttestationError as error:
         raise _unseen(pid, error, sources) from error
-    for workload in sources.realm.workloads.values():
-        if matches(workload, process):
-            return about_workload(workload, sources)
+    return _about(process, sources) | {"selectors": [_selector(one) for one in selectors_of(process)]}
+
+
+def _about(process: Process, sources: Sources) -> dict[str, Any]:
+    workload = workload_of(process, sources.realm.workloads.values())
+    if workload is not None:
+        return about_workload(workload, sources)
     human = sources.realm.human_of(process.uid)
     if human is None:
-        raise NotFoundError(f"process {pid} runs as uid {process.uid}, which acts for nobody known here")
-    return about_person(human, process, sources) | _if_ours(pid, sources)
+        raise NotFoundError(f"process {process.pid} runs as uid {process.uid}, which acts for nobody known here")
+    return about_person(human, process, sources) | _if_ours(process.pid, sources)
+
+
+def _selector(selector: str) -> dict[str, str]:
+    """One that holds for a process; `weaker` says why it proves less than it seems to, and is empty otherwise."""
+    return {"selector": selector, "weaker": why_weaker(selector)}
 
 
 def _if_ours(pid: int, sources: Sources) -> dict[str, Any]:

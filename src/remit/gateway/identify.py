@@ -17,7 +17,8 @@ from remit.gateway.message import Request
 from remit.gateway.zone import Zone
 from remit.identity import Caller, Process, Proof, SpiffeId, verify_jwt, verify_x509
 from remit.identity.attestation import Attested, attest_unix
-from remit.inventory import Human, Workload, matches
+from remit.inventory import Human, Workload
+from remit.inventory.selectors import workload_of
 from remit.policy import Snapshot
 from remit.tasks.token import PREFIX, digest
 
@@ -148,9 +149,9 @@ def _by_process(attested: Attested, snapshot: Snapshot, peer: Peer) -> Caller:
     process = attested.process
     proof = Proof.UNIX if peer.connection.kind == "unix" else Proof.LOOPBACK
     if process is not None:
-        for workload in snapshot.workloads:
-            if matches(workload, process):
-                return _workload_caller(workload, proof, process, attested.exhaustive, snapshot)
+        workload = workload_of(process, snapshot.workloads)
+        if workload is not None:
+            return _workload_caller(workload, proof, process, attested.exhaustive, snapshot)
     human = next((known for known in snapshot.humans if attested.uid in known.uids), None)
     if human is None:
         raise AttestationError(

@@ -9,7 +9,7 @@ from typing import Final
 from remit.errors import IdentityError
 from remit.identity.process import Process
 
-MAX_SELECTOR: Final = 4096 + 64  # bytes: PATH_MAX and the kind
+MAX_SELECTOR: Final = 4096 + 64  # characters: PATH_MAX and the kind
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _PATH: Final = re.compile(r"(mnt:\[\d+\])?/.*")
@@ -125,7 +125,8 @@ _FORMS: Final = {
 
 def selectors_of(process: Process) -> tuple[str, ...]:
     """All that hold for `process`. What is unknown of it is left out."""
-    return tuple(f"{name}:{value}" for name, kind in KINDS.items() for value in kind.of(process))
+    found = (f"{name}:{value}" for name, kind in KINDS.items() for value in kind.of(process))
+    return tuple(selector for selector in found if len(selector) <= MAX_SELECTOR)
 
 
 def holds(selector: str, process: Process) -> bool:
