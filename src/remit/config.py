@@ -42,6 +42,15 @@ class DiscoverySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthoritySettings:
+    """An outside CA: PEM files of the signing certificate and what is above it, of its key, of the roots. Or none."""
+
+    chain: str = ""
+    key: str = ""
+    roots: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be configured. Empty strings mean: decided by the program."""
 
@@ -50,6 +59,7 @@ class Settings:
     snapshot_seconds: float = 300.0
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
+    authority: AuthoritySettings = field(default_factory=AuthoritySettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +139,7 @@ def _build(kind: Any, tree: dict[str, Any], name: str, prefix: str) -> Any:
 
 
 def _value(hint: Any, value: Any, name: str, key: str) -> Any:
-    if hint in {GatewaySettings, DiscoverySettings}:
+    if hint in {GatewaySettings, DiscoverySettings, AuthoritySettings}:
         if not isinstance(value, dict):
             raise ConfigError(f"`{name}`: `{key}` must be a table")
         return _build(hint, value, name, key + ".")
@@ -170,6 +180,16 @@ def _check(settings: Settings, name: str) -> None:
             raise ConfigError(f"`{name}`: `gateway.{key}` must be above 0")
     if not 1 <= settings.snapshot_seconds <= 3600:
         raise ConfigError(f"`{name}`: `snapshot_seconds` must be from 1 to 3600")
+    _check_authority(settings.authority, name)
+
+
+def _check_authority(authority: AuthoritySettings, name: str) -> None:
+    paths = {item.name: getattr(authority, item.name) for item in fields(authority)}
+    if any(paths.values()) and not all(paths.values()):
+        raise ConfigError(f"`{name}`: `authority` needs `chain`, `key` and `roots`, or none of them")
+    for key, path in paths.items():
+        if path and not Path(path).is_absolute():
+            raise ConfigError(f"`{name}`: `authority.{key}` must be an absolute path, not `{path}`")
 
 
 def _short(run: Path) -> Path:

@@ -31,6 +31,7 @@ def test_a_process_whose_uid_is_not_its_sockets_is_not_admitted() -> None:
         failures=nothing,
         doors={},
         silent={},
+        keys=nothing,
         request_stop=nothing,
     )
     with pytest.raises(NotAdmittedError, match="connected as uid"):

@@ -57,8 +57,8 @@ def certificate(
         .subject_name(name)
         .issuer_name(issuer.certificate.subject if issuer else name)
         .public_key(key.public_key())
-        .not_valid_before(datetime.datetime.fromtimestamp(NOW + start, datetime.UTC))
-        .not_valid_after(datetime.datetime.fromtimestamp(NOW + end, datetime.UTC))
+        .not_valid_before(moment(NOW + start))
+        .not_valid_after(moment(NOW + end))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=path_length), critical=True)
         .add_extension(x509.KeyUsage(**{usage: usage in on for usage in USAGES}), critical=usage_critical)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -72,6 +72,10 @@ def certificate(
         unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
         builder = builder.add_extension(unknown, critical=True)
     return Signed(builder.sign(signer, hashes.SHA256()), key)
+
+
+def moment(seconds: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC)
 
 
 def segment(content: bytes) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from remit import __version__
-from remit.cli import audit, down, explain, policy, status, task, up, whois
+from remit.cli import audit, authority, bundle, down, explain, policy, status, task, up, whois
 from remit.errors import RemitError
 
 app = typer.Typer(
@@ -20,12 +20,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS: tuple[Callable[..., None], ...] = (up.up, status.status, whois.whois, explain.explain, down.down)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    up.up,
+    status.status,
+    whois.whois,
+    explain.explain,
+    bundle.bundle,
+    down.down,
+)
 for _command in COMMANDS:
     app.command()(_command)
 app.add_typer(task.app, name="task")
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
+app.add_typer(authority.app, name="authority")
 
 
 @app.callback(invoke_without_command=True)

@@ -87,7 +87,20 @@ def build(desk: Desk) -> FastAPI:
     async def stop(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
         return await desk.stop(who)
 
+    _about_keys(api, desk, visitor)
     return api
+
+
+def _about_keys(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:
+    """The trust domain's keys: its bundle, and their rotation."""
+
+    @api.get("/bundle", dependencies=[Depends(visitor)])
+    async def bundle() -> dict[str, Any]:
+        return desk.bundle()
+
+    @api.post("/authority/rotate")
+    async def rotate(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
+        return await desk.rotate(who)
 
 
 async def serve(api: FastAPI, path: Path) -> Callable[[], Awaitable[None]]:

@@ -17,15 +17,16 @@ from remit.control.ended import ended_tasks
 from remit.control.gateway_link import GatewayLink
 from remit.control.guards import Guards
 from remit.control.instance import write_run_file
+from remit.control.kept_authority import KeptAuthority
 from remit.control.orphans import end_orphan, worker_file
 from remit.control.own_log import OwnLog
 from remit.control.owner import Owner
-from remit.control.realm import PoliciesInForce, Realm, State, Trust
+from remit.control.realm import PoliciesInForce, Realm, State
 from remit.control.serving import open_desk, serve
 from remit.control.watches import Watches
 from remit.control.workers import Workers
 from remit.errors import AuditError
-from remit.identity import Authority
+from remit.identity import Authority, WorkloadApi
 from remit.inventory import Probe
 from remit.models import Hasher
 
@@ -67,6 +68,8 @@ class Daemon:
         self._link: GatewayLink
         self._workers: Workers
         self._guards: Guards
+        self._keys: KeptAuthority
+        self._api: WorkloadApi
 
     def request_stop(self, why: str) -> None:
         self._why = self._why or why
@@ -87,14 +90,15 @@ class Daemon:
             await self._end_orphan()
             # 2
             policies = policy_watch.first(self._places.policies)
-            authority = Authority.open(self._places.state / "keys" / "authority.json", self._domain, time.time())
-            self._realm = self._open_realm(authority, policies)
+            self._keys = self._open_keys()
+            await self._keys.catch_up()
+            self._realm = self._open_realm(policies)
             await self._meet_people()
             self._say(self._starting())
             # 3
             self._link, self._workers = self._open_link()
             self._guards = self._open_guards(stack)
-            gateway = asyncio.create_task(self._start_gateway(stack, authority))
+            gateway = asyncio.create_task(self._start_gateway(stack))
             found = await self._guards.look()
             await gateway
             # 4
@@ -107,11 +111,19 @@ class Daemon:
                 await self._guards.start_demo()
             # 5
             desk = open_desk(
-                self._places, self._owner, self._realm, self._log, self._workers, self._guards, self.request_stop
+                self._places,
+                self._owner,
+                self._realm,
+                self._log,
+                self._workers,
+                self._guards,
+                self._keys,
+                self.request_stop,
             )
-            await serve(stack, self._places, desk, authority, self._realm, self._log)
+            self._api = await serve(stack, self._places, desk, self._keys.authority, self._realm, self._log)
+            self._keys.changed = self._keys_changed
             self._ready(desk)
-            self._watch_over(policies, authority, demo=not found.found)
+            self._watch_over(policies, demo=not found.found)
             stack.push_async_callback(self._watches.end)
             await self._stop.wait()
             self._say({"event": "stopping", "why": self._why})
@@ -135,10 +147,13 @@ class Daemon:
             self._note(f"ended the gateway that an earlier run left behind (pid {pid})")
             await self._log.act("worker.orphan", ZONE, None, {"pid": pid})
 
-    def _open_realm(self, authority: Authority, policies: PoliciesInForce) -> Realm:
-        bundle = authority.bundle()
+    def _open_keys(self) -> KeptAuthority:
+        path = self._places.state / "keys" / "authority.json"
+        return KeptAuthority(path, self._domain, self._settings.authority, self._log.act, time.time)
+
+    def _open_realm(self, policies: PoliciesInForce) -> Realm:
         return Realm(
-            Trust(self._domain, bundle.x509_authorities, bundle.to_dict()),
+            self._keys.trust(),
             self._tools.state,
             self._log.act,
             time.time,
@@ -168,7 +183,13 @@ class Daemon:
 
     def _open_link(self) -> tuple[GatewayLink, Workers]:
         link = GatewayLink(
-            self._places, self._settings.gateway, self._domain, self._log, self._realm.workloads, self._say
+            self._places,
+            self._settings.gateway,
+            self._domain,
+            self._log,
+            self._realm.workloads,
+            self._say,
+            lambda spiffe_id: self._watches.spawn(self._guards.model_lost(spiffe_id)),
         )
         return link, Workers(self._tools.worker, link, self._broke, self._places.run)
 
@@ -188,10 +209,10 @@ class Daemon:
             spawn=self._watches.spawn,
         )
 
-    async def _start_gateway(self, stack: contextlib.AsyncExitStack, authority: Authority) -> None:
+    async def _start_gateway(self, stack: contextlib.AsyncExitStack) -> None:
         stack.push_async_callback(self._workers.stop)
         self._workers.push(self._realm.snapshot())
-        self._workers.tell(self._link.svid(authority, ZONE))
+        self._workers.tell(self._link.svid(self._keys.authority, ZONE))
         await self._workers.start(ZONE)
 
     def _broke(self, error: BaseException) -> None:
@@ -222,9 +243,10 @@ class Daemon:
         write_run_file(self._places.run_file, {"pid": os.getpid(), "urls": urls, "api": status["api"]})
         self._say({"event": "ready", **status})
 
-    def _watch_over(self, policies: PoliciesInForce, authority: Authority, *, demo: bool) -> None:
+    def _watch_over(self, policies: PoliciesInForce, *, demo: bool) -> None:
         self._watches.spawn(policy_watch.watch(self._places.policies, policies, self._policies_changed))
-        self._watches.spawn(self._renew(authority))
+        self._watches.spawn(self._renew())
+        self._watches.spawn(self._keys.mind(self._note))
         if demo:
             self._watches.spawn(self._guards.mind_demo())
         if self._settings.discovery.look or self._settings.discovery.servers:
@@ -245,7 +267,15 @@ class Daemon:
         await self._workers.deliver(self._realm.snapshot())
         self._say({"event": "policy", "set": policies.digest, "warning": policies.warning})
 
-    async def _renew(self, authority: Authority) -> None:
+    async def _keys_changed(self, authority: Authority, signs: bool) -> None:
+        """Gateways first: they know a key before anybody is handed what it signs."""
+        self._realm.trust = self._keys.trust()
+        await self._workers.deliver(self._realm.snapshot())
+        if signs:
+            self._workers.tell(self._link.svid(authority, ZONE))
+        self._api.replace(authority)
+
+    async def _renew(self) -> None:
         """Well before they end: a fresh Snapshot, and a fresh SVID for the gateway."""
         svid_at = time.monotonic()
         while True:
@@ -253,4 +283,4 @@ class Daemon:
             await self._workers.deliver(self._realm.snapshot())
             if time.monotonic() - svid_at > SVID_SECONDS:
                 svid_at = time.monotonic()
-                self._workers.tell(self._link.svid(authority, ZONE))
+                self._workers.tell(self._link.svid(self._keys.authority, ZONE))

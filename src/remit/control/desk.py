@@ -38,6 +38,14 @@ class Deliveries(Protocol):
     async def __call__(self, snapshot: Snapshot) -> bool: ...
 
 
+class Keys(Protocol):
+    """The trust domain's authority: what it publishes, and how it is rotated before its time."""
+
+    def bundle(self) -> dict[str, Any]: ...
+
+    async def rotate(self) -> dict[str, Any]: ...
+
+
 class Desk:
     """Answers control's callers: the owner and root. What widens reach also records how they were known."""
 
@@ -55,6 +63,7 @@ class Desk:
         failures: Callable[[], list[str]],
         doors: Mapping[str, Mapping[str, str]],
         silent: Mapping[SpiffeId, float],
+        keys: Keys,
         request_stop: Callable[[str], None],
     ) -> None:
         self._realm, self._deployment = realm, deployment
@@ -63,6 +72,7 @@ class Desk:
         self._failures = failures
         self._request_stop = request_stop
         self._doors, self._silent = doors, silent
+        self._keys = keys
 
     async def admit(self, peer: PeerCredentials) -> Visitor:
         """The visitor behind a connection's kernel credentials; raises NotAdmittedError for anyone else."""
@@ -195,6 +205,15 @@ class Desk:
         ended = await self._realm.end_task(task_id, why)
         settled = await self._deliver(self._realm.snapshot())
         return {"task": _public(ended.to_dict()), "pending": not settled}
+
+    def bundle(self) -> dict[str, Any]:
+        """The trust domain's bundle in SPIFFE's format."""
+        return self._keys.bundle()
+
+    async def rotate(self, who: Visitor) -> dict[str, Any]:
+        """Begin a rotation of the authority, or say how far the one under way is."""
+        self._check_not_governed(who)
+        return await self._keys.rotate()
 
     async def stop(self, who: Visitor) -> dict[str, Any]:
         self._check_not_governed(who)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from remit.config import Places
 from remit.control import api
 from remit.control.deployment import Deployment
-from remit.control.desk import Desk
+from remit.control.desk import Desk, Keys
 from remit.control.guards import Guards
 from remit.control.identities import KernelIdentities, RecordedIssuances
 from remit.control.lately import lately
@@ -28,6 +28,7 @@ def open_desk(
     log: OwnLog,
     workers: Workers,
     guards: Guards,
+    keys: Keys,
     request_stop: Callable[[str], None],
 ) -> Desk:
     """The desk over all that runs in this instance."""
@@ -43,19 +44,21 @@ def open_desk(
         failures=lambda: ([str(log.failure)] if log.failure is not None else []) + workers.log_failures(),
         doors=guards.urls,
         silent=guards.silent,
+        keys=keys,
         request_stop=request_stop,
     )
 
 
 async def serve(
     stack: contextlib.AsyncExitStack, places: Places, desk: Desk, authority: Authority, realm: Realm, log: OwnLog
-) -> None:
+) -> WorkloadApi:
     """Open both; `stack` closes them. Raises StateError when a socket's place is taken."""
     identities, issuances = KernelIdentities(realm, _observed), RecordedIssuances(realm, log.act)
     workload_api = WorkloadApi(authority, identities, issuances, time.time)
     await workload_api.serve(places.workload_api_socket)
     stack.push_async_callback(workload_api.close)
     stack.push_async_callback(await api.serve(api.build(desk), places.api_socket))
+    return workload_api
 
 
 def _observed(pid: int) -> Process:

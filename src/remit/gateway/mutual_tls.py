@@ -12,10 +12,16 @@ def server_context(pem: Secret, authorities: Iterable[bytes]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
-    for der in authorities:
-        context.load_verify_locations(cadata=der)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an authority may be an intermediate of an outside CA
+    trust(context, authorities)
     load(context, pem)
     return context
+
+
+def trust(context: ssl.SSLContext, authorities: Iterable[bytes]) -> None:
+    """Let handshakes from now on take these authorities too. `identify` refuses who comes by one that has gone."""
+    for der in authorities:
+        context.load_verify_locations(cadata=der)
 
 
 def load(context: ssl.SSLContext, pem: Secret) -> None:

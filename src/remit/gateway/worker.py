@@ -116,6 +116,7 @@ class Worker:
         if self._zone is None:
             self._zone = self._open_zone(snapshot)
         elif snapshot.epoch > self._zone.snapshot.epoch:
+            self._trust(snapshot)
             self._zone.put(snapshot)
         self._tell(Ack(snapshot.epoch))
 
@@ -141,6 +142,12 @@ class Worker:
         self._svid = pem
         for context in self._contexts:
             mutual_tls.load(context, pem)
+
+    def _trust(self, snapshot: Snapshot) -> None:
+        """Before calls are decided by it: TLS takes the authorities that it brings."""
+        known = set(self._zone.snapshot.x509_authorities) if self._zone is not None else set()
+        for context in self._contexts:
+            mutual_tls.trust(context, [der for der in snapshot.x509_authorities if der not in known])
 
     async def _open(self, door: Listen) -> None:
         [fd] = self._channel.take_fds(1)

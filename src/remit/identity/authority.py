@@ -46,6 +46,8 @@ class Authority:
     sequence: int = 1
     prepared_at: float = 0.0
     retired: tuple[Retired, ...] = ()
+    outside: str = ""
+    """The digest of the outside CA's roots that were last in the bundle, or empty."""
 
     @classmethod
     def create(cls, trust_domain: str, now: float, life: float = AUTHORITY_TTL) -> "Authority":
@@ -68,7 +70,8 @@ class Authority:
 
         Under an outside CA these are not the bundle's roots: who trusts only them takes no other intermediate's word.
         """
-        return (*(authority.der for authority in self.x509_authorities), *(old.certificate for old in self.retired))
+        retired = tuple(old.certificate for old in self.retired if old.certificate)
+        return (*(authority.der for authority in self.x509_authorities), *retired)
 
     def issue_x509(
         self,
@@ -138,6 +141,7 @@ class Authority:
             "jwt": [{"key": authority.key.reveal_pem().decode()} for authority in self.jwt_authorities],
             "prepared_at": self.prepared_at,
             "retired": [old.to_row() for old in self.retired],
+            "outside": self.outside,
         }
         write_private(path, json.dumps(row, indent=1).encode())
 
@@ -164,8 +168,8 @@ def _parse(row: dict[str, Any]) -> Authority:
     if not authorities or len(authorities) != len(signers) or not isinstance(row["sequence"], int):
         raise IdentityError("a signing key is missing")
     retired = tuple(Retired.from_row(entry, trust_domain) for entry in row.get("retired", ()))
-    prepared_at = float(row.get("prepared_at", 0.0))
-    return Authority(trust_domain, authorities, signers, row["sequence"], prepared_at, retired)
+    prepared_at, outside = float(row.get("prepared_at", 0.0)), str(row.get("outside", ""))
+    return Authority(trust_domain, authorities, signers, row["sequence"], prepared_at, retired, outside)
 
 
 def _check_in_force(signer: X509Authority, trust_domain: str, now: float) -> None:
