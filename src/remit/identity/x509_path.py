@@ -13,7 +13,7 @@ from cryptography.x509 import verification
 from remit.errors import IdentityError
 from remit.identity.x509_constrained import constrains_uris, verify_constrained
 
-MAX_CHAIN: Final = 8  # certificates; SPIRE's nested topologies use up to 4
+MAX_CHAIN: Final = 10  # certificates: x509-limbo's longest good chain; SPIRE's nested topologies use up to 4
 MAX_AUTHORITIES: Final = 64
 MAX_CERTIFICATE_BYTES: Final = 16_384  # an RSA-4096 leaf with many names is about 4 KiB
 MIN_RSA_BITS: Final = 2_048  # as the verifier asks of signing certificates
@@ -69,6 +69,18 @@ def verify_path(
         .extension_policies(ca_policy=_SIGNER, ee_policy=_LEAF)
         .build_client_verifier()
     )
+    anchor = _anchor(verifier, chain, authorities, now)
+    for signer in (*chain[1:], anchor):
+        _check_constraints(signer)
+    return anchor
+
+
+def _anchor(
+    verifier: verification.ClientVerifier,
+    chain: Sequence[x509.Certificate],
+    authorities: Sequence[x509.Certificate],
+    now: float,
+) -> x509.Certificate:
     try:
         return verifier.verify(chain[0], list(chain[1:])).chain[-1]
     except verification.VerificationError as error:
@@ -76,6 +88,13 @@ def verify_path(
             return verify_constrained(chain, authorities, now)
         reason = str(error).split(" (encountered")[0]  # what follows is text from the certificate
         raise IdentityError(f"the certificate is not signed by a known authority, or not now: {reason}") from error
+
+
+def _check_constraints(signer: x509.Certificate) -> None:
+    # The verifier enforces the first either way and doesn't know the second, so that it would pass over it.
+    for kind in (x509.NameConstraints, x509.PolicyConstraints):
+        if any(one.oid == kind.oid and not one.critical for one in signer.extensions):  # RFC 5280 4.2.1.10 and 11
+            raise IdentityError("a signing certificate's constraints are not marked as critical")
 
 
 def _parse(der: bytes) -> x509.Certificate:
