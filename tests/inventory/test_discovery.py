@@ -18,7 +18,7 @@ from remit.inventory.discovery import MANY_PROGRAMS, ON_THE_LAN
 from remit.inventory.listening import Candidate, doors
 from remit.inventory.ports import MODEL_SERVER_PORTS, NOT_HTTP
 from remit.inventory.probe import LISTENER_SECONDS, MAX_REPLY_BYTES
-from remit.inventory.weights import REPLACED
+from remit.inventory.weights import REPLACED, UNREAD
 from tests.inventory.asking import FakeServer, TestProbe, has_ipv6
 from tests.inventory.test_fingerprints import LM_STUDIO, OLLAMA, OTHER, VLLM, say
 
@@ -41,7 +41,7 @@ def test_a_server_is_found_with_its_process(answers: dict[str, Answer], server: 
         assert found.exe == str(Path(sys.executable).resolve())
         assert found.exe_sha256 is not None
         assert found.models
-        assert found.notes == ()
+        assert found.notes == ((UNREAD,) if found.server == "ollama" else ())
         assert found.to_dict()["pids"] == [os.getpid()]
 
     run(main())
@@ -60,7 +60,7 @@ def test_one_that_answers_on_the_lan_says_so() -> None:
     async def main() -> None:
         async with FakeServer(OLLAMA).listening("0.0.0.0") as port:
             (found,) = (await discover(TestProbe(f"http://127.0.0.1:{port}"))).found
-            assert (found.reach, found.notes) == ("all", (ON_THE_LAN,))
+            assert (found.reach, found.notes) == ("all", (ON_THE_LAN, UNREAD))
 
     run(main())
 
@@ -76,7 +76,7 @@ def test_one_that_listens_many_times_is_one_find(tmp_path: Path) -> None:
             addresses = [f"http://127.0.0.1:{port}", f"http://[::1]:{port}"]
             (found,) = (await discover(TestProbe(private, *addresses))).found
             assert (found.upstream, found.reach) == (private, "loopback")
-            assert found.notes == tuple(f"also answers at {address}" for address in addresses)
+            assert found.notes == (UNREAD, *(f"also answers at {address}" for address in addresses))
 
     run(main())
 

@@ -47,6 +47,6 @@ def test_each_is_found_as_what_it_is_with_its_own_process(
     assert bool(found.version) == (name != "lmstudio")
 
 
-def test_only_ollama_says_a_digest(seen: dict[tuple[str, str], tuple[Found, int]]) -> None:
+def test_a_digest_that_a_server_says_is_its_word_and_unknown(seen: dict[tuple[str, str], tuple[Found, int]]) -> None:
     said = {name for (name, _), (found, _) in seen.items() if found.models[0].digest != DIGEST_UNKNOWN}
-    assert said == {"ollama"}
+    assert said == set()

@@ -120,6 +120,8 @@ def _context(snapshot: Snapshot, intent: Intent) -> dict[str, Any]:
             "name": intent.model or "",
             "digest": intent.model_digest,
             "known": intent.model_digest.startswith("sha256:"),
+            "approved": intent.model_approved,
+            "signed": False,
         },
         "found": sorted({rule for rule, _ in intent.found}),
         "found_labels": sorted({str(label) for _, label in intent.found}),

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from remit import __version__
-from remit.cli import audit, authority, bundle, down, explain, policy, status, task, up, whois
+from remit.cli import audit, authority, bundle, down, explain, model, policy, status, task, up, whois, workload
 from remit.errors import RemitError
 
 app = typer.Typer(
@@ -30,6 +30,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for _command in COMMANDS:
     app.command()(_command)
+app.add_typer(workload.app, name="workload")
+app.add_typer(model.app, name="model")
 app.add_typer(task.app, name="task")
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")

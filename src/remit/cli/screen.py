@@ -125,6 +125,11 @@ def _policy(event: dict[str, Any]) -> None:
         line("policy", f"in force: {short(event['set'])}", "green")
 
 
+def _model_changed(event: dict[str, Any]) -> None:
+    line("model", escape(event["message"]), "red")
+    OUT.print(f"           → if you changed it: {escape(event['approve'])}")
+
+
 def _stopped(_event: dict[str, Any]) -> None:
     OUT.print("stopped")
 
@@ -137,6 +142,7 @@ _EVENTS: Final = {
     "refused": _refused,
     "error": _error,
     "policy": _policy,
+    "model_changed": _model_changed,
     "stopped": _stopped,
 }
 
@@ -153,6 +159,8 @@ def print_status(status: dict[str, Any]) -> None:
         line(
             "guards", f"[bold]{escape(server['spiffe_id'])}[/]   {where}   pid {server['pid'] or 'unknown'}", "green"
         )
+        if server["state"] != "active":
+            line("state", f"{server['state']}: it refuses every call", "yellow")
         for model in server["models"]:
             line("model", f"{escape(model['name'])}   {escape(short(model['digest']))}")
         if server["silent_since"] is not None:
@@ -174,6 +182,13 @@ def print_status(status: dict[str, Any]) -> None:
     line("runs", f"control pid {status['pid']}, {workers}; up {age(status['up_seconds'])}")
 
 
+def print_facts(name: str, spiffe_id: str, facts: Iterable[tuple[str, str]]) -> None:
+    """One thing, by name and SPIFFE ID, and what is known of it line by line; empty lines are left out."""
+    OUT.print(f"[bold]{escape(name)}[/]      [dim]{escape(spiffe_id)}[/]")
+    for head, text in facts:
+        _whois_line(head, text)
+
+
 def print_whois(answer: dict[str, Any]) -> None:
     """`remit whois` for a person: the sentence that says who is acting."""
     OUT.print(
@@ -181,8 +196,11 @@ def print_whois(answer: dict[str, Any]) -> None:
     )
     _whois_line("asked", answer.get("asked", ""))
     _whois_line("owner", answer["owner"]["text"])
+    _whois_line("state", answer.get("state", {}).get("text", ""))
     _whois_line("for whom", answer["for_whom"])
     _whois_line("proof", answer["proof"]["text"])
+    for number, one in enumerate(answer.get("selectors", ())):
+        _whois_line("" if number else "selectors", one["selector"] + ("   (weaker)" if one["weaker"] else ""))
     for model in answer["models"]:
         digest = model["digest"]
         _whois_line("model", f"{model['name']}   {short(digest) if ':' in digest else 'digest ' + digest}")

@@ -15,8 +15,10 @@ from remit.control.desk import Desk, Visitor
 from remit.errors import NotFoundError, RemitError, UsageError
 from remit.identity import PeerCredentials
 from remit.identity.unix_socket import ListeningSocket
+from remit.inventory.lifecycle import Verb
 
 PURPOSE_LENGTH: Final = 200
+MAX_NAME: Final = 2048  # of a workload: SPIFFE-ID, section 2.3
 STATUS: Final = {2: 400, 3: 403}
 
 
@@ -45,6 +47,15 @@ class Ended(BaseModel):
     why: str = Field(default="ended by its owner", max_length=PURPOSE_LENGTH)
 
 
+class Approved(BaseModel):
+    """Which model is approved. `on` may be empty; `digest`, unless empty, is what it must be."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str = Field(max_length=MAX_NAME)
+    on: str = Field(default="", max_length=MAX_NAME)
+    digest: str = Field(default="", max_length=128)
+
+
 def build(desk: Desk) -> FastAPI:
     """The API over `desk`. Every route depends on `visitor`: a test lists the routes and tries each without."""
     api = FastAPI(title="Remit control API", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
@@ -68,7 +79,7 @@ def build(desk: Desk) -> FastAPI:
         return desk.policies()
 
     @api.get("/whois", dependencies=known)
-    async def whois(what: Annotated[str, Query(max_length=2048)]) -> dict[str, Any]:
+    async def whois(what: Annotated[str, Query(max_length=MAX_NAME)]) -> dict[str, Any]:
         return await desk.whois(what)
 
     @api.get("/tasks", dependencies=known)
@@ -87,8 +98,41 @@ def build(desk: Desk) -> FastAPI:
     async def stop(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
         return await desk.stop(who)
 
+    _about_workloads(api, desk, visitor)
+    _about_models(api, desk, visitor)
     _about_keys(api, desk, visitor)
     return api
+
+
+def _about_workloads(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:
+    """The workloads, and their moves. Names come in the query: a SPIFFE ID has slashes."""
+    known = [Depends(visitor)]
+
+    @api.get("/workloads", dependencies=known)
+    async def workloads() -> list[dict[str, Any]]:
+        return desk.workloads()
+
+    @api.get("/workload", dependencies=known)
+    async def workload(name: Annotated[str, Query(max_length=MAX_NAME)]) -> dict[str, Any]:
+        return desk.workload(name)
+
+    @api.post("/workload/{verb}")
+    async def move(
+        verb: Verb, name: Annotated[str, Query(max_length=MAX_NAME)], who: Annotated[Visitor, Depends(visitor)]
+    ) -> dict[str, Any]:
+        return await desk.move(who, name, verb)
+
+
+def _about_models(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:
+    """The models, and their owner's approval. Names come in the body: a model's may have slashes."""
+
+    @api.get("/models", dependencies=[Depends(visitor)])
+    async def models() -> list[dict[str, Any]]:
+        return desk.models()
+
+    @api.post("/models/approve")
+    async def approve_model(body: Approved, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
+        return await desk.approve_model(who, body.model, body.on, body.digest)
 
 
 def _about_keys(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from remit.control.approving import described, meant
 from remit.control.deployment import Deployment
 from remit.control.lately import Lately
 from remit.control.portrait import Sources
@@ -13,7 +14,8 @@ from remit.control.realm import Realm
 from remit.control.whois import whois
 from remit.errors import AttestationError, RemitError
 from remit.identity import PeerCredentials, Process, SpiffeId
-from remit.inventory import Human
+from remit.inventory import Human, Workload
+from remit.inventory.lifecycle import Actor, Verb, possible
 from remit.policy import Engine, Snapshot
 
 
@@ -128,6 +130,7 @@ class Desk:
                 "kind": workload.kind.value,
                 "server": workload.server,
                 "owner": workload.owner,
+                "state": workload.state.value,
                 "upstream": workload.upstream,
                 "reach": workload.reach,
                 "class": [capability.value for capability in workload.capabilities],
@@ -206,6 +209,34 @@ class Desk:
         settled = await self._deliver(self._realm.snapshot())
         return {"task": _public(ended.to_dict()), "pending": not settled}
 
+    def workloads(self) -> list[dict[str, Any]]:
+        """Every workload that is known, in force or not, by name."""
+        known = sorted(self._realm.known_workloads.values(), key=lambda workload: workload.name)
+        return [self._described(workload) for workload in known]
+
+    def workload(self, name: str) -> dict[str, Any]:
+        """All that is kept about one, and what can be done with it now."""
+        return self._described(self._realm.known_named(name))
+
+    async def move(self, who: Visitor, name: str, verb: Verb) -> dict[str, Any]:
+        """Move a workload on in its life: in force, and what it ends cut, before the answer."""
+        self._check_not_governed(who)
+        workload = self._realm.known_named(name)
+        actor = Actor.OWNER if who.human.name == workload.owner else Actor.OPERATOR
+        try:
+            await self._realm.move(workload.spiffe_id, verb, actor, who.human, who.proof)
+        finally:  # what was kept is in force, also when a task's end could not be written
+            settled = await self._deliver(self._realm.snapshot())
+        return {"workload": self.workload(name), "proof": who.proof, "pending": not settled}
+
+    def _described(self, workload: Workload) -> dict[str, Any]:
+        return {
+            **workload.to_dict(),
+            "in_force": workload.spiffe_id in self._realm.workloads,
+            "possible": [verb.value for verb in possible(workload.state)],
+            "tasks": [task["id"] for task in self.tasks() if task["on"] == str(workload.spiffe_id)],
+        }
+
     def bundle(self) -> dict[str, Any]:
         """The trust domain's bundle in SPIFFE's format."""
         return self._keys.bundle()
@@ -214,6 +245,19 @@ class Desk:
         """Begin a rotation of the authority, or say how far the one under way is."""
         self._check_not_governed(who)
         return await self._keys.rotate()
+
+    def models(self) -> list[dict[str, Any]]:
+        """The models of all guarded servers, and how each stands to what its server is bound to."""
+        return described(self._realm.workloads.values())
+
+    async def approve_model(self, who: Visitor, name: str, on: str, digest: str) -> dict[str, Any]:
+        """Bind a server to its model as it is now, by its owner's word."""
+        self._check_not_governed(who)
+        workload = meant(self._realm.workloads.values(), name, on)
+        bound = await self._realm.approve_model(who.human, workload.spiffe_id, name, digest or None, who.proof)
+        settled = await self._deliver(self._realm.snapshot())
+        told = {"model": name, "on": workload.name, "digest": bound.identity.weights}
+        return {**told, "identity": bound.identity.digest, "proof": who.proof, "pending": not settled}
 
     async def stop(self, who: Visitor) -> dict[str, Any]:
         self._check_not_governed(who)

@@ -13,6 +13,7 @@ from remit.errors import ProtocolError, StateError
 from remit.identity import Authority, SpiffeId, X509Svid
 from remit.inventory import Workload
 from remit.policy.link import Certified, Certify, LogFailed, Message, Refused, Serving, Svid, Welcome, name_of
+from remit.policy.refusal import MODEL_LOST
 from remit.secret import Secret
 
 CERTIFY_SECONDS: Final = 60.0  # a shard is named by the time it begins; a clock may be set meanwhile
@@ -29,9 +30,11 @@ class GatewayLink:
         log: OwnLog,
         workloads: Mapping[SpiffeId, Workload],
         say: Callable[[dict[str, Any]], None],
+        model_lost: Callable[[SpiffeId], None] = lambda _: None,
     ) -> None:
         self._places, self._settings, self._domain = places, settings, trust_domain
         self._log, self._workloads, self._say = log, workloads, say
+        self._model_lost = model_lost
         self._digest_key = places.state / "digest.key"
         DigestKey.open(self._digest_key)  # made the first time
 
@@ -57,6 +60,8 @@ class GatewayLink:
                 await self._certify(worker, message)
             case Refused():
                 self._tell_owner(message)
+                if message.rule == MODEL_LOST:
+                    self._model_lost(message.workload)
             case LogFailed(why, hint):
                 worker.log_failure = why
                 self._say({"event": "error", "message": why, "hint": hint})

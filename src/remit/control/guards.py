@@ -3,11 +3,12 @@
 import asyncio
 import dataclasses
 import os
+import shlex
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from remit.config import Settings
 from remit.control.demonstration import Demonstration
@@ -16,18 +17,23 @@ from remit.control.pace import Pace
 from remit.control.realm import Realm
 from remit.control.served import Served
 from remit.control.watch_servers import Run, ServerWatches, opened, still_listens
-from remit.control.weighing import Scales, Weighing
+from remit.control.weighing import MisnamedError, Scales, Weighing
 from remit.control.workers import Workers
 from remit.errors import AttestationError, ModelError
 from remit.identity import SpiffeId
-from remit.inventory import Discovered, Exclusion, Found, Probe, Workload
+from remit.inventory import DIGEST_UNKNOWN, Discovered, Exclusion, Found, LifeState, Probe, Workload
+from remit.inventory.binding import Standing, binding
 from remit.inventory.changes import changes
 from remit.inventory.enrolment import again, enrol
 from remit.inventory.listening import sockets_at
-from remit.models import Hasher
+from remit.models import Hasher, ModelIdentity, unchanged
+from remit.models.files import named_file
+from remit.models.identity import UNKNOWN
+from remit.models.launched import launch_flags
 from remit.policy import Snapshot
 
 Event = dict[str, Any]
+WITHHELD: Final = (LifeState.SUSPENDED, LifeState.RETIRED)
 
 
 class Guards:
@@ -58,7 +64,9 @@ class Guards:
         self._lookout = Lookout(probe, settings.discovery, self._own)
         self._watches = ServerWatches(lambda spiffe_id, process: spawn(self._process_ended(spiffe_id, process)))
         self._scales = Scales(
-            hasher, lambda weighing, digest: spawn(self._digest_known(weighing, digest)), self._not_hashed
+            hasher,
+            lambda weighing, identity: spawn(self._digest_known(weighing, identity)),
+            lambda weighing, error: spawn(self._not_hashed(weighing, error)),
         )
         self._demo = Demonstration(
             realm=realm,
@@ -136,16 +144,19 @@ class Guards:
         self._scales.forget(workload.spiffe_id)
         self._say(_found_event(found, workload))
         await self._serve(workload)
-        for name, file in found.weights:
-            self._scales.weigh(workload.spiffe_id, name, file.reading, file.node)
+        for name in dict(found.weights):
+            files = [file for of, file in found.weights if of == name]
+            self._scales.weigh(workload.spiffe_id, name, files, runtime=found.exe_sha256, flags=found.flags)
 
     def _workload_for(self, found: Found) -> Workload:
-        for known in self._realm.known_workloads.values():
-            if (known.upstream, known.server) == (found.upstream, found.server):
+        here = [one for one in self._realm.known_workloads.values() if one.upstream == found.upstream]
+        for known in here:
+            if known.server == found.server:
                 return dataclasses.replace(again(known, found, time.time()), owner=self._owner)
+        withheld = any(one.state in WITHHELD for one in here)  # or it would be back as another kind of server
         return enrol(
             found,
-            owner=self._owner,
+            owner="" if withheld else self._owner,
             trust_domain=self._realm.trust.domain,
             environment=self._environment,
             taken={one.name for one in self._realm.known_workloads.values()},
@@ -155,9 +166,11 @@ class Guards:
     async def _guard_demo(self, workload: Workload) -> None:
         """Put the demonstration server in force: its process is watched by who started it."""
         async with self._one_change:
+            if known := self._realm.known_workloads.get(workload.spiffe_id):
+                workload = dataclasses.replace(workload, bindings=known.bindings)
             await self._realm.enrol(workload)
             await self._serve(workload)
-            self._scales.weigh(workload.spiffe_id, workload.models[0].name, str(workload.models[0].path))
+            self._weigh_demo(workload)
 
     async def _serve(self, workload: Workload) -> None:
         """Tell the gateway, and open its doors: from then on it can be called through Remit."""
@@ -224,18 +237,53 @@ class Guards:
             await self._deliver(self._realm.snapshot())
         self._say({"event": "note", "text": f"{workload.name} is not guarded any more: {why}"})
 
-    async def _digest_known(self, weighing: Weighing, digest: str) -> None:
+    async def model_lost(self, spiffe_id: SpiffeId) -> None:
+        """A gateway saw that a model's files are not what was read: no identity, and a new look at them soon."""
+        async with self._one_change:
+            workload = self._realm.workloads.get(spiffe_id)
+            if workload is None:
+                return
+            gone = [one.name for one in workload.models if one.identity is not None and not unchanged(one.watched)]
+            for name in gone:
+                await self._realm.model_lost(spiffe_id, name)
+                self._say({"event": "note", "text": f"`{name}` of {workload.name} is not the file that was read"})
+            if gone:
+                await self._deliver(self._realm.snapshot())
+                self._pace.hurry()
+                if workload.demonstration:
+                    self._weigh_demo(workload)
+
+    def _weigh_demo(self, workload: Workload) -> None:
+        """Its weights: whatever lies under the name that it was started with."""
+        model = workload.models[0]
+        file = named_file(str(model.path), None, "weights")
+        flags = launch_flags(workload.pid) if workload.pid is not None else UNKNOWN
+        if file is not None:
+            runtime = workload.exe_sha256
+            self._scales.weigh(workload.spiffe_id, model.name, [file], runtime=runtime, flags=flags)
+
+    async def _digest_known(self, weighing: Weighing, identity: ModelIdentity) -> None:
         spiffe_id, model = weighing.of
         async with self._one_change:
             if not self._scales.stands(weighing):
                 return
-            await self._realm.digest_known(spiffe_id, model, digest)
+            standing = await self._realm.digest_known(spiffe_id, model, identity.weights, identity, weighing.watched)
             await self._deliver(self._realm.snapshot())
-        self._say({"event": "digest", "spiffe_id": str(spiffe_id), "model": model, "digest": digest})
+        self._say({"event": "digest", "spiffe_id": str(spiffe_id), "model": model, "digest": identity.weights})
+        if standing is Standing.CHANGED:
+            workload = self._realm.workloads[spiffe_id]
+            self._say(_changed_event(workload, model, identity))
 
-    def _not_hashed(self, weighing: Weighing, error: ModelError) -> None:
-        text = f"the digest of `{weighing.of[1]}` can't be had: {error}"
-        self._say({"event": "note", "text": text})
+    async def _not_hashed(self, weighing: Weighing, error: ModelError) -> None:
+        spiffe_id, model = weighing.of
+        async with self._one_change:
+            if not self._scales.stands(weighing):
+                return
+            if isinstance(error, MisnamedError):
+                await self._realm.act("model.misnamed", str(spiffe_id), {"model": model, "why": str(error)})
+            await self._realm.digest_known(spiffe_id, model, DIGEST_UNKNOWN)
+            await self._deliver(self._realm.snapshot())
+        self._say({"event": "note", "text": f"the digest of `{model}` can't be had: {error}"})
 
     def _own(self) -> Exclusion:
         """What is Remit's own and no server to be found."""
@@ -245,6 +293,20 @@ class Guards:
             pids.add(demo.pid)
             paths |= {str(demo.socket_path)}
         return Exclusion(frozenset(pids), ports, paths | self._own_paths)
+
+
+def _changed_event(workload: Workload, model: str, identity: ModelIdentity) -> Event:
+    """For the owner's terminal, with the way to approve it: never for a caller."""
+    bound = binding(workload, model)
+    parts = ", ".join(bound.identity.differing(identity)) if bound is not None else "another model"
+    return {
+        "event": "model_changed",
+        "spiffe_id": str(workload.spiffe_id),
+        "model": model,
+        "digest": identity.weights,
+        "message": f"{workload.name} lost its identity for `{model}`: it is not what it was bound to ({parts})",
+        "approve": f"remit model approve {shlex.quote(model)} --on {workload.name}",
+    }
 
 
 def _found_event(found: Found, workload: Workload) -> Event:

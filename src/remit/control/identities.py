@@ -7,7 +7,9 @@ from typing import Any
 from remit.control.realm import Acts, Realm
 from remit.errors import AttestationError
 from remit.identity import PeerCredentials, Process, SpiffeId
-from remit.inventory import matches
+from remit.inventory import Workload, matches
+from remit.inventory.binding import lost
+from remit.models import unchanged
 
 
 class KernelIdentities:
@@ -17,7 +19,11 @@ class KernelIdentities:
         self._realm, self._observe = realm, observe
 
     async def identities(self, peer: PeerCredentials) -> Sequence[SpiffeId]:
-        """The workload that this process is, else its person's; none for a uid that acts for nobody known."""
+        """The workload that this process is, else its person's; none for a uid that acts for nobody known.
+
+        None either for a workload that is not active: it does not become its person by being suspended.
+        Nor for a model server that lost its identity with its model.
+        """
         try:
             process = await asyncio.to_thread(self._observe, peer.pid)
         except AttestationError:
@@ -26,9 +32,15 @@ class KernelIdentities:
             return ()
         for workload in self._realm.workloads.values():
             if matches(workload, process):
-                return (workload.spiffe_id,)
+                return (workload.spiffe_id,) if workload.active and not await _lost(workload) else ()
         human = self._realm.human_of(peer.uid)
         return (SpiffeId.of(self._realm.trust.domain, "user", human.name),) if human is not None else ()
+
+
+async def _lost(workload: Workload) -> bool:
+    """Whether one of its models is not, or not provably, what its identity is bound to."""
+    watched = [pair for model in workload.models for pair in model.watched]
+    return bool(lost(workload)) or not await asyncio.to_thread(unchanged, watched)
 
 
 class RecordedIssuances:

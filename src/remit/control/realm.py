@@ -12,8 +12,23 @@ from typing import Any, Final, Protocol
 
 from remit.errors import NotFoundError, UsageError
 from remit.identity import SpiffeId
-from remit.inventory import Human, Model, Workload
+from remit.inventory import Binding, Human, LifeState, Workload
+from remit.inventory.binding import Standing, approve, bound_to, established, standing_of, unproven
+from remit.inventory.enrolment import enrolment_facts
+from remit.inventory.lifecycle import (
+    PARTICIPLES,
+    STRAIGHT_TO_ACTIVE,
+    Actor,
+    LifecycleError,
+    Verb,
+    moved,
+    same_life,
+    standing,
+    transition,
+)
+from remit.inventory.model import Watched
 from remit.inventory.registry import Humans, Workloads
+from remit.models import ModelIdentity
 from remit.policy import Action, PolicyFile, Snapshot
 from remit.tasks import Task
 from remit.tasks.ledger import Ledger
@@ -149,25 +164,53 @@ class Realm:
         return next((human for human in self.humans.values() if uid in human.uids), None)
 
     async def enrol(self, workload: Workload) -> Workload:
-        """Give a workload its identity. It must have an owner that is known here."""
+        """Give a workload its identity: one that is known goes on with its life, a new one becomes active.
+
+        It must have an owner that is known here; one without any is merely discovered, and is kept so.
+        """
         async with self._one_act:
+            if known := self.known_workloads.get(workload.spiffe_id):
+                workload = same_life(workload, known)
             owner = self.humans.get(workload.owner)
-            if owner is None:
+            if owner is None and (workload.owner or workload.state is not LifeState.DISCOVERED):
                 raise UsageError(f"`{workload.name}` has no owner that is known here", hint="name one: --owner NAME")
-            await self._acts(
-                "workload.enrolled",
-                str(workload.spiffe_id),
-                owner.person,
-                {
-                    "kind": workload.kind.value,
-                    "server": workload.server,
-                    "exe_sha256": workload.exe_sha256,
-                    "models": [model.to_dict() | {"path": None} for model in workload.models],
-                    "found": workload.found,
-                },
-            )
+            person = owner.person if owner is not None else None
+            await self._acts("workload.enrolled", str(workload.spiffe_id), person, enrolment_facts(workload))
+            if workload.state is LifeState.DISCOVERED and owner is not None:
+                for verb in STRAIGHT_TO_ACTIVE:
+                    workload = await self._recorded(workload, verb, Actor.REMIT, owner, {})
             self._keep_workload(workload)
             return workload
+
+    async def move(self, spiffe_id: SpiffeId, verb: Verb, actor: Actor, by: Human | None, proof: str) -> Workload:
+        """Move a workload on in its life; raises LifecycleError. What its new state ends, ends with it.
+
+        `by` is who asked for it, and owns it from then on if that was the verb; None is Remit itself.
+        """
+        async with self._one_act:
+            before = self.known_workloads[spiffe_id]
+            row = transition(before, verb, actor)
+            after = await self._recorded(before, verb, actor, by, {"proof": proof})
+            self._state.save_workload(after)
+            self.known_workloads[spiffe_id] = after
+            if spiffe_id in self.workloads:
+                self.workloads[spiffe_id] = after
+            if row.effect.ends:
+                now = self._clock()
+                for task in [one for one in self.tasks.values() if one.on == spiffe_id and one.live(now)]:
+                    await self._end(task, f"its workload was {PARTICIPLES[verb]}")
+            return after
+
+    async def _recorded(
+        self, workload: Workload, verb: Verb, actor: Actor, by: Human | None, facts: dict[str, Any]
+    ) -> Workload:
+        """The workload as it is after `verb`, which is on record."""
+        owner = by.name if by is not None else ""
+        after = moved(workload, verb, actor, now=self._clock(), owner=owner)
+        facts = {"from": workload.state.value, "to": after.state.value, "by": actor.value, **facts}
+        person = by.person if by is not None else None
+        await self._acts(f"workload.{PARTICIPLES[verb]}", str(workload.spiffe_id), person, facts)
+        return after
 
     async def leave(self, workload: Workload, why: str) -> None:
         """Take a workload out of force (its server is gone), also when the log doesn't take it; its row is kept."""
@@ -175,16 +218,55 @@ class Realm:
             self.workloads.pop(workload.spiffe_id, None)
             await self._acts("workload.left", str(workload.spiffe_id), None, {"why": why})
 
-    async def digest_known(self, spiffe_id: SpiffeId, model: str, digest: str) -> None:
-        """A model's digest was established (or changed)."""
+    async def digest_known(
+        self,
+        spiffe_id: SpiffeId,
+        name: str,
+        digest: str,
+        identity: ModelIdentity | None = None,
+        watched: Watched = (),
+    ) -> Standing | None:
+        """What a model is was established, or can't be; how it stands to what its server is bound to."""
         async with self._one_act:
             workload = self.workloads.get(spiffe_id)
-            if workload is None:
-                return
-            await self._acts("model.digest", str(spiffe_id), None, {"model": model, "digest": digest})
-            models = tuple(Model(m.name, digest, m.path) if m.name == model else m for m in workload.models)
-            workload = dataclasses.replace(workload, models=models)
+            known = next((one for one in workload.models if one.name == name), None) if workload else None
+            if workload is None or known is None:
+                return None
+            model = dataclasses.replace(known, digest=digest, identity=identity, watched=watched)
+            workload = established(workload, model)
+            facts = {"model": name, "digest": digest}
+            whole = {"identity": identity.digest} if identity is not None else {}
+            await self._acts("model.digest", str(spiffe_id), None, {**facts, **whole})
+            now = standing_of(workload, model)
+            if now is Standing.CHANGED:
+                await self._acts(
+                    "model.changed", str(spiffe_id), None, {**facts, **whole, "was": bound_to(workload, name)}
+                )
             self._keep_workload(workload)
+            return now
+
+    async def model_lost(self, spiffe_id: SpiffeId, name: str) -> None:
+        """A file of a model is no longer what was read: its server lost its identity, until it is read anew."""
+        async with self._one_act:
+            workload = self.workloads.get(spiffe_id)
+            if workload is not None:
+                await self._acts("model.lost", str(spiffe_id), None, {"model": name})
+                self._keep_workload(unproven(workload, name))
+
+    async def approve_model(
+        self, human: Human, spiffe_id: SpiffeId, name: str, digest: str | None, proof: str
+    ) -> Binding:
+        """Bind a server to its model as it is now, by its owner's word; raises UsageError."""
+        async with self._one_act:
+            workload = self.workloads[spiffe_id]
+            if workload.owner != human.name:
+                raise UsageError(f"`{workload.name}` is not a workload that {human.name} owns", hint="its owner can")
+            approved = approve(workload, name, digest)
+            bound = approved.bindings[-1]
+            facts = {"model": name, "digest": bound.identity.weights, "identity": bound.identity.digest}
+            await self._acts("model.approved", str(spiffe_id), human.person, {**facts, "proof": proof})
+            self._keep_workload(approved)
+            return bound
 
     async def put_policies(self, policies: PoliciesInForce) -> None:
         """Put a new set in force, or keep the last good one with a warning about the newer edit."""
@@ -215,11 +297,21 @@ class Realm:
             now = self._clock()
             if task is None or not task.live(now):
                 raise NotFoundError(f"no task `{task_id}` is running", hint="`remit task list` shows those that are")
-            ended = dataclasses.replace(task, ended=now)
-            owner = self.humans.get(task.human)
-            await self._acts("task.ended", task_id, owner.person if owner else None, {**_facts(ended), "why": why})
-            self._keep_task(ended)
-            return ended
+            return await self._end(task, why)
+
+    async def _end(self, task: Task, why: str) -> Task:
+        ended = dataclasses.replace(task, ended=self._clock())
+        human = self.humans.get(task.human)
+        await self._acts("task.ended", task.id, human.person if human else None, {**_facts(ended), "why": why})
+        self._keep_task(ended)
+        return ended
+
+    def known_named(self, name: str) -> Workload:
+        """The workload of this name or SPIFFE ID, in force or not; raises NotFoundError."""
+        for workload in self.known_workloads.values():
+            if name in {workload.name, str(workload.spiffe_id)}:
+                return workload
+        raise NotFoundError(f"no workload is called `{name}`", hint="`remit workload list` shows what is known")
 
     def workload_named(self, name: str) -> Workload:
         """The workload in force with this name or SPIFFE ID; raises NotFoundError with the names there are."""
@@ -241,6 +333,8 @@ class Realm:
         workload = self.workloads.get(on)
         if workload is None or workload.owner != human.name:
             raise UsageError(f"`{on}` is not a workload that {human.name} owns", hint="its owner can start the task")
+        if not workload.active:
+            raise LifecycleError(f"no task can be started: {standing(workload)}")
 
 
 def _facts(task: Task) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from remit.errors import ProtocolError, SpentError
 from remit.gateway.dialects import DIALECTS, Asked, Dialect, forwarded
 from remit.gateway.identify import Peer, every_holder
 from remit.gateway.message import Headers, Request
+from remit.gateway.model_in_force import digest_of, is_approved, model_named
 from remit.gateway.prompt_cache import plan
 from remit.gateway.routes import Route, match, profile, query
 from remit.gateway.strict_json import parse
 from remit.gateway.visitors import check_visitor
 from remit.gateway.zone import Zone
 from remit.identity import Caller
-from remit.inventory import DIGEST_UNKNOWN, Workload
+from remit.inventory import Workload
 from remit.policy import Action, Intent
 from remit.redaction import Clean, Scan
 
@@ -121,6 +122,7 @@ async def consider(caller: Caller, ask: Ask, peer: Peer, zone: Zone) -> Intent:
             status=503,
             hint="ask whoever runs remit on this machine",
         )
+    model = model_named(ask.workload, ask.asked.model)
     return Intent(
         caller=caller,
         action=ask.route.action,
@@ -128,7 +130,8 @@ async def consider(caller: Caller, ask: Ask, peer: Peer, zone: Zone) -> Intent:
         route=str(ask.route),
         dialect=ask.route.dialect,
         model=ask.asked.model,
-        model_digest=_digest(ask.workload, ask.asked.model),
+        model_digest=digest_of(model),
+        model_approved=is_approved(ask.workload, model),
         stream=ask.asked.stream,
         found=ask.scan.found,
         body_sha256=hashlib.sha256(ask.request.body).digest() if ask.request.body else NO_BODY,
@@ -159,11 +162,3 @@ def _body(route: Route, request: Request) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise ProtocolError("the body is not a JSON object")
     return value
-
-
-def _digest(workload: Workload, name: str | None) -> str:
-    """The digest of the model a request will meet: by name, or the only one where the server has no choice."""
-    models = workload.models
-    if len(models) == 1 and (name is None or workload.server == "llama.cpp"):
-        return models[0].digest
-    return next((model.digest for model in models if model.name == name), DIGEST_UNKNOWN)

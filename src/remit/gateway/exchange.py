@@ -7,6 +7,7 @@ from remit.gateway.call import Call
 from remit.gateway.consider import consider, owner_s_cache_only, read
 from remit.gateway.identify import Peer, identify
 from remit.gateway.message import Request
+from remit.gateway.model_in_force import check_model
 from remit.gateway.record import started
 from remit.gateway.reply import read_back
 from remit.gateway.reply_writer import ReplyWriter
@@ -20,7 +21,7 @@ async def exchange(request: Request, peer: Peer, zone: Zone, call: Call, reply: 
     1. who is calling: the kernel's word or an SVID, never the caller's; raises AttestationError
     2. what is asked: the route, the dialect, JSON that can be read in one way only; raises ProtocolError
     3. the intent, with what the detector finds in it; before more than a person's least remit every holder is known
-    4. may it, and what must be masked: raises RefusedError
+    4. is the model still the one its server is bound to; may it, and what must be masked: raises RefusedError
     5. written down, durably, before anything moves: raises AuditError; and still so once it is written
     6. cleaned as the permit planned, and serialised anew: what was decided on is what is sent
     7. a key for this call only, given back however the call ends
@@ -35,6 +36,7 @@ async def exchange(request: Request, peer: Peer, zone: Zone, call: Call, reply: 
     # 3
     intent = call.asks(await consider(caller, ask, peer, zone))
     # 4
+    check_model(intent, ask.workload, call.id)
     permit = call.may(zone.engine.decide(intent, call.now, call.id))
     owner_s_cache_only(ask, intent.caller)
     # 5

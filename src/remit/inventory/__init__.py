@@ -3,15 +3,14 @@
 from remit.inventory.discovery import discover
 from remit.inventory.found import Discovered, Found
 from remit.inventory.listening import Exclusion
+from remit.inventory.model import DIGEST_HASHING, DIGEST_UNKNOWN, Binding, Model
 from remit.inventory.probe import Answer, Probe
 from remit.inventory.selectors import matches
 from remit.inventory.workload import (
-    DIGEST_HASHING,
-    DIGEST_UNKNOWN,
     Capability,
     Human,
     Kind,
-    Model,
+    LifeState,
     Workload,
 )
 
@@ -19,12 +18,14 @@ __all__ = [
     "DIGEST_HASHING",
     "DIGEST_UNKNOWN",
     "Answer",
+    "Binding",
     "Capability",
     "Discovered",
     "Exclusion",
     "Found",
     "Human",
     "Kind",
+    "LifeState",
     "Model",
     "Probe",
     "Workload",

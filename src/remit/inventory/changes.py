@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from remit.inventory.found import Found
-from remit.inventory.workload import Model, Workload
+from remit.inventory.model import Model
+from remit.inventory.workload import Workload
 
 
 def changes(workload: Workload, found: Found) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from remit.inventory.listening import REACHES, Candidate, Exclusion, survey, wid
 from remit.inventory.ports import MODEL_SERVER_PORTS
 from remit.inventory.probe import LISTENER_SECONDS, Probe, interview
 from remit.inventory.weights import weigh
+from remit.models.identity import UNKNOWN
+from remit.models.launched import launch_flags
 
 __all__ = ["Discovered", "Exclusion", "Found", "Probe", "discover"]
 
@@ -107,6 +109,7 @@ def _describe(candidate: Candidate, server: Fingerprint, digests: Digests) -> Fo
         models=models,
         weights=weights,
         notes=notes,
+        flags=launch_flags(pids[0]) if pids else UNKNOWN,
     )
 
 

@@ -3,13 +3,13 @@
 import dataclasses
 import re
 from collections.abc import Container
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from remit.config import LONGEST_SOCKET_NAME
 from remit.identity import SpiffeId
 from remit.inventory.discovery import Found
-from remit.inventory.workload import Capability, Kind, Workload
+from remit.inventory.workload import Capability, Kind, LifeState, Workload
 
 SHORT_NAMES: Final = {"llama.cpp": "llama", "openai": "server"}
 MAX_NAME: Final = LONGEST_SOCKET_NAME - len("-9999.sock")  # its unix door is called so, with a number if it's taken
@@ -22,7 +22,10 @@ CAPABILITIES: Final = (Capability.STORE, Capability.DISCLOSE)
 def enrol(
     found: Found, *, owner: str, trust_domain: str, environment: str, taken: Container[str], now: float
 ) -> Workload:
-    """The workload for `found`, owned by `owner`; its name is free in `taken`. `now` is Unix seconds."""
+    """The workload for `found`, which `owner` will answer for; its name is free in `taken`. `now` is Unix seconds.
+
+    It is discovered; without an `owner` it stays so.
+    """
     name = _free(_name(found), taken)
     return Workload(
         spiffe_id=SpiffeId.of(trust_domain, "inference", name),
@@ -43,6 +46,8 @@ def enrol(
         exe_sha256=found.exe_sha256,
         found="discovered",
         enrolled_at=now,
+        state=LifeState.DISCOVERED,
+        state_since=now,
     )
 
 
@@ -60,6 +65,18 @@ def again(known: Workload, found: Found, now: float) -> Workload:
         exe_sha256=found.exe_sha256,
         enrolled_at=known.enrolled_at or now,
     )
+
+
+def enrolment_facts(workload: Workload) -> dict[str, Any]:
+    """What the log says of a workload that is enrolled. No paths: they tell people's names."""
+    return {
+        "kind": workload.kind.value,
+        "server": workload.server,
+        "exe_sha256": workload.exe_sha256,
+        "models": [model.to_log() for model in workload.models],
+        "found": workload.found,
+        "state": workload.state.value,
+    }
 
 
 def _name(found: Found) -> str:

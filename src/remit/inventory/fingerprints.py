@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from remit.inventory.model import DIGEST_UNKNOWN, Model
 from remit.inventory.probe import Answer
-from remit.inventory.workload import DIGEST_UNKNOWN, Model
 
 FIRST: Final = "/"
 REST: Final = ("/v1/models", "/api/version", "/api/tags", "/api/v0/models", "/version", "/props", "/health")

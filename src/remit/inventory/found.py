@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from remit.identity import Process
-from remit.inventory.workload import Model
+from remit.inventory.model import Model
 from remit.models import ModelFile
 
 
@@ -15,6 +15,7 @@ class Found:
     `server`, `upstream` and `reach` are as in Workload. `version` is empty when it doesn't say. `pids` are all that
     hold its socket, its oldest first; empty when the kernel doesn't show them. `uid` created the socket. `weights`
     pairs a model's name with the file whose digest is its digest: such a model stands as DIGEST_HASHING until then.
+    `flags` is the digest of its launch flags.
     """
 
     server: str
@@ -27,6 +28,7 @@ class Found:
     models: tuple[Model, ...]
     weights: tuple[tuple[str, ModelFile], ...] = ()
     notes: tuple[str, ...] = ()
+    flags: str = "unknown"
 
     @property
     def exe(self) -> str | None:

@@ -2,13 +2,11 @@
 
 import enum
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from remit.detect import Label
 from remit.identity import SpiffeId
-
-DIGEST_UNKNOWN: Final = "unknown"
-DIGEST_HASHING: Final = "unknown (hashing)"
+from remit.inventory.model import Binding, Model
 
 
 class Kind(enum.StrEnum):
@@ -25,6 +23,16 @@ class Capability(enum.StrEnum):
     ACT = "act"
     STORE = "store"
     DISCLOSE = "disclose"
+
+
+class LifeState(enum.StrEnum):
+    """Where a workload is in its life; `lifecycle.py` is the table of how it moves on. Only an active one acts."""
+
+    DISCOVERED = "discovered"
+    OWNED = "owned"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    RETIRED = "retired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,33 +52,17 @@ class Human:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """A model by the name its server uses. `digest` is `sha256:<hex>`, or one of DIGEST_UNKNOWN, DIGEST_HASHING.
-
-    `path` is the weights' file where it is known.
-    """
-
-    name: str
-    digest: str = DIGEST_UNKNOWN
-    path: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name, "digest": self.digest, "path": self.path}
-
-    @classmethod
-    def from_dict(cls, row: dict[str, Any]) -> "Model":
-        return cls(row["name"], row["digest"], row["path"])
-
-
-@dataclass(frozen=True, slots=True)
 class Workload:
     """One enrolled workload.
 
     `server` names its route profile (`llama.cpp`, `ollama`, `vllm`, `lmstudio`, `openai`).
     `upstream` is `http://HOST:PORT` or `unix:/PATH`. `reach` is `private`, `loopback`, `lan` or `all`.
+    `bindings` are the identities that its models must have, also of those that it doesn't offer now.
     `selectors` attest its process, named as SPIRE's unix attestor names them (`unix:uid:1000`). `start` is that
     process's start (clock ticks since boot): with `pid` it names the process once.
     `credential` names the secret that Remit holds for it, if any. `demonstration` marks Remit's own model server.
+    `owner` is empty only while it is merely discovered. `state` has been its place in its life since `state_since`;
+    `review_due` is when its owner must look at it again, or None (both Unix seconds).
     """
 
     spiffe_id: SpiffeId
@@ -94,6 +86,19 @@ class Workload:
     found: str = "discovered"
     enrolled_at: float = field(default=0.0)
     start: int | None = None
+    bindings: tuple[Binding, ...] = ()
+    state: LifeState = LifeState.ACTIVE
+    state_since: float = 0.0
+    purpose: str = ""
+    vendor: str = ""
+    data_sets: tuple[str, ...] = ()
+    zone: str = "inference"
+    review_due: float | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it may be called, call others and get SVIDs."""
+        return self.state is LifeState.ACTIVE
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -118,10 +123,19 @@ class Workload:
             "found": self.found,
             "enrolled_at": self.enrolled_at,
             "start": self.start,
+            "bindings": [binding.to_dict() for binding in self.bindings],
+            "state": self.state.value,
+            "state_since": self.state_since,
+            "purpose": self.purpose,
+            "vendor": self.vendor,
+            "data_sets": list(self.data_sets),
+            "zone": self.zone,
+            "review_due": self.review_due,
         }
 
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> "Workload":
+        """A row that says nothing of its life is from before there was a lifecycle: it was in force."""
         return cls(
             **{
                 **row,
@@ -131,5 +145,8 @@ class Workload:
                 "models": tuple(Model.from_dict(model) for model in row["models"]),
                 "label": Label(row["label"]),
                 "selectors": tuple(row["selectors"]),
+                "bindings": tuple(Binding.from_dict(binding) for binding in row.get("bindings", ())),
+                "state": LifeState(row.get("state", LifeState.ACTIVE)),
+                "data_sets": tuple(row.get("data_sets", ())),
             }
         )

@@ -13,6 +13,7 @@ MAP_BYTES: Final = (
 )  # a map line is about 100 bytes: 160,000 mappings, above the kernel's 65,530 (vm.max_map_count)
 OPEN_FILES: Final = 65_536
 CANDIDATES: Final = 4096
+ROLES: Final = ("weights", "template", "adapter", "setting", "watched")
 _DELETED: Final = " (deleted)"
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _CODE = (".so", ".py", ".pyc")
@@ -25,6 +26,8 @@ class ModelFile:
     `path` is its name as that process sees it; `reading` is a path through which its very bytes can be read here
     (also from another mount namespace). `node` is (device, inode). `current` is false when the name now stands for
     another file: the process still uses the old weights, and that path is not them (device 0: unreadable).
+    `role` is what it is to its model: one of ROLES. `claims` is the digest that its name promises, if it does.
+    `loaded` is false when only a name led to it: the kernel doesn't show that the process has it.
     """
 
     path: str
@@ -32,6 +35,9 @@ class ModelFile:
     node: tuple[int, int]
     format: str
     current: bool
+    role: str = "weights"
+    claims: str | None = None
+    loaded: bool = True
 
 
 def format_of(head: bytes, name: str = "") -> str | None:
@@ -68,7 +74,18 @@ def model_file_at(path: str, pid: int | None = None) -> ModelFile | None:
     reading = path if pid is None else f"/proc/{pid}/root{path}"
     node, head = _peek(reading)
     kind = format_of(head, path)
-    return ModelFile(path, reading, node, kind, current=True) if node is not None and kind is not None else None
+    if node is None or kind is None:
+        return None
+    return ModelFile(path, reading, node, kind, current=True, loaded=False)
+
+
+def named_file(path: str, pid: int | None, role: str, claims: str | None = None) -> ModelFile | None:
+    """Any regular file at `path` (as `pid` sees it), whatever its format; None when it can't be read."""
+    reading = path if pid is None else f"/proc/{pid}/root{path}"
+    node, head = _peek(reading)
+    if node is None:
+        return None
+    return ModelFile(path, reading, node, format_of(head, path) or "", True, role, claims, loaded=False)
 
 
 def _mapped(pid: int) -> Iterator[ModelFile]:

@@ -37,6 +37,7 @@ class Intent:
     stream: bool
     found: tuple[tuple[str, Label], ...]
     body_sha256: bytes
+    model_approved: bool = False
     digest: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,6 +50,7 @@ class Intent:
             self.route,
             self.model or "",
             self.model_digest,
+            "approved" if self.model_approved else "",
             ",".join(rule for rule, _ in self.found),
         )
         # A model's name is the client's text: it may hold any separator, and half of a surrogate pair.

@@ -9,6 +9,7 @@ from cedarpy import Entities
 
 from remit.identity import SpiffeId
 from remit.inventory import DIGEST_UNKNOWN, Workload
+from remit.inventory.binding import Standing, standing_of
 from remit.policy.intent import Action, Intent
 from remit.policy.schema import schema
 from remit.tasks import Task
@@ -49,6 +50,7 @@ class Question:
     task: TaskFact | None
     asked: str
     grade: str
+    approved: bool = False
 
     def request(self) -> Json:
         """The request in Cedar's terms. EUIDs are dicts: an id may hold anything, quotes and newlines too."""
@@ -66,7 +68,13 @@ class Question:
             "exhaustive": self.exhaustive,
             "human": entity("Human", self.human),
             "stream": self.stream,
-            "model": {"name": self.model, "digest": self.digest, "known": self.digest.startswith(KNOWN_DIGEST)},
+            "model": {
+                "name": self.model,
+                "digest": self.digest,
+                "known": self.digest.startswith(KNOWN_DIGEST),
+                "approved": self.approved,
+                "signed": False,
+            },
             "found": list(self.found),
             "found_labels": list(self.found_labels),
             "asked": self.asked,
@@ -102,6 +110,7 @@ def of_intent(intent: Intent, owner: str, resource: Workload, task: Task | None,
         task=None if task is None else TaskFact(task.id, task.on, task.actions),
         asked=intent.route,
         grade=grade,
+        approved=intent.model_approved,
     )
 
 
@@ -129,6 +138,7 @@ def in_general(principal: SpiffeId, own: Workload | None, human: str, resource: 
         task=None,
         asked="",
         grade=grade,
+        approved=model is not None and standing_of(resource, model) is Standing.APPROVED,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from remit.inventory import Workload
+from remit.inventory.lifecycle import standing
 from remit.policy.intent import Action, Intent
 from remit.policy.permit import Treatment
 from remit.policy.policy_set import Policy
@@ -16,6 +17,8 @@ from remit.tasks import Task
 DEFAULT_DENY: Final = "default-deny"
 POLICY_ERROR: Final = "remit:policy-error"
 OUTSIDE_TASK: Final = "remit:outside-task"
+MODEL_LOST: Final = "remit:model-changed"
+NOT_ACTIVE: Final = "remit:not-active"
 
 _ASKS: Final = {
     Action.INFER: "infers",
@@ -63,6 +66,16 @@ UNKNOWN_CALLER: Final = Reason(
     "the caller were an enrolled workload or a person of this trust domain",
     "ask the owner of the calling workload",
 )
+
+
+def not_active(workload: Workload) -> Reason:
+    """A refusal because the server, or the workload that calls it, is not active: says its state, and who can act."""
+    return Reason(
+        NOT_ACTIVE,
+        f"{standing(workload)}, so",
+        f"{workload.name} were active",
+        f"ask the owner, {workload.owner}" if workload.owner else "ask whoever runs remit on this machine",
+    )
 
 
 def by_verdict(verdict: Verdict, lacking: Missing | None, resource: Workload) -> Reason:
