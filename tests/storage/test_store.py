@@ -1,15 +1,19 @@
 """The state in SQLite: what is saved is there after a restart, and damage is named."""
 
+import dataclasses
+import json
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 import remit.storage
 from remit.errors import StateError
 from remit.identity import SpiffeId
-from remit.inventory import Capability, Human, Kind, Model, Workload
+from remit.inventory import Capability, Human, Kind, LifeState, Model, Workload
 from remit.storage import Store
 from remit.storage.store import HEAD
 from remit.storage.tables import Base
@@ -70,6 +74,34 @@ def test_a_newer_version_s_state_is_left_alone(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(StateError, match="another version of Remit"):
         Store(tmp_path / "state.db")
+
+
+def test_what_was_kept_before_there_was_a_lifecycle_is_in_force(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    engine = sa.create_engine(f"sqlite:///{path}")
+    old = a_workload().to_dict()
+    for name in ("state", "state_since", "purpose", "vendor", "data_sets", "zone", "review_due"):
+        del old[name]
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(remit.storage.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            sa.text("insert into workloads values (:id, :name, 'ada', :record)"),
+            {"id": str(LLAMA), "name": "llama-8080", "record": json.dumps(old)},
+        )
+    engine.dispose()
+    store = Store(path)
+    assert list(store.workloads()) == [a_workload()]
+    suspended = dataclasses.replace(a_workload(), state=LifeState.SUSPENDED, state_since=5.0)
+    store.save_workload(suspended)
+    store.close()
+    store = Store(path)
+    assert list(store.workloads()) == [suspended]
+    with store._engine.connect() as connection:
+        assert connection.exec_driver_sql("select state from workloads").scalars().all() == ["suspended"]
+    store.close()
 
 
 def test_the_migrations_make_exactly_the_tables(tmp_path: Path) -> None:

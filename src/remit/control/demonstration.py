@@ -10,7 +10,7 @@ from remit.control.realm import Realm
 from remit.control.workers import Workers
 from remit.identity import SpiffeId
 from remit.identity.attestation import EXECUTABLES, observe
-from remit.inventory import DIGEST_HASHING, Kind, Model, Workload
+from remit.inventory import DIGEST_HASHING, Kind, LifeState, Model, Workload
 from remit.inventory.enrolment import CAPABILITIES, selectors_of
 from remit.policy.link import Secrets
 from remit.sandbox.launch import DemoServer
@@ -98,4 +98,5 @@ class Demonstration:
             demonstration=True,
             found="demonstration",
             enrolled_at=time.time(),
+            state=LifeState.DISCOVERED,
         )

@@ -8,6 +8,7 @@ from remit.control.lately import Lately
 from remit.control.realm import Realm
 from remit.identity import Process, SpiffeId
 from remit.inventory import Human, Workload
+from remit.inventory.lifecycle import standing
 from remit.policy import Engine
 from remit.tasks import Task
 
@@ -47,6 +48,7 @@ def about_workload(workload: Workload, sources: Sources) -> dict[str, Any]:
         "kind": workload.kind.value,
         "sentence": f"{KINDS[workload.kind.value]} that {_verbs(workload)}",
         "class": [one.value for one in workload.capabilities],
+        "state": {"state": workload.state.value, "text": "" if workload.active else standing(workload)},
         "owner": {"name": workload.owner, "text": workload.owner},
         "for_whom": _for_whom(workload, sources),
         "proof": _server_proof(workload),

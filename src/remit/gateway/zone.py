@@ -72,6 +72,8 @@ class Zone:
                 call.cut("its task has ended")
             elif self.workload(call.resource) is None:
                 call.cut("the server is no longer guarded")
+            elif (idle := self.engine.idle(call.resource, call.caller)) is not None:
+                call.cut(f"{idle.name} is {idle.state}")
 
     def _decide_again(self) -> None:
         """The policies were edited: whoever may no longer begin a call may not go on with it either."""
@@ -94,7 +96,8 @@ class Zone:
         now = self.clock()
         task = next((task for task in self.snapshot.tasks if task.id == call.task), None)
         ended = call.task is not None and (task is None or not task.live(now))
-        if call.outcome or ended or now >= permit.expires or self.workload(call.resource) is None:
+        gone = self.workload(call.resource) is None or self.engine.idle(call.resource, call.caller) is not None
+        if call.outcome or ended or gone or now >= permit.expires:
             raise RefusedError(
                 "what this call was permitted by has just ended",
                 decision_id=call.id,

@@ -19,6 +19,7 @@ from remit.policy.refusal import (
     Reason,
     by_errors,
     by_verdict,
+    not_active,
     outside_task,
     refused_finding,
 )
@@ -75,7 +76,7 @@ class Engine:
         """Decide `intent` at `now` (Unix seconds); raises RefusedError with the rule, what is missing, whom to ask.
 
         1. the snapshot is alive
-        2. resource and caller are in it
+        2. resource and caller are in it, and active
         3. a task that came with the request is live, is its human's, and covers the request
         4. Cedar permits it: default deny, forbid beats permit, an error never allows
         5. every finding may be let through or masked
@@ -92,6 +93,8 @@ class Engine:
             self._refuse(intent, decision_id, NO_SUCH_WORKLOAD)
         if not self._world.knows(intent.caller.spiffe_id, enrolled=intent.caller.enrolled):
             self._refuse(intent, decision_id, UNKNOWN_CALLER)
+        if (idle := self.idle(intent.resource, intent.caller)) is not None:
+            self._refuse(intent, decision_id, not_active(idle))
         # 3
         task = self._task(intent, resource, now, decision_id)
         # 4 and 5
@@ -113,6 +116,14 @@ class Engine:
         """The enrolled workload of this ID, if the snapshot has it."""
         return self._world.workloads.get(spiffe_id)
 
+    def idle(self, resource: SpiffeId, caller: Caller | None) -> Workload | None:
+        """Which of the two is in the snapshot but not active, if one is: nothing goes on between them then."""
+        for spiffe_id in (resource, caller.spiffe_id if caller is not None and caller.enrolled else resource):
+            workload = self._world.workloads.get(spiffe_id)
+            if workload is not None and not workload.active:
+                return workload
+        return None
+
     def permissions(
         self, principal: SpiffeId, human: str, resource: SpiffeId, now: float
     ) -> dict[Action, Permission]:
@@ -123,7 +134,8 @@ class Engine:
         target = self._world.workloads.get(resource)
         own = self._world.workloads.get(principal)
         known = self._world.knows(principal, enrolled=own is not None)
-        if target is None or not known or now >= self._ends:
+        idle = any(one is not None and not one.active for one in (target, own))
+        if target is None or not known or idle or now >= self._ends:
             return {action: Permission("no", ()) for action in Action}
         asked = in_general(principal, own, human, target, self.snapshot.grade)
         return {action: self._permission(replace(asked, action=action)) for action in Action}

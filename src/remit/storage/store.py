@@ -14,7 +14,7 @@ from remit.inventory import Human, Workload
 from remit.storage.tables import HumanRow, MetaRow, TaskRow, WorkloadRow
 from remit.tasks import Task
 
-HEAD: Final = "0001"  # the newest revision in migrations/versions; a test compares them
+HEAD: Final = "0002"  # the newest revision in migrations/versions; a test compares them
 
 
 class Store:
@@ -47,7 +47,13 @@ class Store:
     def save_workload(self, workload: Workload) -> None:
         record = workload.to_dict()
         self._save(
-            WorkloadRow(spiffe_id=record["spiffe_id"], name=workload.name, owner=workload.owner, record=record)
+            WorkloadRow(
+                spiffe_id=record["spiffe_id"],
+                name=workload.name,
+                owner=workload.owner,
+                state=workload.state.value,
+                record=record,
+            )
         )
 
     def tasks(self) -> Sequence[Task]:

@@ -26,6 +26,7 @@ class WorkloadRow(Base):
     spiffe_id: Mapped[str] = mapped_column(String(2048), primary_key=True)
     name: Mapped[str] = mapped_column(String(256), index=True)
     owner: Mapped[str] = mapped_column(String(256), index=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
     record: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
