@@ -3,6 +3,7 @@
 import base64
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from remit.identity import Authority, JwtKeys, PrivateKey, SpiffeId, verify_jwt
 from remit.identity.bundle import public_jwk
 from remit.identity.jws import MAX_TOKEN_BYTES, VerifyingKey, verify_jws
 from remit.identity.jwt_svid import CLOCK_LEEWAY
+from remit.identity.roca import guessable
 from tests.identity.forge import NOW, segment, token
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -75,6 +77,10 @@ def test_a_header_other_than_a_jwt_svids_is_refused(header: Any) -> None:
         (with_claims(sub=None), "no `sub`"),
         (with_claims(sub="spiffe://example.org"), "trust domain, not a workload"),
         (with_claims(sub="spiffe://example.org/agent\n"), "character other than"),
+        (with_claims(sub="spiffe://example.org/agent\0"), "character other than"),
+        (with_claims(sub="spiffe://Example.org/agent"), "trust domain `Example.org` has"),
+        (with_claims(sub="SPIFFE://example.org/agent"), "must start with"),
+        (with_claims(sub="spiffe://example.org/" + "x" * 2_048), "longer than 2048 bytes"),
         (with_claims(sub="spiffe://elsewhere.org/agent"), "trust domain `example.org`"),
         (with_claims(sub=["spiffe://example.org/agent"]), "no `sub`"),
         (with_claims(exp=None), "no `exp`"),
@@ -186,6 +192,16 @@ def test_a_short_rsa_key_is_refused_and_a_long_one_is_not() -> None:
         JwtKeys.parse({"keys": [short]})
 
 
+def test_an_rsa_key_that_can_be_guessed_is_refused(vectors: Path) -> None:
+    """Wycheproof's key of a faulty chip."""
+    suite = json.loads((vectors / "wycheproof" / "json_web_key_test.json").read_text())
+    [row] = next(group["public"]["keys"] for group in suite["testGroups"] if group["comment"] == "jws_rsa_roca_key")
+    with pytest.raises(IdentityError, match="CVE-2017-15361"):
+        VerifyingKey.parse(row)
+    good = (rsa.generate_private_key(65537, 2048).public_key().public_numbers().n for _ in range(3))
+    assert not any(map(guessable, good))
+
+
 def test_a_key_set_must_be_one() -> None:
     for jwks in ({}, {"keys": 7}, {"keys": [7]}, {"keys": [JWKS["keys"][0]] * 2}):
         with pytest.raises(IdentityError):
@@ -251,12 +267,45 @@ def _wycheproof_keys(group: dict[str, Any]) -> dict[str, VerifyingKey]:
     return {key.kid: key}
 
 
-def _accepted(jws: str, keys: dict[str, VerifyingKey]) -> bool:
+def _accepted(jws: str, keys: Mapping[str, VerifyingKey]) -> bool:
     try:
         verify_jws(jws, keys)
     except IdentityError:
         return False
     return True
+
+
+@pytest.mark.parametrize(
+    ("suite", "signed", "shared"),
+    [("json_web_key_test", 26, {2, 13, 14, 15}), ("json_web_crypto_test", 49, {1, 48})],
+)
+def test_wycheproofs_keys_are_judged_as_they_should_be(
+    vectors: Path, suite: str, signed: int, shared: set[int]
+) -> None:
+    """The valid ones that are refused are signed with a secret that the verifier knows too: never a JWT-SVID."""
+    groups = json.loads((vectors / "wycheproof" / f"{suite}.json").read_text())["testGroups"]
+    cases = [
+        (group, case) for group in groups for case in group["tests"] if "jws" in case
+    ]  # the others are encrypted
+    accepted = {case["tcId"] for group, case in cases if _accepted(_compact(case["jws"]), _wycheproof_key_set(group))}
+    valid = {case["tcId"] for _, case in cases if case["result"] == "valid"}
+    assert len(cases) == signed
+    assert accepted - valid == set()
+    assert valid - accepted == shared
+
+
+def _compact(jws: str | dict[str, Any]) -> str:
+    return jws if isinstance(jws, str) else json.dumps(jws)  # JSON serialization: never a JWT-SVID (JWT-SVID 1)
+
+
+def _wycheproof_key_set(group: dict[str, Any]) -> Mapping[str, VerifyingKey]:
+    """Its keys as a bundle's: what is there for signatures is there for JWT-SVIDs."""
+    material = group.get("public", group["private"])
+    rows = [{**row, "use": "jwt-svid"} for row in material.get("keys", [material]) if row["use"] == "sig"]
+    try:
+        return JwtKeys.parse({"keys": rows}).by_kid
+    except IdentityError:
+        return {}
 
 
 def test_wycheproofs_base64_cases_hold_for_our_own_algorithm(vectors: Path) -> None:

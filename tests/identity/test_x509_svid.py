@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from remit.errors import IdentityError
@@ -77,6 +79,25 @@ def test_a_leaf_has_exactly_one_workload_id(root: Signed, uris: list[str], said:
 )
 def test_a_leaf_that_is_not_as_the_standard_says_is_refused(root: Signed, forgery: dict[str, Any], said: str) -> None:
     assert said in refused(certificate([WORKLOAD], root, **forgery), root=root)
+
+
+def test_a_certificate_whose_rsa_key_can_be_guessed_is_refused(root: Signed, vectors: Path) -> None:
+    suite = json.loads((vectors / "wycheproof" / "json_web_key_test.json").read_text())
+    [row] = next(group["public"]["keys"] for group in suite["testGroups"] if group["comment"] == "jws_rsa_roca_key")
+    e, n = (int.from_bytes(base64.urlsafe_b64decode(row[name] + "==")) for name in ("e", "n"))
+    good = rsa.generate_private_key(65537, 2048).public_key()
+    assert parse_certificates([_with_key(good, root)])
+    with pytest.raises(IdentityError, match="key is not"):
+        parse_certificates([_with_key(rsa.RSAPublicNumbers(e, n).public_key(), root)])
+
+
+def _with_key(key: rsa.RSAPublicKey, issuer: Signed) -> bytes:
+    """A certificate of `key`, otherwise as `issuer`'s own."""
+    own = issuer.certificate
+    builder = x509.CertificateBuilder(
+        own.issuer, own.subject, key, 7, own.not_valid_before_utc, own.not_valid_after_utc
+    )
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
 def test_validity_ends_at_its_second(root: Signed) -> None:

@@ -11,6 +11,7 @@ from joserfc import jwk, jws
 from joserfc.errors import JoseError, SecurityWarning
 
 from remit.errors import IdentityError
+from remit.identity.roca import guessable
 
 MAX_TOKEN_BYTES: Final = 8_192  # fits any HTTP server's header limit; a JWT-SVID is under 1 KiB
 MAX_HEADER_BYTES: Final = 512  # as joserfc's own limit
@@ -56,6 +57,8 @@ def _algorithms(kid: str, key: jwk.Key, row: Mapping[str, Any]) -> tuple[str, ..
     if isinstance(key, jwk.RSAKey):
         if key.public_key.key_size < MIN_RSA_BITS:
             raise IdentityError(f"key `{kid}` is shorter than {MIN_RSA_BITS} bits")
+        if guessable(key.public_key.public_numbers().n):
+            raise IdentityError(f"key `{kid}` was made by a faulty chip and can be guessed (CVE-2017-15361)")
         fitting: tuple[str, ...] = _RSA_ALGORITHMS
     else:
         fitting = _CURVE_ALGORITHMS.get(str(row.get("crv")), ())

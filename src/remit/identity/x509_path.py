@@ -11,6 +11,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import verification
 
 from remit.errors import IdentityError
+from remit.identity.roca import guessable
 from remit.identity.x509_constrained import constrains_uris, verify_constrained
 
 MAX_CHAIN: Final = 10  # certificates: x509-limbo's longest good chain; SPIRE's nested topologies use up to 4
@@ -108,13 +109,15 @@ def _parse(der: bytes) -> x509.Certificate:
     if certificate.serial_number <= 0:  # RFC 5280 4.1.2.2
         raise IdentityError("a certificate's serial number is not positive")
     if not _strong(key):
-        raise IdentityError(f"a certificate's key is not P-256, P-384, P-521, Ed25519, or RSA of {MIN_RSA_BITS} bits")
+        raise IdentityError(
+            f"a certificate's key is not P-256, P-384, P-521, Ed25519, or good RSA of {MIN_RSA_BITS} bits"
+        )
     return certificate
 
 
 def _strong(key: object) -> bool:
     if isinstance(key, rsa.RSAPublicKey):
-        return key.key_size >= MIN_RSA_BITS
+        return key.key_size >= MIN_RSA_BITS and not guessable(key.public_numbers().n)
     if isinstance(key, ec.EllipticCurvePublicKey):
         return isinstance(key.curve, _CURVES)
     return isinstance(key, ed25519.Ed25519PublicKey)
