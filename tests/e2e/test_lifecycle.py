@@ -1,0 +1,143 @@
+"""A workload's life on the running program: what is suspended or retired is so at once, and stays so."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.calling import CHAT, Reply, bearer, chat, curl
+from tests.e2e.conftest import Remit
+from tests.e2e.servers import guarded_fakes, guarding, start_task
+from tests.e2e.test_servers_come_and_go import Running, within
+from tests.e2e.test_tasks import PIECE_SECONDS, streaming
+
+PORT = 29400
+CUT_SECONDS = 1.0  # after the command has said so
+
+
+@pytest.fixture(scope="module")
+def remit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remit]:
+    with guarded_fakes(tmp_path_factory.mktemp("life"), PORT, "vllm", delay=PIECE_SECONDS) as (remit, _):
+        yield remit
+
+
+@pytest.fixture
+def server(remit: Remit) -> Iterator[dict[str, Any]]:
+    """The guarded server; whatever a test did, it is active again for the next one."""
+    guarded: dict[str, Any] = remit.ready["guarded"][0]
+    yield guarded
+    if state(remit, guarded["name"]) == "suspended":
+        move(remit, "resume", guarded["name"])
+
+
+def move(remit: Remit, verb: str, name: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(remit.run("workload", verb, name, "--json").stdout)
+    assert not answer["pending"]
+    return answer
+
+
+def state(remit: Remit, name: str) -> str:
+    return str(json.loads(remit.run("workload", "show", name, "--json").stdout)["state"])
+
+
+def hello(server: dict[str, Any]) -> Reply:
+    return curl(server["url"] + CHAT, *chat("hello"))
+
+
+def test_suspending_cuts_open_streams_ends_tasks_and_refuses_the_next_request(
+    remit: Remit, server: dict[str, Any]
+) -> None:
+    _, token = start_task(remit, server["name"], "infer")
+    with streaming(server, "unused") as own, streaming(server, token) as tasked:
+        answer = move(remit, "suspend", server["name"])
+        told = time.monotonic()
+        refused = hello(server)
+        for stream in (own, tasked):
+            stream.wait()
+            assert not stream.whole
+            assert stream.ended - told < CUT_SECONDS
+    assert answer["workload"]["possible"] == ["resume", "retire"]
+    assert (refused.status, refused.code) == (403, "not-active")
+    message = refused.json["error"]["message"]
+    assert f"{server['name']} is suspended until its owner, {server['owner']}, or root resumes it" in message
+    assert "remit workload" not in refused.body.decode()
+    assert curl(*bearer(token), server["url"] + CHAT, *chat("hello")).status == 401
+    assert remit.run("task", "list", "--json").stdout.strip() == "[]"
+    move(remit, "resume", server["name"])
+    assert hello(server).status == 200
+    assert curl(*bearer(token), server["url"] + CHAT, *chat("hello")).status == 401, "an ended task stays ended"
+
+
+def test_no_task_is_started_on_what_is_suspended(remit: Remit, server: dict[str, Any]) -> None:
+    move(remit, "suspend", server["name"])
+    told = remit.run("task", "start", server["name"], "--allow", "infer", check=False)
+    assert (told.returncode, "no task can be started" in told.stderr) == (3, True)
+
+
+def test_it_stays_suspended_when_control_is_killed(remit: Remit, server: dict[str, Any]) -> None:
+    move(remit, "suspend", server["name"])
+    os.kill(remit.ready["pid"], signal.SIGKILL)
+    remit.event("ready")
+    assert remit.ready["guarded"][0]["state"] == "suspended"
+    assert hello(server).code == "not-active"
+    move(remit, "resume", server["name"])
+    within(5, lambda: hello(server).status == 200)
+
+
+def test_each_move_is_in_the_log_with_who_made_it(remit: Remit, server: dict[str, Any]) -> None:
+    move(remit, "suspend", server["name"])
+    lines = remit.run("audit", "tail", "-n", "1000", "--json").stdout.splitlines()
+    acts = [row for row in (json.loads(line)["record"] for line in lines) if row["kind"] == "act"]
+    whats = [row["what"] for row in acts if row["subject"] == server["spiffe_id"]]
+    assert whats[:3] == ["workload.enrolled", "workload.owned", "workload.activated"]
+    [last] = [row for row in acts if row["what"] == "workload.suspended"][-1:]
+    assert last["person"]
+    assert last["facts"] == {"from": "active", "to": "suspended", "by": "its owner", "proof": "uid"}
+
+
+def test_retired_is_final_for_its_address_too(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = Running("vllm")
+        stack.callback(server.kill)
+        with guarding(tmp_path / "state", PORT + 50, server.address) as remit:
+            [guarded] = remit.ready["guarded"]
+            name = guarded["name"]
+            assert hello(guarded).status == 200
+            move(remit, "retire", name)
+            assert hello(guarded).code == "not-active"
+            for verb in ("own", "activate", "suspend", "resume", "retire"):
+                told = remit.run("workload", verb, name, check=False)
+                assert (told.returncode, "which is final" in told.stderr) == (3, True)
+        server.kill()
+        server.start("vllm")  # a new process, and a new Remit: the same workload
+        with guarding(tmp_path / "state", PORT + 50, server.address) as remit:
+            assert [(one["name"], one["state"]) for one in remit.ready["guarded"]] == [(name, "retired")]
+            assert hello(remit.ready["guarded"][0]).code == "not-active"
+            server.kill()
+            server.start("lmstudio")  # another kind of server at its address: nobody has answered for that
+            found: list[dict[str, Any]] = []
+            within(8, lambda: found.extend(known(remit, "discovered")) or found)
+            assert (found[0]["owner"], found[0]["possible"]) == ("", ["own", "retire"])
+            door = next(one for one in guarded_now(remit) if one["name"] == found[0]["name"])
+            assert curl(door["base_url"] + "/models").code == "not-active"
+            assert move(remit, "own", door["name"])["workload"]["owner"] == guarded["owner"]
+            assert curl(door["base_url"] + "/models").code == "not-active"
+            assert move(remit, "activate", door["name"])["workload"]["state"] == "active"
+            assert curl(door["base_url"] + "/models").status == 200
+            assert [one["name"] for one in known(remit, "retired")] == [name]
+
+
+def known(remit: Remit, state: str) -> list[dict[str, Any]]:
+    rows = json.loads(remit.run("workload", "list", "--json").stdout)
+    return [row for row in rows if row["state"] == state]
+
+
+def guarded_now(remit: Remit) -> list[dict[str, Any]]:
+    guarded: list[dict[str, Any]] = json.loads(remit.run("status", "--json").stdout)["guarded"]
+    return guarded
