@@ -28,7 +28,7 @@ from remit.control.workers import Workers
 from remit.errors import AuditError
 from remit.identity import Authority, WorkloadApi
 from remit.inventory import Probe
-from remit.models import Hasher
+from remit.models import Hasher, KeptDigests
 
 ZONE: Final = "inference"
 SVID_SECONDS: Final = 1800.0  # half of an X.509-SVID's hour
@@ -195,10 +195,11 @@ class Daemon:
 
     def _open_guards(self, stack: contextlib.AsyncExitStack) -> Guards:
         places = self._places
+        kept = KeptDigests(places.state / "cache" / "weights.json", (places.state / "digest.key").read_bytes())
         return Guards(
             realm=self._realm,
             workers=self._workers,
-            hasher=stack.enter_context(Hasher()),
+            hasher=stack.enter_context(Hasher(kept)),
             probe=self._tools.probe,
             settings=self._settings,
             run=places.run,

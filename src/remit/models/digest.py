@@ -47,7 +47,7 @@ def unchanged(watched: Iterable[tuple[str, FileState]]) -> bool:
 
 
 class DigestCache:
-    """Digests of files that have not changed since, in memory only: a cache on disk could be edited. Thread-safe."""
+    """Digests of files that have not changed since, in memory. Thread-safe. `KeptDigests` keeps them on disk too."""
 
     def __init__(self) -> None:
         self._known: dict[FileState, str] = {}

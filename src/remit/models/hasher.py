@@ -29,8 +29,8 @@ class Hasher:
     jobs still queued fail. An asyncio caller hands over with `loop.call_soon_threadsafe`.
     """
 
-    def __init__(self) -> None:
-        self.cache = DigestCache()
+    def __init__(self, cache: DigestCache | None = None) -> None:
+        self.cache = cache or DigestCache()
         self._jobs: queue.Queue[_Job | None] = queue.Queue(QUEUED_FILES)
         self._closing, self._door = threading.Event(), threading.Lock()
         self._state: tuple[str, int, int] | None = None

@@ -12,7 +12,7 @@ FORM: Final = "remit-model-identity-v1"
 HIDDEN: Final = "(hidden)"
 
 # `--api-key K`, `--hf-token=T`, `-hft T`: by the word in the flag's name, as servers name what is secret.
-_SECRET = re.compile(r"--?[\w.-]*(key|token|secret|passw|credential|auth|-hft)[\w.-]*\Z", re.IGNORECASE)
+_SECRET = re.compile(r"(--?[\w.-]*(key|token|secret|passw|credential|auth)[\w.-]*|-hft)\Z", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 
