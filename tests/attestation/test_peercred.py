@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from remit.errors import AttestationError
-from remit.identity.attestation import attest_unix
+from remit.identity.attestation import Digests, attest_unix
 from tests.attestation.children import NOBODY, become_nobody, forked, idle, needs_root, without_netlink
 from tests.attestation.conftest import Server
 from tests.attestation.test_attested import sleep_inheriting, wait_for_exec
@@ -133,3 +133,19 @@ def test_the_walk_says_so_where_the_kernel_does_not_tell_peers(unix_server: Serv
 
     with forked(guard) as gateway:
         assert "unix_diag" in gateway.hear()
+
+
+@KERNELS
+def test_a_caller_s_parents_are_told_with_what_they_run(unix_server: Server, *, peer_pidfd: bool) -> None:
+    def call(line: socket.socket) -> None:
+        unix_server.connect()
+        idle(line)
+
+    with forked(call) as child:
+        assert child.hear() == "ready"
+        with attest_unix(unix_server.accept(), peer_pidfd=peer_pidfd) as caller:
+            assert caller.process is not None
+            nearest = caller.process.parents[0]
+    assert (nearest.pid, nearest.exe) == (os.getpid(), os.path.realpath("/proc/self/exe"))
+    assert nearest.exe_sha256 is not None
+    assert nearest.exe_sha256 == Digests().of("/proc/self/exe")

@@ -6,6 +6,7 @@ import pty
 import shutil
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,18 @@ def test_digests_are_bounded_and_unknown_where_they_cannot_be_had(tmp_path: Path
     with (tmp_path / "sparse").open("wb") as sparse:
         sparse.truncate(1 << 42)
     assert digests.of(tmp_path / "sparse") is None
+
+
+def test_a_parent_younger_than_its_child_is_another_process_with_its_number() -> None:
+    stat = procfs.read_stat(os.getpid())
+    assert procfs.ancestors(stat)[0].pid == os.getppid()
+    assert procfs.ancestors(replace(stat, start=0)) == ()
+
+
+def test_groups_and_the_depth_of_a_pid_namespace_are_read_from_the_status() -> None:
+    text = b"Name:\tx\\nGroups:\t1\nGroups:\t4 24 27 \nNStgid:\t1\nNSpid:\t5120\t3\nSeccomp:\t0\n"
+    assert procfs.parse_groups(text) == (4, 24, 27)
+    assert procfs.parse_nested(text)
+    assert not procfs.parse_nested(b"Name:\tx\nGroups:\t\nNSpid:\t5120\n")
+    assert procfs.parse_groups(b"Name:\tx\nGroups:\t\nNSpid:\t5120\n") == ()
+    assert procfs.parse_groups(b"") == ()

@@ -11,7 +11,8 @@ from remit.control.workers import Workers
 from remit.identity import SpiffeId
 from remit.identity.attestation import EXECUTABLES, observe
 from remit.inventory import DIGEST_HASHING, Kind, LifeState, Model, Workload
-from remit.inventory.enrolment import CAPABILITIES, selectors_of
+from remit.inventory.enrolment import CAPABILITIES
+from remit.inventory.selectors import selectors_to_enrol
 from remit.policy.link import Secrets
 from remit.sandbox.launch import DemoServer
 from remit.secret import Secret
@@ -88,7 +89,7 @@ class Demonstration:
             capabilities=CAPABILITIES,
             models=(Model(server.model.name, DIGEST_HASHING, str(server.model.path)),),
             environment=self._environment,
-            selectors=selectors_of(process.uid, process.exe, process.exe_sha256),
+            selectors=selectors_to_enrol(process),
             pid=server.pid,
             start=process.start,
             uid=process.uid,

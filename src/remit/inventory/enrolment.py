@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from remit.config import LONGEST_SOCKET_NAME
 from remit.identity import SpiffeId
 from remit.inventory.discovery import Found
+from remit.inventory.selectors import selectors_to_enrol
 from remit.inventory.workload import Capability, Kind, LifeState, Workload
 
 SHORT_NAMES: Final = {"llama.cpp": "llama", "openai": "server"}
@@ -38,7 +39,7 @@ def enrol(
         capabilities=CAPABILITIES,
         models=found.models,
         environment=environment,
-        selectors=selectors_of(found.uid, found.exe, found.exe_sha256),
+        selectors=_selectors(found),
         pid=found.pid,
         start=found.start,
         uid=found.uid,
@@ -57,7 +58,7 @@ def again(known: Workload, found: Found, now: float) -> Workload:
         known,
         reach=found.reach,
         models=found.models,
-        selectors=selectors_of(found.uid, found.exe, found.exe_sha256),
+        selectors=_selectors(found),
         pid=found.pid,
         start=found.start,
         uid=found.uid,
@@ -94,7 +95,6 @@ def _free(name: str, taken: Container[str]) -> str:
     return next(f"{name}-{n}" for n in range(2, 10_000) if f"{name}-{n}" not in taken)
 
 
-def selectors_of(uid: int | None, exe: str | None, exe_sha256: str | None) -> tuple[str, ...]:
-    """Named as SPIRE's unix workload attestor names them; only what the kernel told."""
-    facts = (("uid", uid), ("path", exe), ("sha256", exe_sha256))
-    return tuple(f"unix:{name}:{value}" for name, value in facts if value is not None) if uid is not None else ()
+def _selectors(found: Found) -> tuple[str, ...]:
+    """None where the kernel doesn't tell its process: then no process is it."""
+    return selectors_to_enrol(found.process) if found.process is not None else ()

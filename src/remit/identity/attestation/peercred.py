@@ -60,7 +60,7 @@ def _peer_pidfd(sock: socket.socket, pid: int) -> PidFd | None:
 def _attest(pidfd: PidFd, uid: int, own_inode: int, digests: Digests, *, by_number: bool) -> Attested:
     with ExitStack() as undo:
         undo.callback(pidfd.close)
-        process = procfs.observe(pidfd.pid, digests=digests)
+        process = procfs.observe(pidfd.pid, digests=digests, parents=partial(procfs.ancestors, digests=digests))
         if process.uid != uid:
             raise AttestationError(f"the connection was made by uid {uid} and is held by uid {process.uid}")
         if by_number:
