@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import resource
 import secrets
 import socket
 import sys
@@ -51,6 +52,8 @@ def run_control(owner: str | None, state: Path | None) -> int:
     """The control process: until it is told to stop, or its standard input closes."""
     from remit.control.teller import Teller
 
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each caller of the Workload API holds a connection
     teller = Teller()
     try:
         return asyncio.run(_control(owner, state, teller.tell))

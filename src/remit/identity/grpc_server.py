@@ -3,6 +3,7 @@
 import asyncio
 import struct
 import weakref
+from asyncio import BaseTransport
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,11 +16,15 @@ from grpclib.protocol import H2Protocol
 from grpclib.server import Server, Stream
 
 from remit.identity.peer import PeerCredentials
+from remit.identity.quota import Quota
 from remit.identity.spiffe_proto import message_type
 from remit.identity.unix_socket import ListeningSocket
 
 MAX_REQUEST_BYTES: Final = 65_536  # a token of 8 KiB and 16 audiences of 1 KiB fit
 REQUEST_SECONDS: Final = 10.0  # from headers to the whole request
+CALLS: Final = (1_024, 4_096)  # open at once, of one process and of one uid; SPIFFE clients have two or three
+CONNECTIONS: Final = (512, 2_048)  # a descriptor each
+_CALM: Final = 0xB  # RFC 9113, 7: ENHANCE_YOUR_CALM; to gRPC a resource that is exhausted
 
 Call = Callable[["Request"], Awaitable[None]]
 
@@ -45,11 +50,23 @@ class Method:
 
 
 class UnixServer(Server):
-    """Serves `methods` of `service`; each caller must send the metadata `required` (name, value)."""
+    """Serves `methods` of `service`; each caller must send the metadata `required` (name, value).
 
-    def __init__(self, service: str, methods: tuple[Method, ...], required: tuple[str, str]) -> None:
+    `calls` and `connections` are how many one process and one uid may have open at once.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        methods: tuple[Method, ...],
+        required: tuple[str, str],
+        *,
+        calls: tuple[int, int] = CALLS,
+        connections: tuple[int, int] = CONNECTIONS,
+    ) -> None:
         self._required = required
         self._connections: weakref.WeakSet[H2Protocol] = weakref.WeakSet()
+        self._calls, self._callers = Quota(*calls), Quota(*connections)
         self._methods = {f"/{service}/{method.name}": self._handler(method) for method in methods}
         # Windows as large as one request: HTTP/2 then holds no more than that of what nobody has read yet.
         limits = Configuration(
@@ -73,16 +90,21 @@ class UnixServer(Server):
         await asyncio.gather(*(handler.wait_closed() for handler in self._handlers))
 
     def _protocol_factory(self) -> H2Protocol:
-        protocol = super()._protocol_factory()
+        protocol = _Counted(super()._protocol_factory(), self._callers)
         self._connections.add(protocol)
         return protocol
 
     def _handler(self, method: Method) -> Handler:
         async def answer(stream: Stream[Any, Any]) -> None:
             peer = _peer(stream)
-            self._check_metadata(stream)
-            message = await _receive(stream, message_type(method.request))
-            await method.call(Request(peer, message, stream.send_message))
+            if not self._calls.take(peer):
+                raise GRPCError(Status.RESOURCE_EXHAUSTED, f"too many open calls: at most {self._calls.process}")
+            try:
+                self._check_metadata(stream)
+                message = await _receive(stream, message_type(method.request))
+                await method.call(Request(peer, message, stream.send_message))
+            finally:
+                self._calls.give_back(peer)
 
         cardinality = Cardinality.UNARY_STREAM if method.stream else Cardinality.UNARY_UNARY
         return Handler(answer, cardinality, message_type(method.request), message_type(method.reply))
@@ -91,6 +113,35 @@ class UnixServer(Server):
         name, value = self._required
         if stream.metadata is None or stream.metadata.getall(name, []) != [value]:
             raise GRPCError(Status.INVALID_ARGUMENT, f"security header missing: send `{name}: {value}`")
+
+
+class _Counted(H2Protocol):
+    """A connection that counts for its caller; one too many is told so and closed."""
+
+    def __init__(self, plain: H2Protocol, callers: Quota) -> None:
+        super().__init__(plain.handler, plain.config, plain.h2_config)
+        self._callers = callers
+        self._peer: PeerCredentials | None = None
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        try:
+            peer = PeerCredentials.of(transport.get_extra_info("socket"))
+        except (OSError, AttributeError):  # gone already
+            transport.close()
+            return
+        if self._callers.take(peer):
+            self._peer = peer
+            return
+        self.connection._connection.close_connection(_CALM, b"too many connections")  # grpclib has no public way
+        self.connection.flush()
+        transport.close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        if self._peer is not None:
+            self._callers.give_back(self._peer)
+            self._peer = None
 
 
 def _peer(stream: Stream[Any, Any]) -> PeerCredentials:
