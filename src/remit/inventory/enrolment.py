@@ -76,7 +76,6 @@ def enrolment_facts(workload: Workload) -> dict[str, Any]:
         "exe_sha256": workload.exe_sha256,
         "models": [model.to_log() for model in workload.models],
         "found": workload.found,
-        "state": workload.state.value,
     }
 
 
