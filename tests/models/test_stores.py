@@ -31,9 +31,7 @@ def an_ollama(root: Path, name: str = "registry.ollama.ai/library/smol/latest", 
     manifest = root / "manifests" / name
     manifest.parent.mkdir(parents=True, exist_ok=True)
     manifest.write_text(
-        json.dumps(
-            {"schemaVersion": 2, "config": {"mediaType": media, "digest": f"sha256:{sha(config)}"}, "layers": rows}
-        )
+        json.dumps({"config": {"mediaType": media, "digest": f"sha256:{sha(config)}"}, "layers": rows})
     )
     return manifest
 
@@ -51,9 +49,7 @@ def test_a_name_leads_to_its_manifest(name: str, place: str) -> None:
     assert manifest_path("/m", name) == f"/m/manifests/{place}"
 
 
-@pytest.mark.parametrize(
-    "name", ["", ":", "../x", "a/../b", "a//b", "a/b/c/d", "x:..", "x:a:b", "/etc/passwd", "a\0b"]
-)
+@pytest.mark.parametrize("name", ["", ":", "../x", "a/../b", "a//b", "a/b/c/d", "x:..", "x:a:b", "/etc/x", "a\0b"])
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(ModelError):
         manifest_path("/m", name)

@@ -123,6 +123,17 @@ def _known_digest(question: Question, name: str) -> Changed:
     )
 
 
+def _approved(question: Question, name: str) -> Changed:
+    if question.approved:
+        return None
+    model = f"model `{question.model}`" if question.model else "the model"
+    return replace(question, approved=True), Missing(
+        f"the owner of {name} had approved {model} as it is",
+        f"{model} on {name} is not approved; ask the owner, {question.resource_owner}",
+        "approval",
+    )
+
+
 def _exhaustive(question: Question, name: str) -> Changed:
     if question.exhaustive:
         return None
@@ -144,4 +155,4 @@ def _nothing_found(question: Question, name: str) -> Changed:
     )
 
 
-CHANGES: Final = (_with_task, _as_owner, _known_digest, _exhaustive, _nothing_found, _as_owner_with_task)
+CHANGES: Final = (_with_task, _as_owner, _known_digest, _approved, _exhaustive, _nothing_found, _as_owner_with_task)
