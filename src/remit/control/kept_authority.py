@@ -114,7 +114,7 @@ class KeptAuthority:
 
     def _count_anchors(self) -> None:
         """A bundle with other roots has another sequence, also when they changed while Remit did not run."""
-        roots = b"".join(root for authority in self._outside for root in authority.roots)
+        roots = b"".join(dict.fromkeys(root for authority in self._outside for root in authority.roots))
         digest = hashlib.sha256(roots).hexdigest() if roots else ""
         if digest != self._own.outside:
             self._own = replace(self._own, outside=digest, sequence=self._own.sequence + 1)
