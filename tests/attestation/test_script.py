@@ -13,7 +13,7 @@ import pytest
 
 from remit.identity import Process
 from remit.identity.attestation import Digests, observe
-from remit.identity.attestation.script import MAX_SCRIPT_BYTES
+from remit.identity.attestation.script import MAX_SCRIPT_BYTES, Scripts
 from remit.identity.process import Script
 
 WAIT = "import sys; print('ready', flush=True); sys.stdin.read()"
@@ -134,3 +134,31 @@ def test_a_process_can_rewrite_its_arguments_which_is_why_its_script_is_weaker(t
         assert process.script is not None
         assert process.script.path == str(tmp_path / "trusted.py")  # taken at its word: docs/callers.md says so
         assert process.exe == os.path.realpath(sys.executable)  # this it can't rewrite
+
+
+def test_a_script_seen_before_is_another_when_its_link_leads_elsewhere(agent: Path) -> None:
+    other, link = agent.parent / "other.py", agent.parent / "link.py"
+    other.write_text(WAIT + "#")
+    link.symlink_to(agent)
+    for words, cwd in (((sys.executable, str(link)), None), ((sys.executable, "link.py"), agent.parent)):
+        with running(*words, cwd=cwd) as process:
+            link.unlink()
+            link.symlink_to(other)
+            later = observe(process.pid, digests=Digests()).script
+            link.unlink()
+            link.symlink_to(agent)
+        assert later is not None
+        assert (later.path, later.sha256) == (str(other), sha256(other))
+
+
+def test_what_is_remembered_of_scripts_is_bounded_and_one_processs_own(agent: Path) -> None:
+    scripts, exe = Scripts(capacity=1), os.path.realpath(sys.executable)
+    with running(sys.executable, agent) as one, running(sys.executable, agent.name, cwd=agent.parent) as two:
+        for process in (one, two, one):
+            script = scripts.of(process.pid, process.start, exe, Digests())
+            assert script is not None
+            assert script.path == str(agent)
+            assert scripts.of(process.pid, process.start, exe, Digests()) is script
+            assert scripts.of(process.pid, process.start + 1, exe, Digests()) is not script
+    assert len(scripts) == 1
+    assert scripts.of(one.pid, one.start, exe, Digests()) == Script(Path(exe).name)  # it has ended

@@ -1,5 +1,6 @@
 """Where a process stands in the control groups, and which systemd unit that is (cgroups(7)); pure."""
 
+from functools import lru_cache
 from typing import Final
 
 Cgroups = tuple[tuple[str, str], ...]  # (controllers, path); no controllers: the unified hierarchy, v2
@@ -12,6 +13,7 @@ _USER_MANAGER: Final = "user@"
 _NO_PLACE: Final = frozenset({"..", "."})
 
 
+@lru_cache(maxsize=1024)
 def parse_cgroups(text: bytes) -> Cgroups:
     """The lines of `/proc/PID/cgroup`, `ID:CONTROLLERS:PATH`. What is no such line, or not UTF-8, is left out.
 
@@ -34,6 +36,7 @@ def _readable(controllers: bytes, path: bytes) -> list[tuple[str, str]]:
         return []
 
 
+@lru_cache(maxsize=1024)
 def systemd_unit(cgroups: Cgroups) -> str | None:
     """The unit: `ollama.service`, or of a user's manager `user@1000.service/ollama.service`; None outside of any.
 

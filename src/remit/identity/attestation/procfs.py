@@ -13,7 +13,7 @@ from remit.identity.attestation.accounts import ACCOUNTS
 from remit.identity.attestation.cgroup import Cgroups, parse_cgroups, systemd_unit
 from remit.identity.attestation.digests import Digests
 from remit.identity.attestation.names import path_of
-from remit.identity.attestation.script import script_of
+from remit.identity.attestation.script import SCRIPTS
 from remit.identity.process import Ancestor, Process
 
 Parents = tuple[Ancestor, ...]  # nearest first
@@ -119,7 +119,7 @@ def observe(pid: int, *, digests: Digests, parents: Callable[[Stat], Parents] | 
     node = executable_node(pid)
     exe, deleted = (None, False) if node is None else executable_path(pid, node)
     digest = None if node is None else digests.of(f"/proc/{pid}/exe")
-    script = script_of(pid, exe, digests)
+    script = SCRIPTS.of(pid, stat.start, exe, digests)
     groups = cgroups(pid)
     if executable_node(pid) != node:
         raise AttestationError(f"process {pid} changed its executable while it was looked at")
