@@ -170,6 +170,8 @@ def test_no_changed_byte_is_overlooked(place: int, change: int) -> None:
         {"y": None},
         {"alg": "HS256"},
         {"alg": "ES384"},
+        {"alg": ["ES256"]},
+        {"alg": ""},
         {"key_ops": ["encrypt"]},
         {"key_ops": 7},
     ],
@@ -182,7 +184,10 @@ def test_a_key_that_can_not_verify_is_refused(change: dict[str, Any]) -> None:
 
 def test_a_short_rsa_key_is_refused_and_a_long_one_is_not() -> None:
     long = {"use": "jwt-svid", "kid": "k", **public_jwk(rsa.generate_private_key(65537, 2048).public_key())}
-    assert JwtKeys.parse({"keys": [long]}).by_kid["k"].algorithms[0] == "RS256"
+    assert JwtKeys.parse({"keys": [long]}).by_kid["k"].algorithm == "RS256"
+    for alg in ("ES256", ["RS256"], "none", ""):
+        with pytest.raises(IdentityError, match="no algorithm"):
+            JwtKeys.parse({"keys": [{**long, "alg": alg}]})
     short = {**long, "n": segment(((1 << 1535) + 1).to_bytes(192, "big"))}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SecurityWarning)  # as in production, where warnings are no errors
@@ -200,6 +205,23 @@ def test_an_rsa_key_that_can_be_guessed_is_refused(vectors: Path) -> None:
         VerifyingKey.parse(row)
     good = (rsa.generate_private_key(65537, 2048).public_key().public_numbers().n for _ in range(3))
     assert not any(map(guessable, good))
+
+
+@pytest.mark.parametrize(
+    ("key", "members", "algorithm"),
+    [
+        (ec.generate_private_key(ec.SECP256R1()), {}, "ES256"),
+        (ec.generate_private_key(ec.SECP384R1()), {}, "ES384"),
+        (ec.generate_private_key(ec.SECP521R1()), {}, "ES512"),
+        (rsa.generate_private_key(65537, 2048), {}, "RS256"),
+        (rsa.generate_private_key(65537, 2048), {"alg": "PS384"}, "PS384"),
+    ],
+)
+def test_a_key_has_one_algorithm(
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, members: dict[str, str], algorithm: str
+) -> None:
+    row = {"use": "jwt-svid", "kid": "k", **public_jwk(key.public_key()), **members}
+    assert JwtKeys.parse({"keys": [row]}).by_kid["k"].algorithm == algorithm
 
 
 def test_a_key_set_must_be_one() -> None:

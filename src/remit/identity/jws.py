@@ -19,6 +19,7 @@ MIN_RSA_BITS: Final = 2_048  # RFC 7518 3.3 and 3.5
 
 # JWT-SVID 3.1: these and no others; never `none`, never a shared-secret algorithm.
 _RSA_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_RSA_UNNAMED: Final = "RS256"  # of a key without `alg`: SPIRE signs with that, and names none
 _CURVE_ALGORITHMS: Final[dict[str, tuple[str, ...]]] = {"P-256": ("ES256",), "P-384": ("ES384",), "P-521": ("ES512",)}
 _HEADERS: Final = {"alg", "kid", "typ"}  # JWT-SVID 2: others must not be there, so a `crit` is always unknown
 _PUBLIC_MEMBERS: Final = {"EC": ("crv", "x", "y"), "RSA": ("n", "e")}
@@ -28,10 +29,10 @@ _SEGMENT = re.compile(rb"[A-Za-z0-9_-]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class VerifyingKey:
-    """One public key with the algorithms it may be used with; only `parse` makes it."""
+    """One public key with the one algorithm it may be used with (RFC 8725 3.1); only `parse` makes it."""
 
     kid: str
-    algorithms: tuple[str, ...]
+    algorithm: str
     key: jwk.Key
 
     @classmethod
@@ -50,23 +51,27 @@ class VerifyingKey:
             key = jwk.import_key(public)
         except (JoseError, SecurityWarning, ValueError, TypeError, KeyError) as error:  # the warning: a short key
             raise IdentityError(f"key `{kid}` can't be read: {error}") from error
-        return cls(kid, _algorithms(kid, key, row), key)
+        return cls(kid, _algorithm(kid, key, row), key)
 
 
-def _algorithms(kid: str, key: jwk.Key, row: Mapping[str, Any]) -> tuple[str, ...]:
+def _algorithm(kid: str, key: jwk.Key, row: Mapping[str, Any]) -> str:
+    named = row.get("alg")
     if isinstance(key, jwk.RSAKey):
-        if key.public_key.key_size < MIN_RSA_BITS:
-            raise IdentityError(f"key `{kid}` is shorter than {MIN_RSA_BITS} bits")
-        if guessable(key.public_key.public_numbers().n):
-            raise IdentityError(f"key `{kid}` was made by a faulty chip and can be guessed (CVE-2017-15361)")
-        fitting: tuple[str, ...] = _RSA_ALGORITHMS
+        _check_rsa(kid, key)
+        fitting: tuple[str, ...] = _RSA_ALGORITHMS if named is not None else (_RSA_UNNAMED,)
     else:
         fitting = _CURVE_ALGORITHMS.get(str(row.get("crv")), ())
-    named = row.get("alg")
-    allowed = fitting if named is None else tuple(name for name in fitting if name == named)
-    if not allowed:
-        raise IdentityError(f"key `{kid}` is for no algorithm that a JWT-SVID may have")
-    return allowed
+    for algorithm in fitting:
+        if named in (None, algorithm):
+            return algorithm
+    raise IdentityError(f"key `{kid}` is for no algorithm that a JWT-SVID may have")
+
+
+def _check_rsa(kid: str, key: jwk.RSAKey) -> None:
+    if key.public_key.key_size < MIN_RSA_BITS:
+        raise IdentityError(f"key `{kid}` is shorter than {MIN_RSA_BITS} bits")
+    if guessable(key.public_key.public_numbers().n):
+        raise IdentityError(f"key `{kid}` was made by a faulty chip and can be guessed (CVE-2017-15361)")
 
 
 def verify_jws(token: str, keys: Mapping[str, VerifyingKey]) -> bytes:
@@ -74,7 +79,7 @@ def verify_jws(token: str, keys: Mapping[str, VerifyingKey]) -> bytes:
 
     1. Three segments of canonical base64url within the size limits (RFC 7515 2 and 7.1, RFC 4648 3.5).
     2. The header is JSON without duplicate names, and holds only what a JWT-SVID's may (no `crit`, no `jwk`).
-    3. Its `kid` names a key, and its `alg` is one of that key's own.
+    3. Its `kid` names a key, and its `alg` is that key's.
     4. The signature is that key's.
     """
     # 1
@@ -85,11 +90,11 @@ def verify_jws(token: str, keys: Mapping[str, VerifyingKey]) -> bytes:
     key = keys.get(header["kid"])
     if key is None:
         raise IdentityError(f"the token is signed with key `{header['kid'][:80]!r}`, which is not the trust domain's")
-    if header["alg"] not in key.algorithms:
+    if header["alg"] != key.algorithm:
         raise IdentityError(f"the token's algorithm `{header['alg'][:20]!r}` is not its key's")
     # 4
     try:
-        jws.deserialize_compact(token, key.key, algorithms=list(key.algorithms))
+        jws.deserialize_compact(token, key.key, algorithms=[key.algorithm])
     except (JoseError, ValueError, TypeError) as error:
         raise IdentityError("the token's signature is not good") from error
     return payload
