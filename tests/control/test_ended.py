@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 
 from remit.audit import Act, AuditLog, RootKey, WriterKey, certify, shard_name
-from remit.control.ended import ended_tasks
+from remit.control.ended import ended_tasks, withheld_workloads
+from remit.inventory import LifeState
 
 DOMAIN = "maple.local"
 
@@ -39,6 +40,35 @@ def test_the_log_before_the_oldest_task_is_not_read(tmp_path: Path) -> None:
     write(tmp_path, 2000.0, "t-1")
     (tmp_path / f"{shard_name('control', 1000.0)}.log").write_bytes(b"~ altered\n")
     assert ended_tasks(tmp_path, 2000.0) == {"t-1": 2001.0}
+
+
+def move(directory: Path, started: float, *moves: tuple[str, str, str]) -> None:
+    """One shard of control's in which workloads were moved: what, whom, to."""
+    root = RootKey.open(directory / "audit.key", directory / "audit.pub", DOMAIN)
+    shard = shard_name("control", started)
+    key = WriterKey.fresh(DOMAIN, shard)
+    certificate = certify(root, DOMAIN, shard, key.verifier.public, started)
+
+    async def record() -> None:
+        log = AuditLog.open(directory, key, certificate, t=started, m=time.monotonic())
+        for at, (what, subject, to) in enumerate(moves, 1):
+            await log.record(Act(what, subject, None, started + at, 0.0, {"from": "x", "to": to}), b"")
+        log.close(t=started + 100, m=time.monotonic())
+
+    asyncio.run(record())
+
+
+def test_what_was_withheld_last_is_told_and_what_was_given_back_is_not(tmp_path: Path) -> None:
+    move(tmp_path, 1000.0, ("workload.retired", "a", "retired"), ("workload.suspended", "b", "suspended"))
+    move(tmp_path, 2000.0, ("workload.resumed", "b", "active"), ("workload.suspended", "c", "suspended"))
+    everything = {"a": (LifeState.RETIRED, 1001.0), "c": (LifeState.SUSPENDED, 2002.0)}
+    assert withheld_workloads(tmp_path, 0.0) == everything
+    assert withheld_workloads(tmp_path, 2050.0) == {"c": everything["c"]}
+
+
+def test_what_only_looks_like_a_move_is_none(tmp_path: Path) -> None:
+    move(tmp_path, 1000.0, ("workload.enrolled", "a", "retired"), ("workload.left", "b", "suspended"))
+    assert withheld_workloads(tmp_path, 0.0) == {}
 
 
 def test_only_control_ends_tasks(tmp_path: Path) -> None:

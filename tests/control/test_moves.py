@@ -140,3 +140,15 @@ def test_of_two_moves_at_once_one_is_refused(world: World) -> None:
 
     said = world.run(both)
     assert [type(one).__name__ for one in said] == ["Workload", "LifecycleError"]
+
+
+def test_what_the_log_withheld_stays_so_with_an_older_state(world: World) -> None:
+    enrol(world, a_find())
+    ada = world.realm.humans["ada"]
+    world.run(lambda: world.realm.start_task(ada, LLAMA, ("infer",), purpose="", seconds=60.0, proof="terminal"))
+    world.restart(withheld={str(LLAMA): (LifeState.SUSPENDED, 1010.0)})
+    assert state_of(world.realm) is LifeState.SUSPENDED
+    assert state_of(world.restart()) is LifeState.SUSPENDED, "and is kept so"
+    assert world.realm.snapshot().tasks == ()
+    move(world, Verb.RETIRE)
+    assert state_of(world.restart(withheld={str(LLAMA): (LifeState.SUSPENDED, 1010.0)})) is LifeState.RETIRED

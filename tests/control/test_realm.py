@@ -11,7 +11,7 @@ import pytest
 from remit.control.realm import PoliciesInForce, Realm, Trust
 from remit.errors import AuditError, NotFoundError, UsageError
 from remit.identity import SpiffeId
-from remit.inventory import Capability, Human, Kind, Model, Workload
+from remit.inventory import Capability, Human, Kind, LifeState, Model, Workload
 from remit.policy import PolicyFile
 from remit.storage import Store
 from remit.tasks import digest
@@ -34,10 +34,22 @@ class World:
         self.restart()
         return self
 
-    def restart(self, ended: dict[str, float] | None = None) -> Realm:
+    def restart(
+        self,
+        ended: dict[str, float] | None = None,
+        withheld: dict[str, tuple[LifeState, float]] | None = None,
+    ) -> Realm:
         trust = Trust("maple.local", (), {"keys": []})
         self.realm = Realm(
-            trust, self.store, self._act, lambda: self.now, POLICIES, lifetime=300.0, grade="C", ended=ended
+            trust,
+            self.store,
+            self._act,
+            lambda: self.now,
+            POLICIES,
+            lifetime=300.0,
+            grade="C",
+            ended=ended,
+            withheld=withheld,
         )
         return self.realm
 

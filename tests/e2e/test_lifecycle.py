@@ -1,11 +1,12 @@
 """A workload's life on the running program: what is suspended or retired is so at once, and stays so."""
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def test_each_move_is_in_the_log_with_who_made_it(remit: Remit, server: dict[str
 
 
 def test_retired_is_final_for_its_address_too(tmp_path: Path) -> None:
-    with ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         server = Running("vllm")
         stack.callback(server.kill)
         with guarding(tmp_path / "state", PORT + 50, server.address) as remit:
@@ -114,15 +115,16 @@ def test_retired_is_final_for_its_address_too(tmp_path: Path) -> None:
             for verb in ("own", "activate", "suspend", "resume", "retire"):
                 told = remit.run("workload", verb, name, check=False)
                 assert (told.returncode, "which is final" in told.stderr) == (3, True)
+        restore_as_active(tmp_path / "state" / "state.db")
         server.kill()
-        server.start("vllm")  # a new process, and a new Remit: the same workload
+        server.start("vllm")  # a new process, a new Remit, an older state: the same workload
         with guarding(tmp_path / "state", PORT + 50, server.address) as remit:
             assert [(one["name"], one["state"]) for one in remit.ready["guarded"]] == [(name, "retired")]
             assert hello(remit.ready["guarded"][0]).code == "not-active"
             server.kill()
             server.start("lmstudio")  # another kind of server at its address: nobody has answered for that
-            found: list[dict[str, Any]] = []
-            within(8, lambda: found.extend(known(remit, "discovered")) or found)
+            within(8, lambda: known(remit, "discovered"))
+            found = known(remit, "discovered")
             assert (found[0]["owner"], found[0]["possible"]) == ("", ["own", "retire"])
             door = next(one for one in guarded_now(remit) if one["name"] == found[0]["name"])
             assert curl(door["base_url"] + "/models").code == "not-active"
@@ -131,6 +133,14 @@ def test_retired_is_final_for_its_address_too(tmp_path: Path) -> None:
             assert move(remit, "activate", door["name"])["workload"]["state"] == "active"
             assert curl(door["base_url"] + "/models").status == 200
             assert [one["name"] for one in known(remit, "retired")] == [name]
+
+
+def restore_as_active(path: Path) -> None:
+    """The state as a backup of it would be that was made before any workload was retired."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        older = "json_set(record, '$.state', 'active', '$.state_since', json_extract(record, '$.enrolled_at'))"
+        assert database.execute(f"update workloads set state = 'active', record = {older}").rowcount == 1
+        database.commit()
 
 
 def known(remit: Remit, state: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import pytest
 from remit.detect import Label
 from remit.errors import PolicyError
 from remit.identity import Proof, SpiffeId
-from remit.inventory import Model
+from remit.inventory import LifeState, Model
 from remit.policy import Action, Engine, Intent, Permit, RefusedError, Snapshot, Treatment
 from tests.policy.worlds import BOT, LLAMA, NOW, PROD, STARTER, WORKLOADS, bot, curl, intent, sid, snapshot, task
 
@@ -73,6 +73,21 @@ def test_nothing_is_decided_after_the_snapshots_lifetime() -> None:
 def test_what_is_not_enrolled_is_not_decided_on() -> None:
     assert refused(snapshot(ALL), intent(resource=sid("inference", "gone"))).rule == "remit:not-enrolled"
     assert refused(snapshot(ALL, workloads=WORKLOADS[:2]), intent(caller=bot())).rule == "remit:unknown-caller"
+
+
+@pytest.mark.parametrize("state", sorted(set(LifeState) - {LifeState.ACTIVE}))
+def test_what_is_not_active_is_neither_called_nor_calls(state: LifeState) -> None:
+    def idle(spiffe_id: SpiffeId) -> Snapshot:
+        rows = [dataclasses.replace(one, state=state) if one.spiffe_id == spiffe_id else one for one in WORKLOADS]
+        return snapshot(ALL, workloads=tuple(rows))
+
+    allowed(snapshot(ALL), intent(caller=bot()))
+    for snap, asked in ((idle(LLAMA), intent()), (idle(BOT), intent(caller=bot()))):
+        error = refused(snap, asked)
+        assert (error.rule, error.status) == ("remit:not-active", 403)
+        assert f"is {state}" in str(error)
+    nothing = Engine(idle(LLAMA)).permissions(sid("user", "ada"), "ada", LLAMA, NOW)
+    assert {one.answer for one in nothing.values()} == {"no"}
 
 
 def test_a_caller_who_is_neither_enrolled_nor_a_person_here_is_refused() -> None:

@@ -13,7 +13,7 @@ from remit.config import Places, Settings
 from remit.control import policy_watch
 from remit.control.deployment import GRADE
 from remit.control.desk import Desk
-from remit.control.ended import ended_tasks
+from remit.control.ended import ended_tasks, withheld_workloads
 from remit.control.gateway_link import GatewayLink
 from remit.control.guards import Guards
 from remit.control.instance import write_run_file
@@ -27,7 +27,7 @@ from remit.control.watches import Watches
 from remit.control.workers import Workers
 from remit.errors import AuditError
 from remit.identity import Authority, WorkloadApi
-from remit.inventory import Probe
+from remit.inventory import LifeState, Probe
 from remit.models import Hasher, KeptDigests
 
 ZONE: Final = "inference"
@@ -161,6 +161,7 @@ class Daemon:
             lifetime=self._settings.snapshot_seconds,
             grade=GRADE,
             ended=self._tasks_ended(),
+            withheld=self._workloads_withheld(),
         )
 
     def _tasks_ended(self) -> dict[str, float]:
@@ -175,6 +176,19 @@ class Daemon:
             self._tell_failure(error)
             self._note("which tasks were ended can't be read: every task is ended now")
             return {task.id: now for task in open_tasks}
+
+    def _workloads_withheld(self) -> dict[str, tuple[LifeState, float]]:
+        """Which workloads the log says were suspended or retired since the newest thing that is kept."""
+        state = self._tools.state
+        kept = [workload.state_since for workload in state.workloads()] + [task.started for task in state.tasks()]
+        if not kept:
+            return {}
+        try:
+            return withheld_workloads(self._places.audit, max(kept))
+        except AuditError as error:
+            self._tell_failure(error)
+            self._note("what was suspended lately can't be read: check `remit workload list`")
+            return {}
 
     async def _meet_people(self) -> None:
         for name, uids in self._owner.others():

@@ -1,4 +1,4 @@
-"""Which tasks were ended, by the log's word: the state beside it may be older (a restored backup, a crash)."""
+"""What was ended or withheld, by the log's word: the state beside it may be older (a restored backup, a crash)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,26 +6,50 @@ from typing import Any, Final
 
 from remit.audit.read import records
 from remit.audit.shard import shard_name, shards_in, writer_of
+from remit.inventory import LifeState
+from remit.inventory.lifecycle import PARTICIPLES, WITHHELD
 
 WRITER: Final = "control"
-NEEDLE: Final = b'"task.ended"'
+ENDED: Final = b'"task.ended"'
+MOVED: Final = b'"what":"workload.'
+MOVES: Final = frozenset(f"workload.{participle}" for participle in PARTICIPLES.values())
 
 
 def ended_tasks(directory: Path, since: float) -> dict[str, float]:
-    """When each task was ended, of those started after `since` (Unix seconds). Raises AuditError.
+    """When each task was ended, of those started after `since` (Unix seconds). Raises AuditError."""
+    ended = {}
+    for row in _acts(directory, since, ENDED):
+        match row:
+            case {"kind": "act", "what": "task.ended", "subject": str(task_id), "t": float(t)}:
+                ended[task_id] = t
+    return ended
 
-    Control's log alone is read. One shard ends before the next begins, so those before the last one that had begun
-    by `since` hold nothing of interest.
+
+def withheld_workloads(directory: Path, since: float) -> dict[str, tuple[LifeState, float]]:
+    """Which workloads were suspended or retired last, and when, of those moved after `since` (Unix seconds).
+
+    Raises AuditError. What gives back is not told: after a crash between record and state a workload is withheld.
+    """
+    last = {}
+    for row in _acts(directory, since, MOVED):
+        match row:
+            case {"kind": "act", "what": str(what), "subject": str(spiffe_id), "t": float(t), "facts": {"to": to}}:
+                if what in MOVES:
+                    last[spiffe_id] = LifeState(to), t
+    return {spiffe_id: move for spiffe_id, move in last.items() if move[0] in WITHHELD}
+
+
+def _acts(directory: Path, since: float, needle: bytes) -> Iterator[dict[str, Any]]:
+    """The acts with `needle` in them. Control's log alone is read.
+
+    One shard ends before the next begins, so those before the last one that had begun by `since` hold nothing of
+    interest.
     """
     shards = [path for path in shards_in(directory) if writer_of(path.stem) == WRITER]
     oldest = shard_name(WRITER, since)
     begun = sum(path.stem <= oldest for path in shards)
-    return dict(pair for path in shards[max(0, begun - 1) :] for pair in _ended_in(path))
-
-
-def _ended_in(path: Path) -> Iterator[tuple[str, float]]:
-    for record, _, _ in records(path):
-        row: dict[str, Any] = record.data if NEEDLE in record.stored else {}
-        match row:
-            case {"kind": "act", "what": "task.ended", "subject": str(task_id), "t": float(t)}:
-                yield task_id, t
+    for path in shards[max(0, begun - 1) :]:
+        for record, _, _ in records(path):
+            if needle in record.stored:
+                row: dict[str, Any] = record.data
+                yield row

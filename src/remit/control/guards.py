@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from remit.config import Settings
 from remit.control.demonstration import Demonstration
@@ -21,10 +21,11 @@ from remit.control.weighing import MisnamedError, Scales, Weighing
 from remit.control.workers import Workers
 from remit.errors import AttestationError, ModelError
 from remit.identity import SpiffeId
-from remit.inventory import DIGEST_UNKNOWN, Discovered, Exclusion, Found, LifeState, Probe, Workload
+from remit.inventory import DIGEST_UNKNOWN, Discovered, Exclusion, Found, Probe, Workload
 from remit.inventory.binding import Standing, binding
 from remit.inventory.changes import changes
 from remit.inventory.enrolment import again, enrol
+from remit.inventory.lifecycle import WITHHELD
 from remit.inventory.listening import sockets_at
 from remit.models import Hasher, ModelIdentity, unchanged
 from remit.models.files import named_file
@@ -33,7 +34,6 @@ from remit.models.launched import launch_flags
 from remit.policy import Snapshot
 
 Event = dict[str, Any]
-WITHHELD: Final = (LifeState.SUSPENDED, LifeState.RETIRED)
 
 
 class Guards:

@@ -16,6 +16,7 @@ from remit.inventory import Binding, Human, LifeState, Workload
 from remit.inventory.binding import Standing, approve, bound_to, established, standing_of, unproven
 from remit.inventory.enrolment import enrolment_facts
 from remit.inventory.lifecycle import (
+    FINAL,
     PARTICIPLES,
     STRAIGHT_TO_ACTIVE,
     Actor,
@@ -69,8 +70,8 @@ class Trust:
 class Realm:
     """The one place where control's view changes; whoever changes it hands the next `snapshot` to the workers.
 
-    `ended` says when tasks were ended by the log, which outranks what `state` says: that may be a restored backup, or
-    lack what was recorded just before a crash.
+    `ended` says when tasks were ended by the log, `withheld` which workloads were suspended or retired and when. It
+    outranks what `state` says: that may be a restored backup, or lack what was recorded just before a crash.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Realm:
         lifetime: float,
         grade: str,
         ended: Mapping[str, float] | None = None,
+        withheld: Mapping[str, tuple[LifeState, float]] | None = None,
     ) -> None:
         self.trust, self.policies, self.grade = trust, policies, grade
         self._state, self._acts, self._clock, self._lifetime = state, acts, clock, lifetime
@@ -94,6 +96,7 @@ class Realm:
         self.known_workloads = {workload.spiffe_id: workload for workload in state.workloads()}
         self.tasks = {task.id: task for task in state.tasks() if task.expires > clock() - KEEP_ENDED_SECONDS}
         self._end_again(ended or {})
+        self._withhold_again(withheld or {})
 
     def snapshot(self) -> Snapshot:
         """A new version of what is in force, with the next epoch."""
@@ -151,6 +154,15 @@ class Realm:
     def _end_again(self, ended: Mapping[str, float]) -> None:
         for task in [one for one in self.tasks.values() if one.id in ended and one.ended is None]:
             self._keep_task(dataclasses.replace(task, ended=ended[task.id]))
+
+    def _withhold_again(self, withheld: Mapping[str, tuple[LifeState, float]]) -> None:
+        for known in list(self.known_workloads.values()):
+            after, since = withheld.get(str(known.spiffe_id), (known.state, 0.0))
+            if known.state not in {after, FINAL}:
+                again = dataclasses.replace(known, state=after, state_since=since)
+                self._state.save_workload(again)
+                self.known_workloads[known.spiffe_id] = again
+                self._end_again({task.id: since for task in self.tasks.values() if task.on == known.spiffe_id})
 
     def _keep_task(self, task: Task) -> None:
         self._state.save_task(task)

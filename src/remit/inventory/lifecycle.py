@@ -56,6 +56,7 @@ PEOPLE: Final = (Actor.OWNER, Actor.OPERATOR)
 ANYONE: Final = (*PEOPLE, Actor.REMIT)
 FIRST: Final = LifeState.DISCOVERED
 FINAL: Final = LifeState.RETIRED
+WITHHELD: Final = (LifeState.SUSPENDED, FINAL)  # what somebody took out of force
 STRAIGHT_TO_ACTIVE: Final = (Verb.OWN, Verb.ACTIVATE)  # what `remit up` does with a server that it found
 
 _NOT_YET = Effect("none is issued", "none can be started", "none is lent")
