@@ -12,7 +12,7 @@ from cryptography.x509 import verification
 
 from remit.errors import IdentityError
 from remit.identity.roca import guessable
-from remit.identity.x509_constrained import constrains_uris, verify_constrained
+from remit.identity.x509_constrained import check_criticality, constrains_uris, verify_constrained
 
 MAX_CHAIN: Final = 10  # certificates: x509-limbo's longest good chain; SPIRE's nested topologies use up to 4
 MAX_AUTHORITIES: Final = 64
@@ -72,7 +72,7 @@ def verify_path(
     )
     anchor = _anchor(verifier, chain, authorities, now)
     for signer in (*chain[1:], anchor):
-        _check_constraints(signer)
+        check_criticality(signer)
     return anchor
 
 
@@ -89,13 +89,6 @@ def _anchor(
             return verify_constrained(chain, authorities, now)
         reason = str(error).split(" (encountered")[0]  # what follows is text from the certificate
         raise IdentityError(f"the certificate is not signed by a known authority, or not now: {reason}") from error
-
-
-def _check_constraints(signer: x509.Certificate) -> None:
-    # The verifier enforces the first either way and doesn't know the second, so that it would pass over it.
-    for kind in (x509.NameConstraints, x509.PolicyConstraints):
-        if any(one.oid == kind.oid and not one.critical for one in signer.extensions):  # RFC 5280 4.2.1.10 and 11
-            raise IdentityError("a signing certificate's constraints are not marked as critical")
 
 
 def _parse(der: bytes) -> x509.Certificate:
