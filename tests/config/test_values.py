@@ -21,6 +21,15 @@ def test_an_environment_is_one_of_four() -> None:
     assert "`prod`" in caught.value.hint
 
 
+def test_an_outside_ca_is_three_files_or_none() -> None:
+    files = 'chain = "/ca/chain.pem"\nkey = "/ca/key.pem"\nroots = "/ca/roots.pem"'
+    assert parse(f"[authority]\n{files}".encode(), "config.toml").authority.roots == "/ca/roots.pem"
+    with pytest.raises(ConfigError, match="needs `chain`, `key` and `roots`, or none"):
+        parse(b'[authority]\nkey = "/ca/key.pem"', "config.toml")
+    with pytest.raises(ConfigError, match=r"must be an absolute path, not `ca/chain\.pem`"):
+        parse(f"[authority]\n{files.replace('/ca/chain', 'ca/chain')}".encode(), "config.toml")
+
+
 @pytest.mark.parametrize("text", ["9" * 5000 + "d", "9" * 400 + "s", "0m", "m", "-1s", "1.5h"])
 def test_what_is_no_duration_is_said_to_be_none(text: str) -> None:
     with pytest.raises(UsageError, match="not a duration"):
