@@ -15,6 +15,7 @@ PARTS: Final = {
     "audit": "bench.records",
     "memory": "bench.memory",
     "help": "bench.cli",
+    "weights": "bench.weights",
     "detail": "bench.detail",
 }
 BUSY: Final = 0.5

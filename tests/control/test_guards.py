@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import signal
@@ -20,14 +21,19 @@ import pytest
 from remit.config import DiscoverySettings, GatewaySettings, Settings
 from remit.control import demonstration
 from remit.control.guards import Guards
+from remit.control.identities import KernelIdentities
 from remit.control.realm import PoliciesInForce, Realm, Trust
-from remit.errors import AuditError
+from remit.errors import AuditError, UsageError
+from remit.identity import PeerCredentials
+from remit.identity.attestation import EXECUTABLES, observe
 from remit.inventory import DIGEST_HASHING, Answer, Workload
+from remit.inventory.binding import lost
 from remit.models import Hasher, digest_file
 from remit.policy import PolicyFile, Snapshot
 from remit.storage import Store
 from tests.inventory.asking import FakeServer, TestProbe
 from tests.inventory.test_fingerprints import LLAMA_CPP, OLLAMA, VLLM, say
+from tests.models.test_stores import an_ollama
 
 
 class FakeWorkers:
@@ -113,10 +119,10 @@ async def a_world(directory: Path, *servers: str, hasher: Hasher | None = None) 
 
 
 @contextlib.contextmanager
-def a_process(kind: str, port: int = 0) -> Any:
+def a_process(kind: str, port: int = 0, environ: dict[str, str] | None = None) -> Any:
     """A fake server of this kind as a process of its own, and its address."""
     command = [sys.executable, "-m", f"tests.fakes.fake_{kind}", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environ) as process:
         try:
             assert process.stdout is not None
             yield process, json.loads(process.stdout.readline())["listening"]
@@ -422,5 +428,95 @@ def test_every_handle_on_a_process_is_closed(tmp_path: Path) -> None:
                     await world.guards.look_again()
                     assert handles() == before + 1
         assert handles() == before
+
+    run(main)
+
+
+def repull(store: Path, weights: bytes) -> str:
+    """Pull the model (again) into this store; the digest of its weights."""
+    name = "registry.ollama.ai/library/tiny/latest"
+    an_ollama(store, name, model=weights, template=b"{{ .Prompt }}")
+    return "sha256:" + hashlib.sha256(weights).hexdigest()
+
+
+@contextlib.contextmanager
+def a_real_store(home: Path) -> Any:
+    """A fake Ollama with a home that has a real store; its address and the store."""
+    store = home / ".ollama" / "models"
+    repull(store, b"GGUF weights")
+    with a_process("ollama", environ={**os.environ, "HOME": str(home), "OLLAMA_MODELS": ""}) as (_, address):
+        yield address, store
+
+
+def test_an_ollama_model_that_is_pulled_again_as_another_has_lost_its_identity(tmp_path: Path) -> None:
+    async def main() -> None:
+        with a_real_store(tmp_path / "home") as (address, store):
+            async with a_world(tmp_path, address) as world:
+                await world.guards.look_again()
+                await until(lambda: DIGEST_HASHING not in digests(world))
+                first = world.guarded[0]
+                assert digests(world) == ["sha256:" + hashlib.sha256(b"GGUF weights").hexdigest()]
+                assert first.models[0].at_load, "the kernel doesn't show it loaded"
+                assert lost(first) == ()
+                pulled = repull(store, b"GGUF others")
+                await world.guards.look_again()
+                assert lost(world.guarded[0]) == ("tiny:latest",), "also while it is hashed"
+                await until(lambda: digests(world) == [pulled])
+                assert lost(world.guarded[0]) == ("tiny:latest",)
+                (finding,) = [facts for what, facts in world.acts if what == "model.changed"]
+                assert finding["was"] == [first.models[0].identity.digest if first.models[0].identity else ""]
+                assert str(tmp_path) not in str(world.acts), "paths tell people's names"
+
+    run(main)
+
+
+def test_an_ollama_blob_that_is_not_what_its_name_says_makes_the_model_unknown(tmp_path: Path) -> None:
+    async def main() -> None:
+        with a_real_store(tmp_path / "home") as (address, store):
+            for blob in (store / "blobs").iterdir():
+                if blob.read_bytes().startswith(b"GGUF"):
+                    blob.write_bytes(b"GGUF other")
+            async with a_world(tmp_path, address) as world:
+                await world.guards.look_again()
+                await until(lambda: DIGEST_HASHING not in digests(world))
+                assert digests(world) == ["unknown"]
+                assert world.guarded[0].bindings == ()
+                assert [what for what, _ in world.acts if what == "model.misnamed"] == ["model.misnamed"]
+
+    run(main)
+
+
+def test_a_server_that_lost_its_model_gets_no_svid(tmp_path: Path) -> None:
+    async def main() -> None:
+        with a_real_store(tmp_path / "home") as (address, store):
+            async with a_world(tmp_path, address) as world:
+                await world.guards.look_again()
+                await until(lambda: DIGEST_HASHING not in digests(world))
+                (server,) = world.guarded
+                peer = PeerCredentials(server.pid or 0, server.uid or 0, server.uid or 0)
+                identities = KernelIdentities(world.realm, lambda pid: observe(pid, digests=EXECUTABLES))
+                assert await identities.identities(peer) == (server.spiffe_id,)
+                repull(store, b"GGUF others")
+                assert await identities.identities(peer) == (), "at once, before the next look"
+                await world.guards.look_again()
+                await until(lambda: DIGEST_HASHING not in digests(world))
+                assert await identities.identities(peer) == ()
+                human = world.realm.humans["ada"]
+                await world.realm.approve_model(human, server.spiffe_id, "tiny:latest", None, "terminal")
+                assert await identities.identities(peer) == (server.spiffe_id,)
+
+    run(main)
+
+
+def test_only_its_owner_approves_a_model(tmp_path: Path) -> None:
+    async def main() -> None:
+        with a_real_store(tmp_path / "home") as (address, _):
+            async with a_world(tmp_path, address) as world:
+                await world.guards.look_again()
+                await until(lambda: DIGEST_HASHING not in digests(world))
+                bob = await world.realm.meet("bob", [1001])
+                with pytest.raises(UsageError, match="not a workload that bob owns"):
+                    await world.realm.approve_model(bob, world.guarded[0].spiffe_id, "tiny:latest", None, "terminal")
+                assert not world.guarded[0].bindings[0].approved
 
     run(main)

@@ -13,6 +13,7 @@ from remit.errors import ModelError
 
 READ_BYTES: Final = 2 << 20  # hashes as fast as 4 MiB reads and stays in a core's cache
 CACHED_FILES: Final = 4096
+LARGE_SHARE: Final = 4  # a file of more than a quarter of memory is not left in the page cache
 SETTLED_NS: Final = 2_000_000_000  # file systems stamp times as coarsely as 1-2 s (ext3, FAT)
 
 Progress = Callable[[int, int], None]
@@ -118,6 +119,9 @@ def _settle(descriptor: int, path: str, node: tuple[int, int] | None) -> FileSta
 
 def _read(descriptor: int, path: str, state: FileState, progress: Progress | None, stop: Stop | None) -> str:
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+    # What is large would push everything else out of the page cache, and making room costs as much as hashing. Pages
+    # that a server has mapped stay: the kernel drops only those that nobody uses.
+    pass_by = state.size > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // LARGE_SHARE
     digest, buffer, done = hashlib.sha256(), memoryview(bytearray(READ_BYTES)), 0
     while done <= state.size:  # a file that grows while it is read ends here and is refused as changed
         if stop is not None and stop():
@@ -126,6 +130,8 @@ def _read(descriptor: int, path: str, state: FileState, progress: Progress | Non
         if count == 0:
             break
         digest.update(buffer[:count])
+        if pass_by:
+            os.posix_fadvise(descriptor, done, count, os.POSIX_FADV_DONTNEED)
         done += count
         if progress is not None:
             progress(done, state.size)
