@@ -106,6 +106,8 @@ def test_one_that_is_killed_is_let_go_at_once_and_guarded_again_once_it_runs(wor
     assert (after["spiffe_id"], after["pid"]) == (before["spiffe_id"], world.first.process.pid)
     assert [one["what"] for one in world.acts() if one["subject"] == before["spiffe_id"]] == [
         "workload.enrolled",
+        "workload.owned",
+        "workload.activated",
         "workload.left",
         "workload.enrolled",
     ]
