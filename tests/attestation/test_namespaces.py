@@ -103,6 +103,19 @@ def test_a_script_is_read_where_its_process_sees_it(tmp_path: Path) -> None:
 
 
 @needs_namespaces
+def test_a_link_leads_a_script_where_it_leads_its_process(tmp_path: Path) -> None:
+    trusted, evil, link = tmp_path / "trusted.py", tmp_path / "evil.py", tmp_path / "link.py"
+    trusted.write_text("the_good_one = 1")
+    evil.write_text("import time; time.sleep(30)")
+    link.symlink_to(trusted)  # absolute: followed from here it would lead to the trusted one
+    with executing(sys.executable, link, laid_over=(evil, trusted)) as child:
+        for _ in range(2):
+            process = observe(child.pid, digests=Digests())
+            assert process.script is not None
+            assert process.script.sha256 == sha256(evil)
+
+
+@needs_namespaces
 def test_a_process_in_a_pid_namespace_below_is_known_by_its_number_here() -> None:
     def descend(line: socket.socket) -> None:
         unshare(_NEW_PIDS)

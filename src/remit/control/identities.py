@@ -7,7 +7,7 @@ from typing import Any
 from remit.control.realm import Acts, Realm
 from remit.errors import AttestationError
 from remit.identity import PeerCredentials, Process, SpiffeId
-from remit.inventory import Workload, matches
+from remit.inventory import Workload, workload_of
 from remit.inventory.binding import lost
 from remit.models import unchanged
 
@@ -22,17 +22,17 @@ class KernelIdentities:
         """The workload that this process is, else its person's; none for a uid that acts for nobody known.
 
         None either for a workload that is not active: it does not become its person by being suspended.
-        Nor for a model server that lost its identity with its model.
+        Nor for a model server that lost its identity with its model, or a process that is two workloads at once.
         """
         try:
             process = await asyncio.to_thread(self._observe, peer.pid)
+            workload = workload_of(process, self._realm.workloads.values())
         except AttestationError:
             return ()
         if process.uid != peer.uid:
             return ()
-        for workload in self._realm.workloads.values():
-            if matches(workload, process):
-                return (workload.spiffe_id,) if workload.active and not await _lost(workload) else ()
+        if workload is not None:
+            return (workload.spiffe_id,) if workload.active and not await _lost(workload) else ()
         human = self._realm.human_of(peer.uid)
         return (SpiffeId.of(self._realm.trust.domain, "user", human.name),) if human is not None else ()
 

@@ -6,7 +6,7 @@ from remit.control.portrait import Sources, about_person, about_workload, as_con
 from remit.errors import AttestationError, IdentityError, NotFoundError, UsageError
 from remit.identity import Process, SpiffeId
 from remit.identity.selectors import selectors_of, why_weaker
-from remit.inventory.selectors import workload_of
+from remit.inventory import workload_of
 
 MAX_DIGITS: Final = 18  # of a pid or port: more is no number that the kernel gives
 

@@ -17,8 +17,7 @@ from remit.gateway.message import Request
 from remit.gateway.zone import Zone
 from remit.identity import Caller, Process, Proof, SpiffeId, verify_jwt, verify_x509
 from remit.identity.attestation import Attested, attest_unix
-from remit.inventory import Human, Workload
-from remit.inventory.selectors import workload_of
+from remit.inventory import Human, Workload, workload_of
 from remit.policy import Snapshot
 from remit.tasks.token import PREFIX, digest
 

@@ -5,7 +5,7 @@ from remit.inventory.found import Discovered, Found
 from remit.inventory.listening import Exclusion
 from remit.inventory.model import DIGEST_HASHING, DIGEST_UNKNOWN, Binding, Model
 from remit.inventory.probe import Answer, Probe
-from remit.inventory.selectors import matches
+from remit.inventory.selectors import check_registration, matches, workload_of
 from remit.inventory.workload import (
     Capability,
     Human,
@@ -29,6 +29,8 @@ __all__ = [
     "Model",
     "Probe",
     "Workload",
+    "check_registration",
     "discover",
     "matches",
+    "workload_of",
 ]
