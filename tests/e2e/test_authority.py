@@ -1,0 +1,141 @@
+"""The authority of a whole Remit: rotated, killed, under an outside CA, with a spoilt key file."""
+
+import http.client
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remit.identity import Authority, Bundle
+from tests.e2e.conftest import Remit
+from tests.faults.world import apart, configure, records, running
+from tests.identity.outside import OutsideCa
+
+PORT = 18310
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with apart() as address:
+        yield address
+
+
+@pytest.fixture
+def state(server: str, tmp_path: Path) -> Path:
+    configure(tmp_path / "state", PORT, server)
+    return tmp_path / "state"
+
+
+def fetch(remit: Remit, directory: Path) -> ssl.SSLContext:
+    """A client's TLS context with what the stock client fetched: its SVID, and the bundle to trust."""
+    environ = {**os.environ, "SPIFFE_ENDPOINT_SOCKET": "unix:" + remit.ready["workload_api"]}
+    command = [sys.executable, "-m", "tests.e2e.spiffe_workload", "x509", str(directory)]
+    subprocess.run(command, cwd=ROOT, env=environ, check=True, timeout=60, capture_output=True)
+    context = ssl.create_default_context(cafile=str(directory / "bundle.pem"))
+    context.check_hostname = False  # the certificate names a SPIFFE ID; the chain is checked all the same
+    context.load_cert_chain(directory / "svid.pem", directory / "key.pem")
+    return context
+
+
+def call(remit: Remit, context: ssl.SSLContext) -> int:
+    port = int(remit.ready["guarded"][0]["mtls_url"].rsplit(":", 1)[-1])
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
+    try:
+        connection.request("GET", "/v1/models")
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def bundle(remit: Remit) -> Bundle:
+    return Bundle.from_dict("any.example", json.loads(remit.run("bundle").stdout))
+
+
+def put_back(state: Path, seconds: float) -> None:
+    """Let the prepared keys have been published that long ago."""
+    path = state / "keys" / "authority.json"
+    row: dict[str, Any] = json.loads(path.read_bytes())
+    path.write_text(json.dumps(row | {"prepared_at": time.time() - seconds}))
+
+
+def acts(state: Path) -> list[str]:
+    return [row["what"] for row in records(state) if str(row.get("what", "")).startswith("authority.")]
+
+
+def test_a_rotation_outlives_kill_9_and_breaks_no_client(state: Path, tmp_path: Path) -> None:
+    with running(state) as remit:
+        assert (len(bundle(remit).x509_authorities), bundle(remit).refresh_hint) == (1, 300)
+        old = fetch(remit, tmp_path)
+        said = json.loads(remit.run("authority", "rotate", "--json").stdout)
+        assert 7000 < said["signs_from"] - time.time() < 7201
+        assert json.loads(remit.run("authority", "rotate", "--json").stdout) == said
+        prepared = bundle(remit)
+        assert (len(prepared.x509_authorities), len(prepared.jwt_keys), prepared.sequence) == (2, 2, 2)
+        assert call(remit, old) == 200
+        os.kill(json.loads(remit.run("status", "--json").stdout)["pid"], signal.SIGKILL)
+        remit.event("ready")
+        assert bundle(remit) == prepared
+        old = fetch(remit, tmp_path)  # signed by the old key, and knows the new one
+    put_back(state, 7300)
+    with running(state) as remit:
+        active = bundle(remit)
+        assert set(active.x509_authorities) == set(prepared.x509_authorities)
+        assert active.sequence == 3
+        assert call(remit, old) == 200
+        assert call(remit, fetch(remit, tmp_path)) == 200
+    assert acts(state) == ["authority.prepared", "authority.activated"]
+
+
+def test_under_an_outside_ca_both_sides_verify_against_its_root(server: str, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    ca = OutsideCa(tmp_path, time.time())
+    files = ca.give("maple.example")
+    lines = "".join(f'{key} = "{getattr(files, key)}"\n' for key in ("chain", "key", "roots"))
+    state = tmp_path / "state"
+    configure(state, PORT, server, top=f'trust_domain = "maple.example"\n[authority]\n{lines}')
+    with running(state) as remit:
+        assert bundle(remit).x509_authorities == (ca.root.der,)
+        assert call(remit, fetch(remit, tmp_path)) == 200
+    ca.give("other.example")
+    refused = Remit(state)
+    try:
+        error = refused.event("error")
+    finally:
+        refused.stop()
+    assert "is not constrained to the trust domain `maple.example`" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda path: path.chmod(0o644), "can be read by others"),
+        (lambda path: path.write_bytes(path.read_bytes()[:500]), "it is not what Remit wrote"),
+        (lambda path: path.write_bytes(b""), "it is not what Remit wrote"),
+    ],
+    ids=["open", "cut", "empty"],
+)
+def test_a_key_file_that_is_not_as_it_should_be_is_said_so_and_left_alone(state: Path, spoil: Any, why: str) -> None:
+    path = state / "keys" / "authority.json"
+    state.chmod(0o700)
+    Authority.open(path, "maple.example", time.time())
+    spoil(path)
+    facts, content = path.stat(), path.read_bytes()
+    remit = Remit(state)
+    try:
+        error = remit.event("error")
+        status = remit.process.wait(20)
+    finally:
+        remit.stop()
+    assert why in error["message"]
+    assert error["hint"]
+    assert status == 1
+    assert (path.stat().st_mode, path.stat().st_ino, path.read_bytes()) == (facts.st_mode, facts.st_ino, content)
