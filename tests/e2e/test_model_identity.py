@@ -107,17 +107,16 @@ def test_a_model_that_is_edited_is_refused_at_the_next_request_until_it_is_appro
 def test_weights_that_are_swapped_stay_refused_also_after_both_start_again(tmp_path: Path, weights: Path) -> None:
     port, door, state = free_port(), free_port(), tmp_path / "state"
     address = f"http://127.0.0.1:{port}"
-    with llama(weights, port):
-        with guarding(state, door, address) as remit:
-            until(remit, lambda now: now["standing"] == "bound")
-            other = Path(shutil.copy(weights, tmp_path / "other.gguf"))
-            with other.open("ab") as file:
-                file.write(b"\0")
-            other.replace(weights)
-            assert chat(remit.ready["guarded"][0])[0] == 403
-            until(remit, lambda now: now["digest"] == "unknown")
-            early = remit.run("model", "approve", "smol", check=False)
-            assert "before it is known" in early.stderr, "what the server still has loaded lies nowhere"
+    with llama(weights, port), guarding(state, door, address) as remit:
+        until(remit, lambda now: now["standing"] == "bound")
+        other = Path(shutil.copy(weights, tmp_path / "other.gguf"))
+        with other.open("ab") as file:
+            file.write(b"\0")
+        other.replace(weights)
+        assert chat(remit.ready["guarded"][0])[0] == 403
+        until(remit, lambda now: now["digest"] == "unknown")
+        early = remit.run("model", "approve", "smol", check=False)
+        assert "before it is known" in early.stderr, "what the server still has loaded lies nowhere"
     with llama(weights, port), guarding(state, door, address) as remit:
         (guarded,) = remit.ready["guarded"]
         assert chat(guarded)[0] == 403, "also while it is hashed"

@@ -47,7 +47,7 @@ def test_each_is_known_for_what_it_is(world: World, servers: dict[str, dict[str,
         assert one["pid"] == world[1][kind].pid
         assert one["upstream"] == world[1][kind].address
         assert [model["name"] for model in one["models"]] == [MODELS[kind]]
-    assert servers["ollama"]["models"][0]["digest"].startswith("sha256:")
+    assert servers["ollama"]["models"][0]["digest"] == "unknown", "what a server says of its digest is its word"
     assert len({one["url"] for one in servers.values()}) == 3
 
 

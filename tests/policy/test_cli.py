@@ -50,7 +50,8 @@ def test_show_lists_id_place_effect_actions_and_reason(tmp_path: Path) -> None:
     write_starter(tmp_path / "policies")
     shown = remit("show", state=tmp_path)
     assert shown.returncode == 0, shown.stderr
-    assert "forbid  no-unknown-model-in-prod  infer, embed\n        starter.cedar:77   a production model" in shown.stdout
+    row = "forbid  no-unknown-model-in-prod  infer, embed\n        starter.cedar:77   a production model"
+    assert row in shown.stdout
     rows = json.loads(remit("show", "--json", state=tmp_path).stdout)["policies"]
     assert rows[0]["id"] == "owners-use"
     assert rows[0]["actions"] == ["infer", "embed"]
