@@ -139,6 +139,8 @@ def test_an_outside_ca_s_certificate_signs_and_is_renewed_from_its_files(path: P
         old = first.issue_x509(AGENT, NOW)
         notes: list[str] = []
         ca.give(end=3600)
+        await kept.rotate()
+        later(world, PACE.published)
         minding = asyncio.create_task(kept.mind(notes.append))
         await asyncio.sleep(0.05)
         minding.cancel()
@@ -157,10 +159,11 @@ def test_an_outside_ca_s_certificate_signs_and_is_renewed_from_its_files(path: P
                 verify_x509(svid.chain[:1], kept.trust().x509_authorities, NOW, trust_domain="example.org") == AGENT
             )
             assert verify_x509(svid.chain, [ca.root.der], NOW, trust_domain="example.org") == AGENT
-        assert [what for what, _ in world.recorded] == ["authority.outside"]
-        assert [signs for _, signs in world.told] == [True]
-        assert World(path, world.settings).open().authority.sequence == sequence
-        assert World(path).open().authority.sequence == sequence + 1
+        steps = [what for what, _ in world.recorded]
+        assert steps == ["authority.prepared", "authority.activated", "authority.outside"]  # also beside a bad file
+        assert [signs for _, signs in world.told] == [False, True, True]
+        assert World(path, world.settings).open().authority.sequence == sequence + 2
+        assert World(path).open().authority.sequence == sequence + 3
 
     asyncio.run(scene())
 

@@ -43,7 +43,7 @@ class KeptAuthority:
         self._outside: tuple[X509Authority, ...] = ()
         self._former: tuple[tuple[X509Authority, float], ...] = ()
         self._one_step = asyncio.Lock()
-        self._trouble = ""
+        self._noted: set[str] = set()
         self._renew_outside()
 
     @property
@@ -84,17 +84,28 @@ class KeptAuthority:
     async def mind(self, note: Callable[[str], None]) -> None:
         """Look again and again whether a step is due or the outside CA's files have changed."""
         while True:
-            try:
-                if self._renew_outside():
-                    await self._acts("authority.outside", self._name, None, _facts(self.authority))
-                    await self.changed(self.authority, True)
-                await self.catch_up()
-                self._trouble, wait = "", LOOK_SECONDS
-            except StateError as error:
-                if str(error) != self._trouble:
-                    note(f"the authority: {error}" + (f" ({error.hint})" if error.hint else ""))
-                self._trouble, wait = str(error), RETRY_SECONDS
-            await asyncio.sleep(wait)
+            kept = await self._tried(self.catch_up(), note)
+            await self._tried(self._look_outside(), note)
+            await asyncio.sleep(LOOK_SECONDS if kept else RETRY_SECONDS)
+
+    async def _tried(self, work: Awaitable[None], note: Callable[[str], None]) -> bool:
+        """Do it, or note once why it can't be done: the authority in force goes on meanwhile."""
+        try:
+            await work
+        except StateError as error:
+            text = f"the authority: {error}" + (f" ({error.hint})" if error.hint else "")
+            if text not in self._noted:
+                note(text)
+            self._noted.add(text)
+            return False
+        return True
+
+    async def _look_outside(self) -> None:
+        async with self._one_step:
+            if self._renew_outside():
+                self._noted.clear()
+                await self._acts("authority.outside", self._name, None, _facts(self.authority))
+                await self.changed(self.authority, True)
 
     def _renew_outside(self) -> bool:
         """Take the outside CA's signing certificate as its files have it now; whether that changed anything.
