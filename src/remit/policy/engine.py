@@ -250,6 +250,7 @@ def _key(intent: Intent) -> object | None:
         intent.route,
         intent.model,
         intent.model_digest,
+        intent.model_approved,
         intent.stream,
         intent.found,
     )
