@@ -7,7 +7,7 @@ import pytest
 
 from remit.errors import PolicyError
 from remit.policy import Action, PolicyFile, load
-from remit.policy.refusal import EXPIRED, NO_SUCH_WORKLOAD, OUTSIDE_TASK, POLICY_ERROR, UNKNOWN_CALLER
+from remit.policy.refusal import EXPIRED, NO_SUCH_WORKLOAD, NOT_ACTIVE, OUTSIDE_TASK, POLICY_ERROR, UNKNOWN_CALLER
 from remit.policy.schema import words
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
@@ -19,7 +19,7 @@ def test_the_example_loads() -> None:
 
 
 def test_the_rules_named_are_all_there_are() -> None:
-    built_in = {EXPIRED.rule, NO_SUCH_WORKLOAD.rule, UNKNOWN_CALLER.rule, OUTSIDE_TASK, POLICY_ERROR}
+    built_in = {EXPIRED.rule, NO_SUCH_WORKLOAD.rule, UNKNOWN_CALLER.rule, NOT_ACTIVE, OUTSIDE_TASK, POLICY_ERROR}
     assert set(re.findall(r"`(remit:[a-z-]+)`", PAGE)) == built_in
 
 

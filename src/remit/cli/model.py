@@ -33,9 +33,7 @@ def list_(json: JsonOption = False, state: StateOption = None) -> None:
 @app.command()
 def approve(
     model: Annotated[str, typer.Argument(metavar="NAME", help="The model's name, as its server uses it.")],
-    on: Annotated[
-        str, typer.Option(metavar="WORKLOAD", help="Whose model, where two have one so named.")
-    ] = "",
+    on: Annotated[str, typer.Option(metavar="WORKLOAD", help="Whose model, where two have one so named.")] = "",
     digest: Annotated[str, typer.Option(help="Only if it is this one: the digest of its weights or identity.")] = "",
     json: JsonOption = False,
     state: StateOption = None,
