@@ -102,7 +102,7 @@ class DemoServer:
             self._process.terminate()
             try:
                 async with asyncio.timeout(STOP_SECONDS):
-                    return await self.wait()
+                    await self.wait()
             except TimeoutError:
                 self._process.kill()
         code = await self.wait()
