@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from remit.control import api
 from remit.control.desk import Desk, NotAdmittedError
 from remit.identity import PeerCredentials
+from remit.inventory.lifecycle import Verb
 from tests.e2e.conftest import Remit
 from tests.faults.world import ready_of, records, status_of
 
@@ -164,11 +165,22 @@ def test_nonsense_is_refused_and_harms_nobody(remit: Remit) -> None:
     assert status_of(remit)["workers"]
 
 
-def test_a_governed_workload_starts_no_task_and_stops_nothing(remit: Remit) -> None:
-    """This very process is the guarded server here: what it asks for is no person's word."""
+def test_a_governed_workload_widens_nothing(remit: Remit) -> None:
+    """This very process is the guarded server here: what it asks for is no person's word, whatever the route."""
     path, name = ready_of(remit)["api"], ready_of(remit)["guarded"][0]["name"]
-    for target, body in (("/tasks", {"on": name, "actions": ["administer"], "seconds": 60}), ("/stop", None)):
-        status, said = call(path, "POST", target, body)
-        assert status == 403
-        assert b"governed workload" in said
-    assert not [one for one in records(remit.state) if one["kind"] == "act" and one["what"] == "task.started"]
+    asked: dict[str, list[tuple[str, dict[str, Any] | None]]] = {
+        "/tasks": [("/tasks", {"on": name, "actions": ["administer"], "seconds": 60})],
+        "/stop": [("/stop", None)],
+        "/workload/{verb}": [(f"/workload/{verb}?name={name}", None) for verb in Verb],
+        "/models/approve": [("/models/approve", {"model": "m", "on": name})],
+        "/authority/rotate": [("/authority/rotate", None)],
+    }
+    assert set(asked) == {route for method, route in routes() if method == "POST"}, (
+        "each route that may widen is tried"
+    )
+    for tries in asked.values():
+        for target, body in tries:
+            status, said = call(path, "POST", target, body)
+            assert (status, b"governed workload" in said) == (403, True), (target, said)
+    acts = {one["what"] for one in records(remit.state) if one["kind"] == "act"}
+    assert acts.isdisjoint({"task.started", "model.approved", "authority.prepared", "workload.suspended"})
