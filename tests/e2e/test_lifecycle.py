@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,18 @@ def state(remit: Remit, name: str) -> str:
     return str(json.loads(remit.run("workload", "show", name, "--json").stdout)["state"])
 
 
+def records(remit: Remit) -> list[dict[str, Any]]:
+    lines = remit.run("audit", "tail", "-n", "1000", "--json").stdout.splitlines()
+    return [json.loads(line)["record"] for line in lines]
+
+
+def begun(remit: Remit, server: dict[str, Any]) -> bool:
+    """Whether a call to it is under way."""
+    rows = [row for row in records(remit) if row["kind"] == "start" and row["resource"] == server["spiffe_id"]]
+    ended = {row["id"] for row in records(remit) if row["kind"] == "end"}
+    return any(row["id"] not in ended and row["outcome"] == "allowed" for row in rows)
+
+
 def hello(server: dict[str, Any]) -> Reply:
     return curl(server["url"] + CHAT, *chat("hello"))
 
@@ -75,6 +88,22 @@ def test_suspending_cuts_open_streams_ends_tasks_and_refuses_the_next_request(
     assert curl(*bearer(token), server["url"] + CHAT, *chat("hello")).status == 401, "an ended task stays ended"
 
 
+def test_a_call_that_waits_for_its_answer_is_refused_when_it_is_cut(remit: Remit, server: dict[str, Any]) -> None:
+    os.kill(server["pid"], signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(hello, server)
+            within(5, lambda: begun(remit, server))
+            move(remit, "suspend", server["name"])
+            refused = waiting.result(CUT_SECONDS)
+    finally:
+        os.kill(server["pid"], signal.SIGCONT)
+    assert (refused.status, refused.code) == (403, "ended-meanwhile")
+    assert refused.headers["remit-decision"] in refused.body.decode()
+    end = [row for row in records(remit) if row["kind"] == "end" and row["id"] == refused.headers["remit-decision"]]
+    assert [row["outcome"] for row in end] == ["cut"]
+
+
 def test_no_task_is_started_on_what_is_suspended(remit: Remit, server: dict[str, Any]) -> None:
     move(remit, "suspend", server["name"])
     told = remit.run("task", "start", server["name"], "--allow", "infer", check=False)
@@ -93,8 +122,7 @@ def test_it_stays_suspended_when_control_is_killed(remit: Remit, server: dict[st
 
 def test_each_move_is_in_the_log_with_who_made_it(remit: Remit, server: dict[str, Any]) -> None:
     move(remit, "suspend", server["name"])
-    lines = remit.run("audit", "tail", "-n", "1000", "--json").stdout.splitlines()
-    acts = [row for row in (json.loads(line)["record"] for line in lines) if row["kind"] == "act"]
+    acts = [row for row in records(remit) if row["kind"] == "act"]
     whats = [row["what"] for row in acts if row["subject"] == server["spiffe_id"]]
     assert whats[:3] == ["workload.enrolled", "workload.owned", "workload.activated"]
     [last] = [row for row in acts if row["what"] == "workload.suspended"][-1:]

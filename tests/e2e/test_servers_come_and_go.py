@@ -94,10 +94,8 @@ def test_one_that_is_killed_is_let_go_at_once_and_guarded_again_once_it_runs(wor
     assert before is not None
     assert world.call().status == 200
     world.first.kill()
-    within(1, lambda: world.call().status == 503)
-    refused = world.call()
-    assert "no longer guarded" in refused.json["error"]["message"]
-    assert refused.json["error"]["code"] == "not-guarded"
+    within(1, lambda: world.call().code == "not-guarded")  # each call before is answered too, by a refusal
+    assert "no longer guarded" in world.call().json["error"]["message"]
     assert world.guarded(world.first) is None
     world.first.start("vllm")
     within(4, lambda: world.call().status == 200)

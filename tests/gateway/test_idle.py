@@ -30,7 +30,8 @@ def test_calls_to_it_and_by_it_are_cut_and_the_others_go_on(which: SpiffeId, sta
     assert cuts == []
     here.check_current(permit, call)
     here.put(idle(which, state))
-    assert cuts == [f"{next(one.name for one in WORKLOADS if one.spiffe_id == which)} is {state}"]
+    [why] = cuts
+    assert why.endswith(f": {next(one.name for one in WORKLOADS if one.spiffe_id == which)} is {state}")
 
 
 def test_what_was_permitted_just_before_does_not_begin() -> None:

@@ -45,7 +45,14 @@ class Door:
     async def exchange(self, request: Request, connection: Connection, reply: ReplyWriter) -> None:
         """One request's reply: governed, or refused in the dialect's own shape; every end is recorded."""
         zone, peer = self._zone, connection.state
-        call = Call.begin(self._workload, zone.clock(), zone.monotonic(), connection.abort)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (an exchange is one)
+
+        def stop(why: str) -> None:
+            """What has begun can only be broken off; what has not is refused below."""
+            connection.abort(why) if reply.begun else task.cancel()
+
+        call = Call.begin(self._workload, zone.clock(), zone.monotonic(), stop)
         call.bytes_in, call.route = len(request.body), f"{request.method} {request.path}"
         zone.live.add(call)
         try:
@@ -53,7 +60,9 @@ class Door:
             call.outcome = call.outcome or "done"
         except asyncio.CancelledError:
             call.outcome = call.outcome or "hung_up"
-            raise
+            if call.cut_by is None or reply.begun or task.uncancel():
+                raise
+            reply.head(self._reply(request, call, await self._refuse(request, peer, call, call.cut_by)))
         except RemitError as error:
             call.outcome = call.outcome or _outcome(error)
             answer = await self._refuse(request, peer, call, error)

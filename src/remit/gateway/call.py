@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from remit.audit import End
+from remit.errors import RemitError
 from remit.identity import Caller, SpiffeId
 from remit.policy import Intent, Permit, Snapshot
 
@@ -31,13 +32,14 @@ class Call:
     now: float
     started: float
     resource: SpiffeId
-    abort: Callable[[str], None]
+    stop: Callable[[str], None]
     route: str = ""
     caller: Caller | None = None
     intent: Intent | None = None
     permit: Permit | None = None
     recorded: bool = False
     outcome: str = ""
+    cut_by: RemitError | None = None
     status: int | None = None
     bytes_in: int = 0
     bytes_out: int = 0
@@ -46,8 +48,8 @@ class Call:
     answer_masked: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, resource: SpiffeId, now: float, monotonic: float, abort: Callable[[str], None]) -> "Call":
-        return cls(decision_id(now), now, monotonic, resource, abort)
+    def begin(cls, resource: SpiffeId, now: float, monotonic: float, stop: Callable[[str], None]) -> "Call":
+        return cls(decision_id(now), now, monotonic, resource, stop)
 
     @property
     def task(self) -> str | None:
@@ -76,10 +78,11 @@ class Call:
             return (*headers, ("remit-policy-warning", "a newer edit of the policies is not in force"))
         return headers
 
-    def cut(self, why: str) -> None:
-        """End it from outside: the connection is dropped, the credential goes back."""
-        self.outcome = "cut"
-        self.abort(why)
+    def cut(self, why: RemitError) -> None:
+        """End it from outside: the credential goes back. Only the first reason counts, and none once it has ended."""
+        if not self.outcome:
+            self.outcome, self.cut_by = "cut", why
+            self.stop(str(why))
 
     def end(self, outcome: str) -> End:
         """The end record; an outcome set before (a cut) stays."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from remit.credentials import Lease
 from remit.errors import ProtocolError, SpentError
+from remit.gateway.cut_short import not_guarded
 from remit.gateway.dialects import DIALECTS, Asked, Dialect, forwarded
 from remit.gateway.identify import Peer, every_holder
 from remit.gateway.message import Headers, Request
@@ -34,12 +35,6 @@ class WithoutControlError(ProtocolError):
     """Nothing with side effects happens while nobody could revoke it. `rule` is `control-gone`."""
 
     rule = "control-gone"
-
-
-class NotGuardedError(ProtocolError):
-    """The door is still open, and there is nothing behind it. `rule` is `not-guarded`."""
-
-    rule = "not-guarded"
 
 
 class SharedCacheError(ProtocolError):
@@ -83,11 +78,7 @@ def read(request: Request, caller: Caller, peer: Peer, zone: Zone) -> Ask:
     check_visitor(request, peer.hosts)
     workload = zone.workload(peer.door)
     if workload is None:
-        raise NotGuardedError(
-            "this server is no longer guarded: it has ended, or Remit let it go",
-            status=503,
-            hint="try again once it runs; its owner sees it in `remit status`",
-        )
+        raise not_guarded()
     headers = forwarded(request.headers)
     route = match(profile(workload.server), request.method, request.path)
     parameters, query_text = query(route, request.query)

@@ -195,7 +195,7 @@ class Worker:
         if self._zone is not None:
             await _ended(self._zone, DRAIN_SECONDS)
             for call in tuple(self._zone.live):
-                call.cut("this gateway is stopping")
+                call.cut(StateError("this gateway is stopping", hint="try again once it runs"))
             for server in self._servers:
                 server.abort()
             await _ended(self._zone, CUT_SECONDS)  # each notes its end while the log takes it

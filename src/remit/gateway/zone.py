@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from remit.audit import AuditLog, DigestKey
 from remit.credentials import Broker
 from remit.gateway.call import Call
+from remit.gateway.cut_short import ended, not_guarded
 from remit.gateway.upstream import Upstream
 from remit.gateway.upstream_connection import Timeouts
 from remit.identity import SpiffeId
@@ -69,17 +70,17 @@ class Zone:
         for call in tuple(self.live):
             task = tasks.get(call.task) if call.task is not None else None
             if call.task is not None and (task is None or not task.live(now)):
-                call.cut("its task has ended")
+                call.cut(ended(call.id, "its task is over"))
             elif self.workload(call.resource) is None:
-                call.cut("the server is no longer guarded")
+                call.cut(not_guarded())
             elif (idle := self.engine.idle(call.resource, call.caller)) is not None:
-                call.cut(f"{idle.name} is {idle.state}")
+                call.cut(ended(call.id, f"{idle.name} is {idle.state}"))
 
     def _decide_again(self) -> None:
         """The policies were edited: whoever may no longer begin a call may not go on with it either."""
         for call in tuple(self.live):
             if call.recorded and not self._still_permits(call):
-                call.cut("the policies no longer permit it")
+                call.cut(ended(call.id, "the policies no longer permit it"))
 
     def _still_permits(self, call: Call) -> bool:
         """Whether the call could begin now, and all that it lets through unmasked would be let through."""
@@ -95,12 +96,7 @@ class Zone:
         """Raises RefusedError when what was permitted ended while it was being written down."""
         now = self.clock()
         task = next((task for task in self.snapshot.tasks if task.id == call.task), None)
-        ended = call.task is not None and (task is None or not task.live(now))
+        task_over = call.task is not None and (task is None or not task.live(now))
         gone = self.workload(call.resource) is None or self.engine.idle(call.resource, call.caller) is not None
-        if call.outcome or ended or gone or now >= permit.expires:
-            raise RefusedError(
-                "what this call was permitted by has just ended",
-                decision_id=call.id,
-                rule="remit:ended-meanwhile",
-                hint="ask the owner of the server",
-            )
+        if task_over or gone or now >= permit.expires:
+            raise ended(call.id, "between the decision and its record")
