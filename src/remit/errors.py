@@ -41,6 +41,10 @@ class IdentityError(RemitError):
     """Something claimed as an identity is not one: a malformed SPIFFE ID, a bad SVID, an unknown issuer."""
 
 
+class UnknownKeyError(IdentityError):
+    """A token's key is not in the set that is held here; a set fetched anew may have it."""
+
+
 class AttestationError(IdentityError):
     """The kernel's facts don't establish who is calling; the caller is refused."""
 
