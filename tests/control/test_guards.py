@@ -493,8 +493,8 @@ def test_a_server_that_lost_its_model_gets_no_svid(tmp_path: Path) -> None:
                 await world.guards.look_again()
                 await until(lambda: DIGEST_HASHING not in digests(world))
                 (server,) = world.guarded
-                peer = PeerCredentials(server.pid or 0, server.uid or 0, server.uid or 0)
-                identities = KernelIdentities(world.realm, lambda pid: observe(pid, digests=EXECUTABLES))
+                peer = as_if_connected(server.pid or 0)
+                identities = KernelIdentities(world.realm)
                 assert await identities.identities(peer) == (server.spiffe_id,)
                 repull(store, b"GGUF others")
                 assert await identities.identities(peer) == (), "at once, before the next look"
@@ -502,8 +502,10 @@ def test_a_server_that_lost_its_model_gets_no_svid(tmp_path: Path) -> None:
                 await until(lambda: DIGEST_HASHING not in digests(world))
                 assert await identities.identities(peer) == ()
                 human = world.realm.humans["ada"]
-                await world.realm.approve_model(human, server.spiffe_id, "tiny:latest", None, "terminal")
+                await world.realm.bindings.approve(human, server.spiffe_id, "tiny:latest", None, "terminal")
                 assert await identities.identities(peer) == (server.spiffe_id,)
+                identities.close()
+                peer.close()
 
     run(main)
 
@@ -516,7 +518,9 @@ def test_only_its_owner_approves_a_model(tmp_path: Path) -> None:
                 await until(lambda: DIGEST_HASHING not in digests(world))
                 bob = await world.realm.meet("bob", [1001])
                 with pytest.raises(UsageError, match="not a workload that bob owns"):
-                    await world.realm.approve_model(bob, world.guarded[0].spiffe_id, "tiny:latest", None, "terminal")
+                    await world.realm.bindings.approve(
+                        bob, world.guarded[0].spiffe_id, "tiny:latest", None, "terminal"
+                    )
                 assert not world.guarded[0].bindings[0].approved
 
     run(main)

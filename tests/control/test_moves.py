@@ -28,13 +28,13 @@ def a_find(owner: str = "ada") -> Workload:
 
 
 def enrol(world: World, workload: Workload) -> Workload:
-    enrolled = world.run(lambda: world.realm.enrol(workload))
+    enrolled = world.run(lambda: world.realm.lives.enrol(workload))
     assert isinstance(enrolled, Workload)
     return enrolled
 
 
 def move(world: World, verb: Verb, actor: Actor = Actor.OWNER) -> Workload:
-    moved = world.run(lambda: world.realm.move(LLAMA, verb, actor, world.realm.humans["ada"], "terminal"))
+    moved = world.run(lambda: world.realm.lives.move(LLAMA, verb, actor, world.realm.humans["ada"], "terminal"))
     assert isinstance(moved, Workload)
     return moved
 
@@ -84,7 +84,7 @@ def test_its_tasks_end_with_it_and_do_not_come_back(world: World, verb: Verb) ->
     enrol(world, a_find())
     ada = world.realm.humans["ada"]
     task, _ = world.run(
-        lambda: world.realm.start_task(ada, LLAMA, ("infer",), purpose="", seconds=60.0, proof="terminal")
+        lambda: world.realm.tasking.start(ada, LLAMA, ("infer",), purpose="", seconds=60.0, proof="terminal")
     )
     move(world, verb)
     assert world.realm.snapshot().tasks == ()
@@ -93,7 +93,9 @@ def test_its_tasks_end_with_it_and_do_not_come_back(world: World, verb: Verb) ->
         ("task.ended", task.id),
     ]
     with pytest.raises(LifecycleError, match="no task can be started: llama-8080 is"):
-        world.run(lambda: world.realm.start_task(ada, LLAMA, ("infer",), purpose="", seconds=60.0, proof="terminal"))
+        world.run(
+            lambda: world.realm.tasking.start(ada, LLAMA, ("infer",), purpose="", seconds=60.0, proof="terminal")
+        )
     if verb is Verb.SUSPEND:
         move(world, Verb.RESUME)
         assert world.realm.snapshot().tasks == ()
@@ -135,7 +137,7 @@ def test_of_two_moves_at_once_one_is_refused(world: World) -> None:
     ada = world.realm.humans["ada"]
 
     def both() -> Any:
-        moves = (world.realm.move(LLAMA, Verb.SUSPEND, Actor.OWNER, ada, "uid") for _ in range(2))
+        moves = (world.realm.lives.move(LLAMA, Verb.SUSPEND, Actor.OWNER, ada, "uid") for _ in range(2))
         return asyncio.gather(*moves, return_exceptions=True)
 
     said = world.run(both)
@@ -145,7 +147,7 @@ def test_of_two_moves_at_once_one_is_refused(world: World) -> None:
 def test_what_the_log_withheld_stays_so_with_an_older_state(world: World) -> None:
     enrol(world, a_find())
     ada = world.realm.humans["ada"]
-    world.run(lambda: world.realm.start_task(ada, LLAMA, ("infer",), purpose="", seconds=60.0, proof="terminal"))
+    world.run(lambda: world.realm.tasking.start(ada, LLAMA, ("infer",), purpose="", seconds=60.0, proof="terminal"))
     world.restart(withheld={str(LLAMA): (LifeState.SUSPENDED, 1010.0)})
     assert state_of(world.realm) is LifeState.SUSPENDED
     assert state_of(world.restart()) is LifeState.SUSPENDED, "and is kept so"

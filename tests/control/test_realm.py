@@ -93,7 +93,7 @@ def a_server(owner: str = "ada") -> Workload:
 
 def test_a_workload_without_a_known_owner_gets_no_identity(world: World) -> None:
     with pytest.raises(UsageError, match="no owner that is known here"):
-        world.run(lambda: world.realm.enrol(a_server()))
+        world.run(lambda: world.realm.lives.enrol(a_server()))
     assert world.realm.workloads == {}
 
 
@@ -101,14 +101,14 @@ def test_nothing_is_enrolled_that_was_not_recorded(world: World) -> None:
     world.meet("ada", 1000)
     world.log_fails = True
     with pytest.raises(AuditError):
-        world.run(lambda: world.realm.enrol(a_server()))
+        world.run(lambda: world.realm.lives.enrol(a_server()))
     assert world.realm.workloads == {}
     assert list(world.store.workloads()) == []
 
 
 def test_the_log_names_people_by_pseudonym_only(world: World) -> None:
     ada = world.meet("ada", 1000)
-    world.run(lambda: world.realm.enrol(a_server()))
+    world.run(lambda: world.realm.lives.enrol(a_server()))
     assert world.acts[0][2] == ada.person
     assert "ada" not in str(world.acts)
 
@@ -125,9 +125,9 @@ def test_a_pseudonym_is_kept_and_accounts_add_up(world: World) -> None:
 
 def start(world: World, actions: tuple[str, ...] = ("disclose",), seconds: float = 60.0) -> Any:
     ada = world.meet("ada", 1000)
-    world.run(lambda: world.realm.enrol(a_server()))
+    world.run(lambda: world.realm.lives.enrol(a_server()))
     return world.run(
-        lambda: world.realm.start_task(ada, LLAMA, actions, purpose="look", seconds=seconds, proof="terminal")
+        lambda: world.realm.tasking.start(ada, LLAMA, actions, purpose="look", seconds=seconds, proof="terminal")
     )
 
 
@@ -135,16 +135,16 @@ def test_a_task_is_in_the_next_snapshot_until_it_ends(world: World) -> None:
     task, token = start(world)
     assert world.realm.snapshot().tasks == (task,)
     assert task.token_sha256 == digest(token)
-    world.run(lambda: world.realm.end_task(task.id, "done"))
+    world.run(lambda: world.realm.tasking.end(task.id, "done"))
     assert world.realm.snapshot().tasks == ()
 
 
 def test_an_ended_task_stays_ended_after_a_restart(world: World) -> None:
     task, _ = start(world)
-    world.run(lambda: world.realm.end_task(task.id, "done"))
+    world.run(lambda: world.realm.tasking.end(task.id, "done"))
     assert world.restart().snapshot().tasks == ()
     with pytest.raises(NotFoundError, match="no task"):
-        world.run(lambda: world.realm.end_task(task.id, "again"))
+        world.run(lambda: world.realm.tasking.end(task.id, "again"))
 
 
 def test_a_task_expires_by_the_clock(world: World) -> None:
@@ -176,10 +176,12 @@ def test_a_task_that_can_t_be(world: World, actions: tuple[str, ...], seconds: f
 
 def test_only_the_owner_starts_a_task(world: World) -> None:
     world.meet("ada", 1000)
-    world.run(lambda: world.realm.enrol(a_server()))
+    world.run(lambda: world.realm.lives.enrol(a_server()))
     bob = world.meet("bob", 1001)
     with pytest.raises(UsageError, match="not a workload that bob owns"):
-        world.run(lambda: world.realm.start_task(bob, LLAMA, ("infer",), purpose="", seconds=60.0, proof="terminal"))
+        world.run(
+            lambda: world.realm.tasking.start(bob, LLAMA, ("infer",), purpose="", seconds=60.0, proof="terminal")
+        )
 
 
 def test_epochs_only_rise(world: World) -> None:
@@ -222,25 +224,27 @@ def test_the_accounts_of_this_host_are_all_that_a_person_has(world: World) -> No
 def test_digests_that_arrive_together_are_both_kept(world: World) -> None:
     world.meet("ada", 1000)
     two = dataclasses.replace(a_server(), models=(Model("one"), Model("two")))
-    world.run(lambda: world.realm.enrol(two))
+    world.run(lambda: world.realm.lives.enrol(two))
     digests = ("sha256:01", "sha256:02")
     one_and_two = zip(("one", "two"), digests, strict=True)
-    world.run(lambda: asyncio.gather(*(world.realm.digest_known(LLAMA, *pair) for pair in one_and_two)))
+    world.run(lambda: asyncio.gather(*(world.realm.bindings.digest_known(LLAMA, *pair) for pair in one_and_two)))
     assert tuple(model.digest for model in world.realm.workloads[LLAMA].models) == digests
 
 
 def test_a_workload_that_leaves_while_its_digest_arrives_is_gone(world: World) -> None:
     world.meet("ada", 1000)
-    workload = world.run(lambda: world.realm.enrol(a_server()))
+    workload = world.run(lambda: world.realm.lives.enrol(a_server()))
     realm = world.realm
     world.run(
-        lambda: asyncio.gather(realm.digest_known(LLAMA, "smol", "sha256:01"), realm.leave(workload, "it ended"))
+        lambda: asyncio.gather(
+            realm.bindings.digest_known(LLAMA, "smol", "sha256:01"), realm.lives.leave(workload, "it ended")
+        )
     )
     assert realm.workloads == {}
 
 
 def test_a_task_is_ended_once(world: World) -> None:
     task, _ = start(world)
-    twice = (world.realm.end_task(task.id, "done") for _ in range(2))
+    twice = (world.realm.tasking.end(task.id, "done") for _ in range(2))
     said = world.run(lambda: asyncio.gather(*twice, return_exceptions=True))
     assert [type(one).__name__ for one in said] == ["Task", "NotFoundError"]

@@ -11,6 +11,7 @@ from typing import Any, Final
 from remit import __version__
 from remit.config import Places, Settings
 from remit.control import policy_watch
+from remit.control.book import State
 from remit.control.deployment import GRADE
 from remit.control.desk import Desk
 from remit.control.ended import ended_tasks, withheld_workloads
@@ -21,7 +22,7 @@ from remit.control.kept_authority import KeptAuthority
 from remit.control.orphans import end_orphan, worker_file
 from remit.control.own_log import OwnLog
 from remit.control.owner import Owner
-from remit.control.realm import PoliciesInForce, Realm, State
+from remit.control.realm import PoliciesInForce, Realm
 from remit.control.serving import open_desk, serve
 from remit.control.watches import Watches
 from remit.control.workers import Workers
@@ -119,8 +120,17 @@ class Daemon:
                 self._guards,
                 self._keys,
                 self.request_stop,
+                self._settings.oidc.issuer,
             )
-            self._api = await serve(stack, self._places, desk, self._keys.authority, self._realm, self._log)
+            self._api = await serve(
+                stack,
+                self._places,
+                desk,
+                self._keys.authority,
+                self._realm,
+                self._log,
+                self._settings.oidc.issuer,
+            )
             self._keys.changed = self._keys_changed
             self._ready(desk)
             self._watch_over(policies, demo=not found.found)

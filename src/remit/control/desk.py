@@ -45,6 +45,8 @@ class Keys(Protocol):
 
     def bundle(self) -> dict[str, Any]: ...
 
+    def published(self) -> dict[str, Any]: ...
+
     async def rotate(self) -> dict[str, Any]: ...
 
 
@@ -67,6 +69,7 @@ class Desk:
         silent: Mapping[SpiffeId, float],
         keys: Keys,
         request_stop: Callable[[str], None],
+        issuer: str = "",
     ) -> None:
         self._realm, self._deployment = realm, deployment
         self._observe, self._terminal_proof = observe, terminal_proof
@@ -74,21 +77,21 @@ class Desk:
         self._failures = failures
         self._request_stop = request_stop
         self._doors, self._silent = doors, silent
-        self._keys = keys
+        self._keys, self._issuer = keys, issuer
 
     async def admit(self, peer: PeerCredentials) -> Visitor:
         """The visitor behind a connection's kernel credentials; raises NotAdmittedError for anyone else."""
-        pid, uid = peer.pid, peer.uid
+        uid = peer.uid
         if uid not in {self._deployment.uid, 0}:
             raise NotAdmittedError(
                 f"uid {uid} may not govern this instance", hint="its owner can: see `remit status`"
             )
         try:
-            process = self._observe(pid)
+            with await asyncio.to_thread(peer.process.attest) as attested:
+                process = attested.process
         except AttestationError as error:
-            raise NotAdmittedError(f"process {pid} can't be attested: {error}") from error
-        if process.uid != uid:
-            raise NotAdmittedError(f"process {pid} is uid {process.uid} now, and connected as uid {uid}")
+            raise NotAdmittedError(f"process {peer.pid} can't be attested: {error}", hint=error.hint) from error
+        assert process is not None  # noqa: S101 - who connects to a unix socket is known by process
         human = self._realm.human_of(uid) or self._realm.humans.get(self._deployment.owner)
         if human is None:
             raise NotAdmittedError(f"uid {uid} acts for no person known here")
@@ -195,7 +198,7 @@ class Desk:
         """Start a task; its token is in the answer and nowhere else."""
         self._check_not_governed(who)
         workload = self._realm.workload_named(on)
-        task, token = await self._realm.start_task(
+        task, token = await self._realm.tasking.start(
             who.human, workload.spiffe_id, actions, purpose=purpose, seconds=seconds, proof=who.proof
         )
         settled = await self._deliver(self._realm.snapshot())
@@ -205,7 +208,7 @@ class Desk:
         task = self._realm.tasks.get(task_id)
         if task is not None and task.human != who.human.name and who.process.uid != 0:
             raise NotAdmittedError(f"task `{task_id}` is {task.human}'s")
-        ended = await self._realm.end_task(task_id, why)
+        ended = await self._realm.tasking.end(task_id, why)
         settled = await self._deliver(self._realm.snapshot())
         return {"task": _public(ended.to_dict()), "pending": not settled}
 
@@ -224,7 +227,7 @@ class Desk:
         workload = self._realm.known_named(name)
         actor = Actor.OWNER if who.human.name == workload.owner else Actor.OPERATOR
         try:
-            await self._realm.move(workload.spiffe_id, verb, actor, who.human, who.proof)
+            await self._realm.lives.move(workload.spiffe_id, verb, actor, who.human, who.proof)
         finally:  # what was kept is in force, also when a task's end could not be written
             settled = await self._deliver(self._realm.snapshot())
         return {"workload": self.workload(name), "proof": who.proof, "pending": not settled}
@@ -241,6 +244,10 @@ class Desk:
         """The trust domain's bundle in SPIFFE's format."""
         return self._keys.bundle()
 
+    def oidc(self) -> dict[str, Any]:
+        """What `remit oidc publish` writes down for relying parties that can't reach this machine."""
+        return {"issuer": self._issuer, **self._keys.published()}
+
     async def rotate(self, who: Visitor) -> dict[str, Any]:
         """Begin a rotation of the authority, or say how far the one under way is."""
         self._check_not_governed(who)
@@ -254,7 +261,7 @@ class Desk:
         """Bind a server to its model as it is now, by its owner's word."""
         self._check_not_governed(who)
         workload = meant(self._realm.workloads.values(), name, on)
-        bound = await self._realm.approve_model(who.human, workload.spiffe_id, name, digest or None, who.proof)
+        bound = await self._realm.bindings.approve(who.human, workload.spiffe_id, name, digest or None, who.proof)
         settled = await self._deliver(self._realm.snapshot())
         told = {"model": name, "on": workload.name, "digest": bound.identity.weights}
         return {**told, "identity": bound.identity.digest, "proof": who.proof, "pending": not settled}

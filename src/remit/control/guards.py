@@ -138,7 +138,7 @@ class Guards:
         with ExitStack() as undo:
             if watch is not None:
                 undo.callback(watch.pidfd.close)
-            await self._realm.enrol(workload)
+            await self._realm.lives.enrol(workload)
             undo.pop_all()
         self._watches.put(workload.spiffe_id, watch)
         self._scales.forget(workload.spiffe_id)
@@ -168,7 +168,7 @@ class Guards:
         async with self._one_change:
             if known := self._realm.known_workloads.get(workload.spiffe_id):
                 workload = dataclasses.replace(workload, bindings=known.bindings)
-            await self._realm.enrol(workload)
+            await self._realm.lives.enrol(workload)
             await self._serve(workload)
             self._weigh_demo(workload)
 
@@ -232,7 +232,7 @@ class Guards:
         self.silent.pop(workload.spiffe_id, None)
         self._pace.hurry()
         try:
-            await self._realm.leave(workload, why)
+            await self._realm.lives.leave(workload, why)
         finally:  # what answers there next is called by nobody, whether or not that could be written
             await self._deliver(self._realm.snapshot())
         self._say({"event": "note", "text": f"{workload.name} is not guarded any more: {why}"})
@@ -245,7 +245,7 @@ class Guards:
                 return
             gone = [one.name for one in workload.models if one.identity is not None and not unchanged(one.watched)]
             for name in gone:
-                await self._realm.model_lost(spiffe_id, name)
+                await self._realm.bindings.model_lost(spiffe_id, name)
                 self._say({"event": "note", "text": f"`{name}` of {workload.name} is not the file that was read"})
             if gone:
                 await self._deliver(self._realm.snapshot())
@@ -267,7 +267,9 @@ class Guards:
         async with self._one_change:
             if not self._scales.stands(weighing):
                 return
-            standing = await self._realm.digest_known(spiffe_id, model, identity.weights, identity, weighing.watched)
+            standing = await self._realm.bindings.digest_known(
+                spiffe_id, model, identity.weights, identity, weighing.watched
+            )
             await self._deliver(self._realm.snapshot())
         self._say({"event": "digest", "spiffe_id": str(spiffe_id), "model": model, "digest": identity.weights})
         if standing is Standing.CHANGED:
@@ -281,7 +283,7 @@ class Guards:
                 return
             if isinstance(error, MisnamedError):
                 await self._realm.act("model.misnamed", str(spiffe_id), {"model": model, "why": str(error)})
-            await self._realm.digest_known(spiffe_id, model, DIGEST_UNKNOWN)
+            await self._realm.bindings.digest_known(spiffe_id, model, DIGEST_UNKNOWN)
             await self._deliver(self._realm.snapshot())
         self._say({"event": "note", "text": f"the digest of `{model}` can't be had: {error}"})
 

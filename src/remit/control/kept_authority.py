@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from remit.config import AuthoritySettings
-from remit.control.realm import Acts, Trust
+from remit.control.book import Acts
+from remit.control.realm import Trust
 from remit.errors import StateError
 from remit.identity import Authority, SpiffeId
 from remit.identity.authority_keys import X509Authority
+from remit.identity.oidc import jwks
 from remit.identity.outside_ca import read_outside
-from remit.identity.rotation import PACE, Pace, Step, signs_from, turn
+from remit.identity.rotation import PACE, Pace, Step, next_published, signs_from, turn
 
 LOOK_SECONDS: Final = 60.0  # far below every time in PACE
 RETRY_SECONDS: Final = 600.0  # after a step that could not be kept: half a life is left to mend the disk
@@ -62,6 +64,15 @@ class KeptAuthority:
     def bundle(self) -> dict[str, Any]:
         """The trust domain's bundle in SPIFFE's format."""
         return self.authority.bundle().to_dict()
+
+    def published(self) -> dict[str, Any]:
+        """The token keys for who knows no SPIFFE, and how long they are all there are: Unix seconds.
+
+        A rotation that is asked for cuts that short: `overlap_seconds` after it keys sign that are not among these.
+        """
+        new = next_published(self._own)
+        times = {"next_keys": new, "good_until": new + self._pace.published, "overlap_seconds": self._pace.published}
+        return {"jwks": jwks(self.authority.bundle()), **times}
 
     async def rotate(self) -> dict[str, Any]:
         """Begin a rotation before its time, unless one is under way; when its keys will sign."""

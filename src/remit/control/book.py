@@ -1,0 +1,95 @@
+"""What is kept of people, workloads and tasks, as it is in force now; who acts on it records that first."""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from remit.errors import NotFoundError
+from remit.identity import SpiffeId
+from remit.inventory import Human, LifeState, Workload
+from remit.inventory.lifecycle import FINAL
+from remit.inventory.registry import Humans, Workloads
+from remit.tasks import Task
+from remit.tasks.ledger import Ledger
+
+KEEP_ENDED_SECONDS: Final = 86400.0
+
+
+class Acts(Protocol):
+    """The port to the audit log: returns when the act is durably recorded; raises AuditError when it can't be."""
+
+    async def __call__(self, what: str, subject: str, person: str | None, facts: dict[str, Any]) -> None: ...
+
+
+class State(Humans, Workloads, Ledger, Protocol):
+    """What the book is kept in."""
+
+
+class Book:
+    """Everyone and everything known here. Whoever changes it holds `one_act`, and has it on record before it is kept.
+
+    `ended` says when tasks were ended by the log, `withheld` which workloads were suspended or retired and when. It
+    outranks what `state` says: that may be a restored backup, or lack what was recorded just before a crash.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        acts: Acts,
+        clock: Callable[[], float],
+        *,
+        ended: Mapping[str, float] | None = None,
+        withheld: Mapping[str, tuple[LifeState, float]] | None = None,
+    ) -> None:
+        self.state, self.acts, self.clock = state, acts, clock
+        self.one_act = asyncio.Lock()  # what an act looked at stays so until it is kept
+        self.humans = {human.name: human for human in state.humans()}
+        self.workloads: dict[SpiffeId, Workload] = {}
+        self.known_workloads = {workload.spiffe_id: workload for workload in state.workloads()}
+        self.tasks = {task.id: task for task in state.tasks() if task.expires > clock() - KEEP_ENDED_SECONDS}
+        self._end_again(ended or {})
+        self._withhold_again(withheld or {})
+
+    def human_of(self, uid: int) -> Human | None:
+        return next((human for human in self.humans.values() if uid in human.uids), None)
+
+    def known_named(self, name: str) -> Workload:
+        """The workload of this name or SPIFFE ID, in force or not; raises NotFoundError."""
+        for workload in self.known_workloads.values():
+            if name in {workload.name, str(workload.spiffe_id)}:
+                return workload
+        raise NotFoundError(f"no workload is called `{name}`", hint="`remit workload list` shows what is known")
+
+    def workload_named(self, name: str) -> Workload:
+        """The workload in force with this name or SPIFFE ID; raises NotFoundError with the names there are."""
+        for workload in self.workloads.values():
+            if name in {workload.name, str(workload.spiffe_id)}:
+                return workload
+        names = ", ".join(f"`{workload.name}`" for workload in self.workloads.values()) or "none"
+        raise NotFoundError(f"no workload is called `{name}`", hint=f"guarded now: {names}")
+
+    def keep_human(self, human: Human) -> None:
+        self.state.save_human(human)
+        self.humans[human.name] = human
+
+    def keep_workload(self, workload: Workload) -> None:
+        self.state.save_workload(workload)
+        self.workloads[workload.spiffe_id] = self.known_workloads[workload.spiffe_id] = workload
+
+    def keep_task(self, task: Task) -> None:
+        self.state.save_task(task)
+        self.tasks[task.id] = task
+
+    def _end_again(self, ended: Mapping[str, float]) -> None:
+        for task in [one for one in self.tasks.values() if one.id in ended and one.ended is None]:
+            self.keep_task(dataclasses.replace(task, ended=ended[task.id]))
+
+    def _withhold_again(self, withheld: Mapping[str, tuple[LifeState, float]]) -> None:
+        for known in list(self.known_workloads.values()):
+            after, since = withheld.get(str(known.spiffe_id), (known.state, 0.0))
+            if known.state not in {after, FINAL}:
+                again = dataclasses.replace(known, state=after, state_since=since)
+                self.state.save_workload(again)
+                self.known_workloads[known.spiffe_id] = again
+                self._end_again({task.id: since for task in self.tasks.values() if task.on == known.spiffe_id})

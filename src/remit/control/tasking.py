@@ -1,0 +1,84 @@
+"""Tasks: started, and ended for good; each on record before it is in force."""
+
+import dataclasses
+import secrets
+from typing import Any, Final
+
+from remit.control.book import Book
+from remit.errors import NotFoundError, UsageError
+from remit.identity import SpiffeId
+from remit.inventory import Human
+from remit.inventory.lifecycle import LifecycleError, standing
+from remit.policy import Action
+from remit.tasks import Task
+from remit.tasks.token import mint
+
+MAX_TASK_SECONDS: Final = 7 * 86400.0
+
+
+class Tasking:
+    """Acts on the tasks in `book`."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+
+    async def start(
+        self, human: Human, on: SpiffeId, actions: tuple[str, ...], *, purpose: str, seconds: float, proof: str
+    ) -> tuple[Task, str]:
+        """Start a task; the task and its bearer token, which is shown once and kept nowhere."""
+        async with self._book.one_act:
+            self._check_task(human, on, actions, seconds)
+            now = self._book.clock()
+            token, digest = mint(secrets.token_bytes(32))
+            task = Task(
+                "t-" + secrets.token_hex(6), human.name, on, actions, purpose, now, now + seconds, digest, proof
+            )
+            await self._book.acts("task.started", task.id, human.person, _facts(task))
+            self._book.keep_task(task)
+            return task, token
+
+    async def end(self, task_id: str, why: str) -> Task:
+        """End a task; it stays ended. Raises NotFoundError for one that isn't running."""
+        async with self._book.one_act:
+            task = self._book.tasks.get(task_id)
+            now = self._book.clock()
+            if task is None or not task.live(now):
+                raise NotFoundError(f"no task `{task_id}` is running", hint="`remit task list` shows those that are")
+            return await self._end(task, why)
+
+    async def end_all_on(self, spiffe_id: SpiffeId, why: str) -> None:
+        """End every live task on a workload; for an act that is under way."""
+        now = self._book.clock()
+        for task in [one for one in self._book.tasks.values() if one.on == spiffe_id and one.live(now)]:
+            await self._end(task, why)
+
+    async def _end(self, task: Task, why: str) -> Task:
+        ended = dataclasses.replace(task, ended=self._book.clock())
+        human = self._book.humans.get(task.human)
+        await self._book.acts("task.ended", task.id, human.person if human else None, {**_facts(ended), "why": why})
+        self._book.keep_task(ended)
+        return ended
+
+    def _check_task(self, human: Human, on: SpiffeId, actions: tuple[str, ...], seconds: float) -> None:
+        known = {action.value for action in Action}
+        unknown = [action for action in actions if action not in known]
+        if unknown or not actions:
+            raise UsageError(
+                f"`{unknown[0] if unknown else ''}` is not an action", hint=f"actions are {', '.join(Action)}"
+            )
+        if not 0 < seconds <= MAX_TASK_SECONDS:
+            raise UsageError("a task lasts more than 0 seconds and at most 7 days", hint="for example `--for 30m`")
+        workload = self._book.workloads.get(on)
+        if workload is None or workload.owner != human.name:
+            raise UsageError(f"`{on}` is not a workload that {human.name} owns", hint="its owner can start the task")
+        if not workload.active:
+            raise LifecycleError(f"no task can be started: {standing(workload)}")
+
+
+def _facts(task: Task) -> dict[str, Any]:
+    return {
+        "workload": str(task.on),
+        "actions": list(task.actions),
+        "expires": round(task.expires, 3),
+        "proof": task.proof,
+    }
