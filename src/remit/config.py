@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -15,6 +16,8 @@ from remit.errors import ConfigError
 MAX_CONFIG_BYTES: Final = 1 << 20
 MAX_SOCKET_PATH_BYTES: Final = 107  # sun_path holds 108 bytes with its final NUL (unix(7))
 LONGEST_SOCKET_NAME: Final = 40
+MAX_ISSUER: Final = 255  # AWS IAM takes no longer one
+_ISSUER: Final = re.compile(r"https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)*")
 ENVIRONMENTS: Final = ("dev", "test", "staging", "prod")
 
 
@@ -51,6 +54,13 @@ class AuthoritySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """The address under which others find this trust domain's keys, and which JWT-SVIDs carry. Or none."""
+
+    issuer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be configured. Empty strings mean: decided by the program."""
 
@@ -60,6 +70,7 @@ class Settings:
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     authority: AuthoritySettings = field(default_factory=AuthoritySettings)
+    oidc: OidcSettings = field(default_factory=OidcSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +150,7 @@ def _build(kind: Any, tree: dict[str, Any], name: str, prefix: str) -> Any:
 
 
 def _value(hint: Any, value: Any, name: str, key: str) -> Any:
-    if hint in {GatewaySettings, DiscoverySettings, AuthoritySettings}:
+    if hint in {GatewaySettings, DiscoverySettings, AuthoritySettings, OidcSettings}:
         if not isinstance(value, dict):
             raise ConfigError(f"`{name}`: `{key}` must be a table")
         return _build(hint, value, name, key + ".")
@@ -181,6 +192,8 @@ def _check(settings: Settings, name: str) -> None:
     if not 1 <= settings.snapshot_seconds <= 3600:
         raise ConfigError(f"`{name}`: `snapshot_seconds` must be from 1 to 3600")
     _check_authority(settings.authority, name)
+    if settings.oidc.issuer:
+        check_issuer(settings.oidc.issuer, f"`{name}`: `oidc.issuer`")
 
 
 def _check_authority(authority: AuthoritySettings, name: str) -> None:
@@ -190,6 +203,20 @@ def _check_authority(authority: AuthoritySettings, name: str) -> None:
     for key, path in paths.items():
         if path and not Path(path).is_absolute():
             raise ConfigError(f"`{name}`: `authority.{key}` must be an absolute path, not `{path}`")
+
+
+def check_issuer(issuer: str, where: str) -> None:
+    """Raise ConfigError unless others compare and fetch it as it is: `https`, a host, plain segments, no more.
+
+    No query and no fragment (OpenID Connect Discovery 1.0, 3), and no second way to write the same address.
+    """
+    segments = issuer.split("/")[3:]
+    if len(issuer) > MAX_ISSUER or not _ISSUER.fullmatch(issuer) or {".", ".."} & set(segments):
+        raise ConfigError(
+            f"{where} must be an https address, not `{issuer}`",
+            hint="its host in lower case, without query, fragment, user or a `/` at its end, "
+            f"at most {MAX_ISSUER} characters: such as `https://id.example.com/remit`",
+        )
 
 
 def _short(run: Path) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from remit.config import Places, Settings, load, parse
+from remit.config import MAX_ISSUER, Places, Settings, check_issuer, load, parse
 from remit.errors import ConfigError
 
 
@@ -32,6 +32,8 @@ chunk_seconds = 4
 look = false
 servers = ["http://127.0.0.1:9000"]
 ignore = ["http://127.0.0.1:9001"]
+[oidc]
+issuer = "https://id.example.com/remit"
 """,
         "config.toml",
     )
@@ -39,6 +41,7 @@ ignore = ["http://127.0.0.1:9001"]
     assert (settings.gateway.address, settings.gateway.port, settings.gateway.idle_seconds) == ("::1", 8400, 3.5)
     assert not settings.discovery.look
     assert settings.discovery.servers == ("http://127.0.0.1:9000",)
+    assert settings.oidc.issuer == "https://id.example.com/remit"
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,8 @@ ignore = ["http://127.0.0.1:9001"]
         (b"[gateway]\nidle_seconds = 0", "`gateway.idle_seconds` must be above 0", ""),
         (b"gateway = 3", "`gateway` must be a table", ""),
         (b"[discovery]\nservers = 'x'", "must be a list of strings", ""),
+        (b"[oidc]\nissuer = 'http://id.example.com'", "`oidc.issuer` must be an https address", "such as `https://"),
+        (b"[oidc]\nissuer = 3", "`oidc.issuer` must be a str", ""),
         (b"snapshot_seconds = 9000", "from 1 to 3600", ""),
         (b"trust_domain = ", "is not TOML", ""),
         (b"\xff", "is not UTF-8 at byte 0", ""),
@@ -94,3 +99,44 @@ def test_a_long_state_path_still_has_short_socket_paths(tmp_path: Path) -> None:
     assert where.state == deep
     assert len(os.fsencode(where.workload_api_socket)) <= 107
     assert where.run == Places.of(deep, {}).run
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    ["https://id.example.com", "https://id.example.com/remit", "https://a:8443/b/c.d_e~f-G", "https://10.0.0.1"],
+)
+def test_an_issuer_that_can_be_fetched_and_compared_is_taken(issuer: str) -> None:
+    check_issuer(issuer, "it")
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "",
+        "id.example.com",
+        "http://id.example.com",
+        "HTTPS://id.example.com",
+        "https://ID.example.com",
+        "https://",
+        "https://id.example.com/",
+        "https://id.example.com/remit/",
+        "https://id.example.com//remit",
+        "https://id.example.com/../remit",
+        "https://id.example.com/./remit",
+        "https://id.example.com?a=b",
+        "https://id.example.com/?",
+        "https://id.example.com#a",
+        "https://ada:secret@id.example.com",
+        "https://id.example.com:0/",
+        "https://id.example.com:https",
+        "https://id.example.com/a%2fb",
+        "https://id.example.com/a b",
+        "https://id.example.com\n",
+        "https://id.example.com\\remit",
+        "https://id.example.com/" + "a" * MAX_ISSUER,
+    ],
+)
+def test_an_issuer_that_could_be_written_in_two_ways_is_refused(issuer: str) -> None:
+    with pytest.raises(ConfigError, match="it must be an https address") as caught:
+        check_issuer(issuer, "it")
+    assert "https://id.example.com/remit" in caught.value.hint

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from remit import __version__
-from remit.cli import audit, authority, bundle, down, explain, model, policy, status, task, up, whois, workload
+from remit.cli import audit, authority, bundle, down, explain, model, oidc, policy, status, task, up, whois, workload
 from remit.errors import RemitError
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ app.add_typer(task.app, name="task")
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
 app.add_typer(authority.app, name="authority")
+app.add_typer(oidc.app, name="oidc")
 
 
 @app.callback(invoke_without_command=True)

@@ -142,6 +142,10 @@ def _about_keys(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable
     async def bundle() -> dict[str, Any]:
         return desk.bundle()
 
+    @api.get("/oidc", dependencies=[Depends(visitor)])
+    async def oidc() -> dict[str, Any]:
+        return desk.oidc()
+
     @api.post("/authority/rotate")
     async def rotate(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
         return await desk.rotate(who)

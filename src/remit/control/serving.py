@@ -31,6 +31,7 @@ def open_desk(
     guards: Guards,
     keys: Keys,
     request_stop: Callable[[str], None],
+    issuer: str,
 ) -> Desk:
     """The desk over all that runs in this instance."""
     return Desk(
@@ -47,15 +48,22 @@ def open_desk(
         silent=guards.silent,
         keys=keys,
         request_stop=request_stop,
+        issuer=issuer,
     )
 
 
 async def serve(
-    stack: contextlib.AsyncExitStack, places: Places, desk: Desk, authority: Authority, realm: Realm, log: OwnLog
+    stack: contextlib.AsyncExitStack,
+    places: Places,
+    desk: Desk,
+    authority: Authority,
+    realm: Realm,
+    log: OwnLog,
+    issuer: str,
 ) -> WorkloadApi:
     """Open both; `stack` closes them. Raises StateError when a socket's place is taken."""
     identities, issuances = KernelIdentities(realm, _attesting()), RecordedIssuances(realm, log.act)
-    workload_api = WorkloadApi(authority, identities, issuances, time.time)
+    workload_api = WorkloadApi(authority, identities, issuances, time.time, issuer=issuer)
     await workload_api.serve(places.workload_api_socket)
     stack.push_async_callback(workload_api.close)
     stack.push_async_callback(await api.serve(api.build(desk), places.api_socket))

@@ -97,14 +97,23 @@ class Authority:
         return X509Svid(spiffe_id, chain, key, now, leaf.not_valid_after_utc.timestamp())
 
     def issue_jwt(
-        self, spiffe_id: SpiffeId, audience: tuple[str, ...], now: float, ttl: float = MAX_JWT_TTL
+        self,
+        spiffe_id: SpiffeId,
+        audience: tuple[str, ...],
+        now: float,
+        ttl: float = MAX_JWT_TTL,
+        issuer: str = "",
     ) -> JwtSvid:
-        """A JWT-SVID for `audience`, good for `ttl` seconds, at most MAX_JWT_TTL; raises IdentityError."""
+        """A JWT-SVID for `audience`, good for `ttl` seconds, at most MAX_JWT_TTL; raises IdentityError.
+
+        `issuer` is where others find the keys (`oidc`). SPIFFE's verifiers don't read it: they go by the name.
+        """
         self._check(spiffe_id, ttl, MAX_JWT_TTL)
         _check_audience(audience)
         signer, token_id = self.jwt_authorities[0], secrets.token_urlsafe(16)
         issued, expires = int(now), int(now + ttl)
         claims = {"sub": str(spiffe_id), "aud": list(audience), "iat": issued, "exp": expires, "jti": token_id}
+        claims |= {"iss": issuer} if issuer else {}
         header = {"alg": "ES256", "kid": signer.kid, "typ": "JWT"}
         token = jwt.encode(header, claims, signer.signer, algorithms=["ES256"], default_type=None)
         return JwtSvid(spiffe_id, audience, Secret(token), issued, expires, token_id)

@@ -59,6 +59,12 @@ def signs_from(authority: Authority, pace: Pace = PACE) -> float | None:
     return authority.prepared_at + pace.published if len(authority.jwt_authorities) > 1 else None
 
 
+def next_published(authority: Authority) -> float:
+    """When the next new keys are in the bundle (Unix seconds), unless a rotation is asked for before."""
+    newest = authority.x509_authorities[-1]
+    return (newest.starts + newest.expires) / 2
+
+
 def _prepared(authority: Authority, now: float) -> bool:
     """Whether there are prepared keys. Those of a clock that was set back since don't count: they come too late."""
     return len(authority.jwt_authorities) > 1 and authority.prepared_at <= now + BACKDATE

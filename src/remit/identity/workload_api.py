@@ -42,7 +42,7 @@ class Issuances(Protocol):
 
 
 class WorkloadApi:
-    """Serves `authority` to local callers. `clock` gives Unix seconds; the TTLs are seconds.
+    """Serves `authority` to local callers. `clock` gives Unix seconds; the TTLs are seconds; `issuer` is JWT-SVIDs'.
 
     A stream stays open: it gets new SVIDs at half of their life, when the caller's identities change (looked at
     every `recheck` seconds) and when `replace` brings a new authority; it ends when the caller has no identity left.
@@ -58,9 +58,10 @@ class WorkloadApi:
         x509_ttl: float = MAX_X509_TTL,
         jwt_ttl: float = MAX_JWT_TTL,
         recheck: float = RECHECK_SECONDS,
+        issuer: str = "",
     ) -> None:
         self._authority, self._identities, self._issuances, self._clock = authority, identities, issuances, clock
-        self._x509_ttl, self._jwt_ttl, self._recheck = x509_ttl, jwt_ttl, recheck
+        self._x509_ttl, self._jwt_ttl, self._recheck, self._issuer = x509_ttl, jwt_ttl, recheck, issuer
         self._changed = asyncio.Event()
         self._server: UnixServer | None = None
         self._listening: ListeningSocket | None = None
@@ -159,7 +160,7 @@ class WorkloadApi:
     async def _jwt_reply(self, ids: Sequence[SpiffeId], audience: tuple[str, ...], peer: PeerCredentials) -> Any:
         reply = message_type("JWTSVIDResponse")()
         for spiffe_id in ids:
-            svid = self._authority.issue_jwt(spiffe_id, audience, self._clock(), self._jwt_ttl)
+            svid = self._authority.issue_jwt(spiffe_id, audience, self._clock(), self._jwt_ttl, self._issuer)
             await self._issuances.issued("jwt-svid", spiffe_id, peer, svid.expires)
             reply.svids.add(spiffe_id=str(spiffe_id), svid=svid.token.reveal())
         return reply
