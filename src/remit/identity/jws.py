@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -167,6 +168,20 @@ def strict_json(content: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise IdentityError("a part of the token is not a JSON object")
     return value
+
+
+def numeric_date(claims: Mapping[str, Any], name: str) -> float:
+    """The claim's Unix seconds (RFC 7519 2, NumericDate); raises IdentityError when it is missing or no number."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise IdentityError(f"the token has no `{name}`, or it is not a number")
+    try:
+        seconds = float(value)
+    except OverflowError:
+        seconds = math.inf
+    if not math.isfinite(seconds):  # `1e999` is JSON, and never comes
+        raise IdentityError(f"the token's `{name}` is out of range")
+    return seconds
 
 
 def _segments(token: str, size: int) -> tuple[bytes, bytes, bytes]:

@@ -1,12 +1,11 @@
 """A JWT-SVID and its verification (JWT-SVID standard, sections 2 to 6)."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from remit.errors import IdentityError
-from remit.identity.jws import VerifyingKey, strict_json, verify_jws
+from remit.identity.jws import VerifyingKey, numeric_date, strict_json, verify_jws
 from remit.identity.spiffe_id import SpiffeId
 from remit.secret import Secret
 
@@ -82,10 +81,10 @@ def verify_jwt(
     # 2
     spiffe_id = _subject(claims, trust_domain if trust_domain is not None else keys.trust_domain)
     # 3
-    expires = _moment(claims, "exp")
+    expires = numeric_date(claims, "exp")
     if now >= expires + CLOCK_LEEWAY:
         raise IdentityError("the token has expired", hint="fetch a new JWT-SVID from the Workload API")
-    if "nbf" in claims and now + CLOCK_LEEWAY < _moment(claims, "nbf"):
+    if "nbf" in claims and now + CLOCK_LEEWAY < numeric_date(claims, "nbf"):
         raise IdentityError("the token is not valid yet")
     # 4
     audiences = _audiences(claims)
@@ -104,19 +103,6 @@ def _subject(claims: Mapping[str, Any], trust_domain: str | None) -> SpiffeId:
     if trust_domain is not None and spiffe_id.trust_domain != trust_domain:
         raise IdentityError(f"`{spiffe_id}` is signed by an authority of trust domain `{trust_domain}`")
     return spiffe_id
-
-
-def _moment(claims: Mapping[str, Any], name: str) -> float:
-    value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise IdentityError(f"the token has no `{name}`, or it is not a number")
-    try:
-        seconds = float(value)
-    except OverflowError:
-        seconds = math.inf
-    if not math.isfinite(seconds):  # `1e999` is JSON, and never comes
-        raise IdentityError(f"the token's `{name}` is out of range")
-    return seconds
 
 
 def _audiences(claims: Mapping[str, Any]) -> tuple[str, ...]:
