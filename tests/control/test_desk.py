@@ -8,7 +8,8 @@ import pytest
 
 from remit.control.desk import Desk, NotAdmittedError
 from remit.identity import PeerCredentials
-from remit.identity.attestation import EXECUTABLES, observe
+from remit.identity.attestation import EXECUTABLES, Connected, observe
+from remit.identity.attestation.pidfd import PidFd
 
 
 class FakeDeployment:
@@ -19,6 +20,8 @@ class FakeDeployment:
 def test_a_process_whose_uid_is_not_its_sockets_is_not_admitted() -> None:
     nothing: Any = None
     deployment: Any = FakeDeployment()
+    handle = Connected(PidFd.open(os.getpid()), FakeDeployment.uid, 0, 0, by_number=False)
+    peer = PeerCredentials(os.getpid(), FakeDeployment.uid, 0, handle)
     desk = Desk(
         realm=nothing,
         deployment=deployment,
@@ -33,6 +36,12 @@ def test_a_process_whose_uid_is_not_its_sockets_is_not_admitted() -> None:
         silent={},
         keys=nothing,
         request_stop=nothing,
+        registering=nothing,
     )
-    with pytest.raises(NotAdmittedError, match="connected as uid"):
+    with pytest.raises(NotAdmittedError, match=rf"made by uid {FakeDeployment.uid} and is held by uid {os.getuid()}"):
+        asyncio.run(desk.admit(peer))
+    peer.close()
+    with pytest.raises(NotAdmittedError, match="is closed"):
+        asyncio.run(desk.admit(peer))
+    with pytest.raises(NotAdmittedError, match="known by its number alone"):
         asyncio.run(desk.admit(PeerCredentials(os.getpid(), FakeDeployment.uid, 0)))

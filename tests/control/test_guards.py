@@ -24,13 +24,12 @@ from remit.control.guards import Guards
 from remit.control.identities import KernelIdentities
 from remit.control.realm import PoliciesInForce, Realm, Trust
 from remit.errors import AuditError, UsageError
-from remit.identity import PeerCredentials
-from remit.identity.attestation import EXECUTABLES, observe
 from remit.inventory import DIGEST_HASHING, Answer, Workload
 from remit.inventory.binding import lost
 from remit.models import Hasher, digest_file
 from remit.policy import PolicyFile, Snapshot
 from remit.storage import Store
+from tests.fakes.callers import as_if_connected
 from tests.inventory.asking import FakeServer, TestProbe
 from tests.inventory.test_fingerprints import LLAMA_CPP, OLLAMA, VLLM, say
 from tests.models.test_stores import an_ollama

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from remit import __version__
 from remit.control.desk import Desk, Visitor
-from remit.errors import NotFoundError, RemitError, UsageError
+from remit.errors import AttestationError, NotFoundError, RemitError, UsageError
 from remit.identity import PeerCredentials
 from remit.identity.unix_socket import ListeningSocket
 from remit.inventory.lifecycle import Verb
@@ -23,11 +23,26 @@ STATUS: Final = {2: 400, 3: 403}
 
 
 class PeerProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, with the peer's kernel credentials in each request's state."""
+    """uvicorn's HTTP protocol, with the peer's kernel credentials in each request's state.
+
+    The peer is held by a handle while it is connected, so that no later process of its number speaks for it.
+    """
+
+    _peer: PeerCredentials | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "peer": PeerCredentials.of(transport.get_extra_info("socket"))}
+        try:
+            self._peer = PeerCredentials.of(transport.get_extra_info("socket"))
+        except (AttestationError, OSError):  # gone already, or not to be held: nobody is served unknown
+            transport.abort()
+            return
+        self.app_state = {**self.app_state, "peer": self._peer}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._peer is not None:
+            self._peer.close()
 
 
 class TaskStart(BaseModel):

@@ -2,20 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from remit.control.approving import described, meant
 from remit.control.deployment import Deployment
 from remit.control.lately import Lately
+from remit.control.governed import governor
 from remit.control.portrait import Sources
 from remit.control.realm import Realm
+from remit.control.registering import Registering, person_named
 from remit.control.whois import whois
 from remit.errors import AttestationError, RemitError
 from remit.identity import PeerCredentials, Process, SpiffeId
 from remit.inventory import Human, Workload
 from remit.inventory.lifecycle import Actor, Verb, possible
+from remit.inventory.registration import Declared, overdue
 from remit.policy import Engine, Snapshot
 
 
@@ -27,11 +30,15 @@ class NotAdmittedError(RemitError):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who speaks to control. `proof` is `terminal` (weak) or `uid` (weaker): a uid alone is not a person."""
+    """Who speaks to control. `proof` is `terminal` (weak) or `uid` (weaker): a uid alone is not a person.
+
+    `governor` is the workload that the process is or runs under, if it does: then it is no person at all.
+    """
 
     process: Process
     human: Human
     proof: str
+    governor: Workload | None = None
 
 
 class Deliveries(Protocol):
@@ -69,6 +76,7 @@ class Desk:
         silent: Mapping[SpiffeId, float],
         keys: Keys,
         request_stop: Callable[[str], None],
+        registering: Registering,
         issuer: str = "",
     ) -> None:
         self._realm, self._deployment = realm, deployment
@@ -76,7 +84,7 @@ class Desk:
         self._deliver, self._lately, self._ports, self._workers = deliver, lately, ports, workers
         self._failures = failures
         self._request_stop = request_stop
-        self._doors, self._silent = doors, silent
+        self._doors, self._silent, self._registering = doors, silent, registering
         self._keys, self._issuer = keys, issuer
 
     async def admit(self, peer: PeerCredentials) -> Visitor:
@@ -95,7 +103,9 @@ class Desk:
         human = self._realm.human_of(uid) or self._realm.humans.get(self._deployment.owner)
         if human is None:
             raise NotAdmittedError(f"uid {uid} acts for no person known here")
-        return Visitor(process, human, self._terminal_proof(process))
+        in_force = tuple(self._realm.workloads.values())
+        above = await asyncio.to_thread(governor, process, in_force, self._observe)
+        return Visitor(process, human, self._terminal_proof(process), above)
 
     def status(self) -> dict[str, Any]:
         """Everything `remit status` shows."""
@@ -111,6 +121,7 @@ class Desk:
             "grade_why": deployment.grade_why,
             "raises": deployment.raises,
             "guarded": self.guarded(),
+            "registered": self.registered(),
             "policies": self.policies(),
             "tasks": self.tasks(),
             "workers": self._workers(),
@@ -148,7 +159,15 @@ class Desk:
                 **self._doors.get(workload.name, {}),
             }
             for workload in self._realm.workloads.values()
+            if workload.server
         ]
+
+    def registered(self) -> list[dict[str, Any]]:
+        """The workloads in force that nobody calls: known by their selectors as callers."""
+        own = (one for one in self._realm.workloads.values() if not one.server)
+        fields = ("name", "spiffe_id", "kind", "owner", "state", "selectors", "review_due")
+        rows = [one.to_dict() for one in sorted(own, key=lambda one: one.name)]
+        return [{field: row[field] for field in fields} | {"class": row["capabilities"]} for row in rows]
 
     def policies(self) -> dict[str, Any]:
         policies = self._realm.policies
@@ -221,13 +240,32 @@ class Desk:
         """All that is kept about one, and what can be done with it now."""
         return self._described(self._realm.known_named(name))
 
-    async def move(self, who: Visitor, name: str, verb: Verb) -> dict[str, Any]:
-        """Move a workload on in its life: in force, and what it ends cut, before the answer."""
+    async def register(
+        self, who: Visitor, name: str, kind: str, selectors: Sequence[str], owner: str, declared: Declared
+    ) -> dict[str, Any]:
+        """Register a workload by its selectors: in force before the answer."""
+        self._check_not_governed(who)
+        await self._registering.add(
+            name, kind, selectors, declared, owner=owner, by=who.human, asking=who.process, proof=who.proof
+        )
+        settled = await self._deliver(self._realm.snapshot())
+        return {"workload": self.workload(name), "proof": who.proof, "pending": not settled}
+
+    async def declare(self, who: Visitor, name: str, declared: Declared) -> dict[str, Any]:
+        """Change what is declared of a workload: in force before the answer."""
+        self._check_not_governed(who)
+        changed = await self._registering.declare(name, declared, by=who.human, proof=who.proof)
+        settled = await self._deliver(self._realm.snapshot())
+        return {"workload": self.workload(name), "changed": changed, "proof": who.proof, "pending": not settled}
+
+    async def move(self, who: Visitor, name: str, verb: Verb, to: str = "") -> dict[str, Any]:
+        """Move a workload on in its life: in force, and what it ends cut, before the answer. `to` is a new owner."""
         self._check_not_governed(who)
         workload = self._realm.known_named(name)
         actor = Actor.OWNER if who.human.name == workload.owner else Actor.OPERATOR
+        heir = person_named(self._realm, to) if verb is Verb.TRANSFER else None
         try:
-            await self._realm.lives.move(workload.spiffe_id, verb, actor, who.human, who.proof)
+            await self._realm.lives.move(workload.spiffe_id, verb, actor, who.human, who.proof, heir)
         finally:  # what was kept is in force, also when a task's end could not be written
             settled = await self._deliver(self._realm.snapshot())
         return {"workload": self.workload(name), "proof": who.proof, "pending": not settled}
@@ -236,6 +274,7 @@ class Desk:
         return {
             **workload.to_dict(),
             "in_force": workload.spiffe_id in self._realm.workloads,
+            "overdue": overdue(workload, time.time()),
             "possible": [verb.value for verb in possible(workload.state)],
             "tasks": [task["id"] for task in self.tasks() if task["on"] == str(workload.spiffe_id)],
         }
@@ -273,13 +312,11 @@ class Desk:
 
     def _check_not_governed(self, who: Visitor) -> None:
         """Refuse what widens reach when a governed workload is among the caller's ancestors: it is no person then."""
-        governed = {workload.pid: workload for workload in self._realm.workloads.values() if workload.pid is not None}
-        for pid in (who.process.pid, *(parent.pid for parent in who.process.parents)):
-            if pid in governed:
-                raise NotAdmittedError(
-                    f"process {who.process.pid} runs under `{governed[pid].name}`, a governed workload",
-                    hint="a person must do this from their own terminal",
-                )
+        if who.governor is not None:
+            raise NotAdmittedError(
+                f"process {who.process.pid} runs under `{who.governor.name}`, a governed workload",
+                hint="a person must do this from their own terminal",
+            )
 
 
 def _public(task: dict[str, Any]) -> dict[str, Any]:

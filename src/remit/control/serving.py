@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Callable
-from functools import partial
 
 from remit.config import Places
 from remit.control import api
@@ -17,7 +16,7 @@ from remit.control.owner import Owner
 from remit.control.realm import Realm
 from remit.control.workers import Workers
 from remit.identity import Authority, Process, WorkloadApi
-from remit.identity.attestation import EXECUTABLES, Memory, listeners, observe
+from remit.identity.attestation import EXECUTABLES, listeners, observe
 from remit.identity.person import terminal_proof
 from remit.inventory.listening import holders_of
 
@@ -62,7 +61,8 @@ async def serve(
     issuer: str,
 ) -> WorkloadApi:
     """Open both; `stack` closes them. Raises StateError when a socket's place is taken."""
-    identities, issuances = KernelIdentities(realm, _attesting()), RecordedIssuances(realm, log.act)
+    identities, issuances = KernelIdentities(realm), RecordedIssuances(realm, log.act)
+    stack.callback(identities.close)
     workload_api = WorkloadApi(authority, identities, issuances, time.time, issuer=issuer)
     await workload_api.serve(places.workload_api_socket)
     stack.push_async_callback(workload_api.close)
@@ -72,11 +72,6 @@ async def serve(
 
 def _observed(pid: int) -> Process:
     return observe(pid, digests=EXECUTABLES)
-
-
-def _attesting() -> Callable[[int], Process]:
-    """As `_observed`, with the digests of its parents, for which selectors may ask: they may take long to hash."""
-    return partial(observe, digests=EXECUTABLES, parents=Memory().lineages.parents)
 
 
 def _pids_on(port: int) -> list[int]:

@@ -4,7 +4,6 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 from remit.identity.caller import Caller, Proof
-from remit.identity.peer import PeerCredentials
 from remit.identity.process import Ancestor, Process
 from remit.identity.spiffe_id import SpiffeId
 from remit.identity.trust_domain import lone_trust_domain
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from remit.identity.authority import MAX_JWT_TTL, MAX_X509_TTL, Authority
     from remit.identity.bundle import Bundle
     from remit.identity.jwt_svid import JwtClaims, JwtKeys, JwtSvid, verify_jwt
+    from remit.identity.peer import PeerCredentials
     from remit.identity.private_key import PrivateKey
     from remit.identity.workload_api import Identities, Issuances, WorkloadApi
     from remit.identity.x509_svid import X509Svid, unverified_x509_id, verify_x509
@@ -54,6 +54,7 @@ _LATE: Final = {
     "JwtClaims": "jwt_svid",
     "JwtKeys": "jwt_svid",
     "JwtSvid": "jwt_svid",
+    "PeerCredentials": "peer",
     "PrivateKey": "private_key",
     "WorkloadApi": "workload_api",
     "X509Svid": "x509_svid",

@@ -15,6 +15,7 @@ from grpclib.const import Cardinality, Handler
 from grpclib.protocol import H2Protocol
 from grpclib.server import Server, Stream
 
+from remit.errors import AttestationError
 from remit.identity.peer import PeerCredentials
 from remit.identity.quota import Quota
 from remit.identity.spiffe_proto import message_type
@@ -116,40 +117,51 @@ class UnixServer(Server):
 
 
 class _Counted(H2Protocol):
-    """A connection that counts for its caller; one too many is told so and closed."""
+    """A connection that counts for its caller; one too many is told so and closed.
+
+    `peer` is who made it, held by a handle until it ends: every call on it is that process's, as it is then.
+    """
 
     def __init__(self, plain: H2Protocol, callers: Quota) -> None:
         super().__init__(plain.handler, plain.config, plain.h2_config)
         self._callers = callers
-        self._peer: PeerCredentials | None = None
+        self.peer: PeerCredentials | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
         try:
             peer = PeerCredentials.of(transport.get_extra_info("socket"))
+        except AttestationError as error:
+            self._turn_away(transport, str(error))
+            return
         except (OSError, AttributeError):  # gone already
             transport.close()
             return
         if self._callers.take(peer):
-            self._peer = peer
+            self.peer = peer
             return
-        self.connection._connection.close_connection(_CALM, b"too many connections")  # grpclib has no public way
+        peer.close()
+        self._turn_away(transport, "too many connections")
+
+    def _turn_away(self, transport: BaseTransport, why: str) -> None:
+        self.connection._connection.close_connection(_CALM, why.encode())  # grpclib has no public way
         self.connection.flush()
         transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
-        if self._peer is not None:
-            self._callers.give_back(self._peer)
-            self._peer = None
+        if self.peer is not None:
+            self._callers.give_back(self.peer)
+            self.peer.close()
+            self.peer = None
 
 
 def _peer(stream: Stream[Any, Any]) -> PeerCredentials:
-    connection = stream.peer._transport.get_extra_info("socket")  # grpclib has no public way
-    try:
-        return PeerCredentials.of(connection)
-    except (OSError, AttributeError):  # the caller is gone, and its socket with it
-        raise GRPCError(Status.PERMISSION_DENIED, "the caller is not known") from None
+    connection = stream.peer._transport.get_protocol()  # grpclib has no public way
+    peer: PeerCredentials | None = getattr(connection, "peer", None)
+    if peer is None:  # the caller is gone, and its connection with it
+        raise GRPCError(Status.PERMISSION_DENIED, "the caller is not known")
+    return peer
 
 
 async def _receive(stream: Stream[Any, Any], kind: Any) -> Any:

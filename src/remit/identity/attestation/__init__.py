@@ -8,8 +8,10 @@ seen; a process whose descriptors can't be read is counted (`Holders.unreadable`
 
 from remit.identity.attestation.arrivals import Arrivals
 from remit.identity.attestation.attested import Attested
+from remit.identity.attestation.connected import Connected
 from remit.identity.attestation.digests import EXECUTABLES, Digests
 from remit.identity.attestation.holders import Holders, exhaustive
+from remit.identity.attestation.lineage import Lineages
 from remit.identity.attestation.loopback import attest_tcp
 from remit.identity.attestation.peercred import attest_pid, attest_unix
 from remit.identity.attestation.procfs import observe
@@ -22,8 +24,10 @@ __all__ = [
     "EXECUTABLES",
     "Arrivals",
     "Attested",
+    "Connected",
     "Digests",
     "Holders",
+    "Lineages",
     "Listener",
     "Memory",
     "SocketFacts",

@@ -13,6 +13,7 @@ from typing import Final
 from remit.errors import AttestationError
 from remit.identity.attestation.attested import Attested
 from remit.identity.attestation.recent import Memory
+from remit.identity.attestation.shortage import told
 from remit.identity.attestation.together import Address, CallersEnd, attest_together
 
 MAX_SORTED: Final = 256  # connections looked up before any of them is answered, about 15 µs each
@@ -67,7 +68,8 @@ class Arrivals:
         if not arrival.answer.set_running_or_notify_cancel():
             return None
         try:
-            end = CallersEnd.find(arrival.local, arrival.remote)
+            with told():
+                end = CallersEnd.find(arrival.local, arrival.remote)
         except Exception as error:  # noqa: BLE001 the outermost frame of its lookup: who waits for it hears of it
             arrival.answer.set_exception(error)
             return None
@@ -92,13 +94,18 @@ class Arrivals:
 
 def _answer(uid: int, lane: _Lane, memory: Memory) -> None:
     try:
-        for end, answer in attest_together(uid, lane, memory):
-            if isinstance(answer, AttestationError):
-                lane[end].answer.set_exception(answer)
-            else:
-                lane[end].answer.set_result(answer)
+        with told():
+            _answer_each(uid, lane, memory)
     except Exception as error:  # noqa: BLE001 the outermost frame of a pass: who waits for it hears of it
         _fail(lane.values(), error)
+
+
+def _answer_each(uid: int, lane: _Lane, memory: Memory) -> None:
+    for end, answer in attest_together(uid, lane, memory):
+        if isinstance(answer, AttestationError):
+            lane[end].answer.set_exception(answer)
+        else:
+            lane[end].answer.set_result(answer)
 
 
 def _fail(arrivals: Iterable[_Arrival], error: Exception) -> None:

@@ -8,6 +8,7 @@ from remit.identity.attestation import holders, procfs
 from remit.identity.attestation.digests import Digests
 from remit.identity.attestation.holders import Holders
 from remit.identity.attestation.pidfd import PidFd
+from remit.identity.attestation.shortage import told
 from remit.identity.process import Process
 
 
@@ -158,8 +159,10 @@ def _unchanged(process: Process) -> None:
         raise AttestationError(f"process {pid} changed its uid from {process.uid} to {uid}")
     if procfs.executable_node(pid) != process.exe_node:
         raise AttestationError(f"process {pid} changed its executable", hint="connect again")
-    if process.exe_node is None and procfs.read_stat(pid).start != process.start:
-        raise AttestationError(f"process {pid} has exited")
+    if process.exe_node is None:
+        with told():
+            if procfs.read_stat(pid).start != process.start:
+                raise AttestationError(f"process {pid} has exited")
 
 
 def _must_hold(pid: int, inode: int) -> None:

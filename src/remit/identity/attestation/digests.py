@@ -10,6 +10,8 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Final
 
+from remit.identity.attestation.shortage import is_shortage
+
 MAX_EXECUTABLES: Final = 4096
 MAX_EXECUTABLE_BYTES: Final = 4 << 30  # a sparse file of terabytes would hold the hashing thread for hours
 
@@ -28,13 +30,16 @@ class Digests:
         """Lower-case hex SHA-256 of the file behind `path`.
 
         None when it can't be read, is too large or was written to meanwhile. Give `/proc/PID/exe` itself, not where
-        it points: that path may name another file by now. Blocks while hashing.
+        it points: that path may name another file by now. Blocks while hashing. Raises OSError when this machine is
+        short of descriptors or memory: a program is not another one because nobody could look.
         """
         try:
             key = file_key(os.stat(path))
             known = self._recall(key)
             return known if known is not None else self._hash(path)
-        except OSError:
+        except OSError as error:
+            if is_shortage(error):
+                raise
             return None
 
     def _hash(self, path: str | Path) -> str | None:

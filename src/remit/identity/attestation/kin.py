@@ -14,6 +14,7 @@ from remit.errors import AttestationError
 from remit.identity.attestation import procfs
 from remit.identity.attestation.holders import processes
 from remit.identity.attestation.lineage import Lineages
+from remit.identity.attestation.shortage import is_shortage
 
 MAX_DESCENDANTS: Final = 256
 _INIT: Final = 1
@@ -55,8 +56,9 @@ def listed_children(pid: int) -> list[int]:
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as children:
                 found += map(int, children.read().split())
-    except OSError:
-        pass
+    except OSError as error:
+        if is_shortage(error):
+            raise
     return found
 
 

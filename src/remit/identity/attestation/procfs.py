@@ -14,6 +14,7 @@ from remit.identity.attestation.cgroup import Cgroups, parse_cgroups, systemd_un
 from remit.identity.attestation.digests import Digests
 from remit.identity.attestation.names import path_of
 from remit.identity.attestation.script import SCRIPTS
+from remit.identity.attestation.shortage import is_shortage, told
 from remit.identity.process import Ancestor, Process
 
 Parents = tuple[Ancestor, ...]  # nearest first
@@ -113,6 +114,11 @@ def observe(pid: int, *, digests: Digests, parents: Callable[[Stat], Parents] | 
     when there is no such process or it changed its executable meanwhile. Not checked here: that `pid` still names
     the process it named before the call; hold a pidfd across it (`Attested` does).
     """
+    with told():
+        return _observe(pid, digests, parents)
+
+
+def _observe(pid: int, digests: Digests, parents: Callable[[Stat], Parents] | None) -> Process:
     stat = read_stat(pid)
     status = _read(pid, "status")
     uid, gid = parse_effective_ids(status)
@@ -229,4 +235,6 @@ def _read(pid: int | str, name: str) -> bytes:
         finally:
             os.close(file)
     except OSError as error:
+        if is_shortage(error):
+            raise
         raise AttestationError(f"can't read `{name}` of process {pid}: {error.strerror}") from error

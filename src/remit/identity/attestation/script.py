@@ -15,6 +15,7 @@ from remit.identity.attestation.beneath import open_beneath
 from remit.identity.attestation.digests import Digests, Key, file_key
 from remit.identity.attestation.interpreters import interpreter_of, script_argument
 from remit.identity.attestation.names import path_of
+from remit.identity.attestation.shortage import is_shortage
 from remit.identity.process import Script
 
 MAX_COMMAND_LINE: Final = 1 << 14  # a longer one names no script here
@@ -58,7 +59,9 @@ class Scripts:
             return self._again(line) or self._anew(
                 line, Script(name), script_argument(interpreter, _words(text)), digests
             )
-        except (OSError, ValueError):  # gone, not ours to see, or no such file
+        except (OSError, ValueError) as error:  # gone, not ours to see, or no such file
+            if isinstance(error, OSError) and is_shortage(error):
+                raise
             return Script(name)
 
     def _again(self, line: Line) -> Script | None:

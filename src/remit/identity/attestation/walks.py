@@ -12,6 +12,7 @@ from remit.errors import AttestationError
 from remit.identity.attestation import holders
 from remit.identity.attestation.attested import Attested
 from remit.identity.attestation.holders import Holders
+from remit.identity.attestation.shortage import told
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +45,8 @@ class Walks:
             together, self._waiting = self._waiting, []
         wanted = [waiting for waiting in together if waiting.answer.set_running_or_notify_cancel()]
         try:
-            _walk_for(wanted)
+            with told():
+                _walk_for(wanted)
         except Exception as error:  # noqa: BLE001 the outermost frame of a walk: who waits for it hears of it
             for waiting in wanted:
                 _refuse(waiting, error)
