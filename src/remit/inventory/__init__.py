@@ -1,6 +1,7 @@
 """What runs here, who owns it, and where it is in its life."""
 
 from remit.inventory.discovery import discover
+from remit.inventory.enrolled import Enrolled
 from remit.inventory.found import Discovered, Found
 from remit.inventory.listening import Exclusion
 from remit.inventory.model import DIGEST_HASHING, DIGEST_UNKNOWN, Binding, Model
@@ -21,6 +22,7 @@ __all__ = [
     "Binding",
     "Capability",
     "Discovered",
+    "Enrolled",
     "Exclusion",
     "Found",
     "Human",
