@@ -1,5 +1,6 @@
 """A trust domain whose SVIDs are written where a workload's helper would write them."""
 
+import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,6 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jwk
 
 from remit.identity import Authority, SpiffeId
+from remit.identity.oidc import DISCOVERY_PATH, KEYS_PATH, discovery, jwks
+from remit.identity.published_files import publish
+from remit.identity.rotation import PACE, turn
 
 READER, WRITER = "spiffe://example.org/agent/reader", "spiffe://example.org/agent/writer"
 
@@ -23,6 +27,7 @@ class Domain:
     """`example.org`, with an authority of its own: two of them have the same name and different keys."""
 
     authority: Authority = field(default_factory=lambda: Authority.create("example.org", time.time()))
+    issuer: str = ""
 
     @property
     def bundle_pem(self) -> bytes:
@@ -50,5 +55,19 @@ class Domain:
         self, directory: Path, spiffe_id: str = READER, audience: str = "openbao", issued: float = 0.0
     ) -> None:
         """`svid.jwt`, issued `issued` seconds from now and good for 300."""
-        svid = self.authority.issue_jwt(SpiffeId.parse(spiffe_id), (audience,), time.time() + issued)
+        svid = self.authority.issue_jwt(
+            SpiffeId.parse(spiffe_id), (audience,), time.time() + issued, issuer=self.issuer
+        )
         (directory / "svid.jwt").write_text(svid.token.reveal())
+
+    def publish(self, directory: Path) -> None:
+        """What `remit oidc publish` writes."""
+        documents = {KEYS_PATH: jwks(self.authority.bundle()), DISCOVERY_PATH: discovery(self.issuer)}
+        publish(directory, {name: json.dumps(document).encode() for name, document in documents.items()})
+
+    def rotate(self) -> None:
+        """New keys sign, without the two hours in between."""
+        for later, asked in ((0.0, True), (PACE.published, False)):
+            done = turn(self.authority, time.time() + later, asked=asked)
+            assert done is not None
+            self.authority = done[1]

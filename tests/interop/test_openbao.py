@@ -1,4 +1,4 @@
-"""A real OpenBao lets in exactly the workload that the recipe names, by JWT-SVID and by X.509-SVID."""
+"""A real OpenBao lets in exactly the workload that the recipe names: by JWT-SVID, published keys and X.509-SVID."""
 
 import os
 import socket
@@ -13,6 +13,7 @@ import pytest
 from tests.interop import peers
 from tests.interop.domain import WRITER, Domain
 from tests.interop.recipes import RECIPES
+from tests.interop.site import serving
 
 START_SECONDS = 20.0
 
@@ -23,12 +24,14 @@ class OpenBao:
 
     home: Path
     environ: dict[str, str]
+    site: Path
+    published: Domain  # whose keys are on the site, under its issuer
     domain: Domain = field(default_factory=Domain)
     stranger: Domain = field(default_factory=Domain)  # the same name, other keys
 
     def run(self, recipe: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["sh", "-euc", RECIPES[recipe]],
+            ["sh", "-euc", RECIPES[recipe].replace("https://id.example.org", self.published.issuer)],
             cwd=self.home,
             env={**self.environ, **more},
             capture_output=True,
@@ -59,8 +62,18 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 
 @pytest.fixture(scope="module")
-def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The address of a web server, and the directory where it keeps what it serves and its own certificate."""
+    home = tmp_path_factory.mktemp("issuer")
+    (home / "site").mkdir()
+    with serving(home / "site", home) as address:
+        yield address, home
+
+
+@pytest.fixture(scope="module")
+def openbao(tmp_path_factory: pytest.TempPathFactory, issuer: tuple[str, Path]) -> Iterator[OpenBao]:
     program, home, port = peers.openbao(), tmp_path_factory.mktemp("openbao"), peers.free_port()
+    address, elsewhere = issuer
     environ = {
         "PATH": f"{Path(program).parent}:{os.environ['PATH']}",
         "HOME": str(home),
@@ -72,17 +85,18 @@ def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
             program, "server", "-dev", "-dev-tls", f"-dev-tls-cert-dir={home}", "-dev-root-token-id=root",
             "-dev-no-store-token", f"-dev-listen-address=127.0.0.1:{port}",
         ],
-        env=environ,
+        env={**environ, "SSL_CERT_FILE": str(elsewhere / "server-ca.pem")},  # as if a public CA had issued it
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         _wait_for(port, server)
-        bao = OpenBao(home, environ)
+        bao = OpenBao(home, environ, elsewhere / "site", Domain(issuer=address))
+        bao.published.publish(bao.site)
         keys = bao.domain.jwt_key_pems + Domain().jwt_key_pems  # as while keys are rotated
         (home / "jwt_keys.pem").write_text(",".join(reversed(keys)))
         (home / "bundle.pem").write_bytes(bao.domain.bundle_pem)
-        for recipe in ("openbao_secret.sh", "openbao_jwt.sh", "openbao_cert.sh"):
+        for recipe in ("openbao_secret.sh", "openbao_jwt.sh", "openbao_oidc.sh", "openbao_cert.sh"):
             bao.told(recipe)
         yield bao
     finally:
@@ -113,6 +127,35 @@ def test_a_jwt_svid_that_has_ended_is_refused_within_seconds(openbao: OpenBao) -
 def test_a_jwt_svid_of_another_authority_with_the_same_name_is_refused(openbao: OpenBao) -> None:
     openbao.stranger.write_jwt(openbao.home)
     assert "signature" in openbao.refusal("openbao_jwt_login.sh")
+
+
+def test_a_jwt_svid_is_proven_by_the_published_keys(openbao: OpenBao) -> None:
+    openbao.published.write_jwt(openbao.home)
+    assert openbao.run("openbao_oidc_login.sh").stdout == "correct-horse"
+
+
+def test_another_workload_with_published_keys_is_refused(openbao: OpenBao) -> None:
+    openbao.published.write_jwt(openbao.home, WRITER)
+    assert "invalid subject" in openbao.refusal("openbao_oidc_login.sh")
+
+
+@pytest.mark.parametrize("issuer_named", ["", "https://id.example.com"])
+def test_a_jwt_svid_that_names_another_issuer_or_none_is_refused(openbao: OpenBao, issuer_named: str) -> None:
+    Domain(openbao.published.authority, issuer_named).write_jwt(openbao.home)
+    assert "invalid issuer" in openbao.refusal("openbao_oidc_login.sh")
+
+
+def test_a_stranger_who_names_the_issuer_is_refused(openbao: OpenBao) -> None:
+    Domain(openbao.stranger.authority, openbao.published.issuer).write_jwt(openbao.home)
+    assert "signature" in openbao.refusal("openbao_oidc_login.sh")
+
+
+def test_new_keys_are_taken_once_they_are_published_and_nothing_else_is_told(openbao: OpenBao) -> None:
+    openbao.published.rotate()
+    openbao.published.write_jwt(openbao.home)
+    assert "signature" in openbao.refusal("openbao_oidc_login.sh")
+    openbao.published.publish(openbao.site)
+    assert openbao.run("openbao_oidc_login.sh").stdout == "correct-horse"
 
 
 def test_an_x509_svid_of_the_workload_opens_its_secret(openbao: OpenBao) -> None:
