@@ -159,14 +159,14 @@ def _key(header: Mapping[str, Any], keys: Mapping[str, VerifyingKey], profile: P
     return key
 
 
-def strict_json(content: bytes) -> dict[str, Any]:
-    """A JSON object without duplicate names, NaN or infinities; raises IdentityError."""
+def strict_json(content: bytes, what: str = "a part of the token") -> dict[str, Any]:
+    """A JSON object without duplicate names, NaN or infinities; raises IdentityError that names `what` it is."""
     try:
         value = json.loads(content.decode(), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise IdentityError("a part of the token is not strict JSON") from error
+        raise IdentityError(f"{what} is not strict JSON") from error
     if not isinstance(value, dict):
-        raise IdentityError("a part of the token is not a JSON object")
+        raise IdentityError(f"{what} is not a JSON object")
     return value
 
 
