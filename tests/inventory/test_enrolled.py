@@ -4,7 +4,7 @@ import dataclasses
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.errors import AttestationError
@@ -82,6 +82,7 @@ def searched(process: Process, workloads: dict[SpiffeId, Workload]) -> Workload 
         return "two"
 
 
+@settings(deadline=None)
 @given(changes=CHANGES, process=PROCESSES)
 def test_it_finds_whom_a_search_through_all_finds(changes: list[Workload | SpiffeId], process: Process) -> None:
     enrolled, plain = Enrolled(), dict[SpiffeId, Workload]()
@@ -95,6 +96,7 @@ def test_it_finds_whom_a_search_through_all_finds(changes: list[Workload | Spiff
         assert found(process, enrolled) == searched(process, plain)
 
 
+@settings(deadline=None)
 @given(before=st.lists(WORKLOADS, max_size=8), after=CHANGES, process=PROCESSES)
 def test_a_copy_goes_its_own_way(before: list[Workload], after: list[Workload | SpiffeId], process: Process) -> None:
     enrolled = Enrolled(before)

@@ -17,8 +17,8 @@ from remit.gateway.message import Request
 from remit.gateway.zone import Zone
 from remit.identity import Caller, Process, Proof, SpiffeId, verify_jwt, verify_x509
 from remit.identity.attestation import Attested, attest_unix
-from remit.inventory import Human, Workload, workload_of
-from remit.policy import Snapshot
+from remit.inventory import Human, Workload
+from remit.policy import Engine, Snapshot
 from remit.tasks.token import PREFIX, digest
 
 BEARER: Final = "bearer "
@@ -127,16 +127,16 @@ def _resolve(peer: Peer, attested: Attested | None, token: str, zone: Zone, now:
     if peer.svid is not None:
         if now >= peer.svid_until:
             raise AttestationError("the X.509-SVID of this connection has expired", hint="connect with a fresh one")
-        caller, forever = _by_svid(peer.svid, Proof.MTLS, None, snapshot), peer.svid_until
+        caller, forever = _by_svid(peer.svid, Proof.MTLS, None, zone.engine), peer.svid_until
     elif attested is not None:
-        caller = _by_process(attested, snapshot, peer)
+        caller = _by_process(attested, zone.engine, peer)
     else:
         raise AttestationError("the connection has no attested peer")
     if token.startswith(PREFIX):
         return replace(caller, task=_task(token, caller, snapshot, now)), forever
     if _is_spiffe_jwt(token):
         claims = verify_jwt(token, snapshot.jwt_authorities, str(peer.door), now, trust_domain=snapshot.trust_domain)
-        holder = _by_svid(claims.spiffe_id, Proof.JWT_SVID, caller.process, snapshot)
+        holder = _by_svid(claims.spiffe_id, Proof.JWT_SVID, caller.process, zone.engine)
         holder = replace(holder, exhaustive=caller.exhaustive)
         if holder.human != caller.human:
             raise AttestationError("the JWT-SVID belongs to another person's workload than this process")
@@ -144,11 +144,11 @@ def _resolve(peer: Peer, attested: Attested | None, token: str, zone: Zone, now:
     return caller, forever
 
 
-def _by_process(attested: Attested, snapshot: Snapshot, peer: Peer) -> Caller:
-    process = attested.process
+def _by_process(attested: Attested, engine: Engine, peer: Peer) -> Caller:
+    process, snapshot = attested.process, engine.snapshot
     proof = Proof.UNIX if peer.connection.kind == "unix" else Proof.LOOPBACK
     if process is not None:
-        workload = workload_of(process, snapshot.workloads)
+        workload = engine.workload_of(process)
         if workload is not None:
             return _workload_caller(workload, proof, process, attested.exhaustive, snapshot)
     human = next((known for known in snapshot.humans if attested.uid in known.uids), None)
@@ -160,10 +160,10 @@ def _by_process(attested: Attested, snapshot: Snapshot, peer: Peer) -> Caller:
     return _person_caller(human, proof, process, attested.exhaustive, snapshot)
 
 
-def _by_svid(spiffe_id: SpiffeId, proof: Proof, process: Process | None, snapshot: Snapshot) -> Caller:
-    for workload in snapshot.workloads:
-        if workload.spiffe_id == spiffe_id:
-            return _workload_caller(workload, proof, process, True, snapshot)
+def _by_svid(spiffe_id: SpiffeId, proof: Proof, process: Process | None, engine: Engine) -> Caller:
+    snapshot = engine.snapshot
+    if (workload := engine.workload(spiffe_id)) is not None:
+        return _workload_caller(workload, proof, process, True, snapshot)
     for human in snapshot.humans:
         if spiffe_id == SpiffeId.of(snapshot.trust_domain, "user", human.name):
             return _person_caller(human, proof, process, True, snapshot)
@@ -207,13 +207,14 @@ def _is_spiffe_jwt(token: str) -> bool:
 
 
 def _from_certificate(connection: Connection, zone: Zone) -> tuple[SpiffeId, float]:
-    """The SPIFFE ID that the client's certificate proves, and until when (Unix seconds)."""
-    der = connection.peer_certificate
-    if der is None:
+    """The SPIFFE ID that the client's certificates prove, and until when (Unix seconds): the first to end ends it."""
+    chain, snapshot = connection.peer_chain, zone.snapshot
+    if not chain:
         raise AttestationError("the TLS connection has no client certificate")
-    snapshot = zone.snapshot
-    spiffe_id = verify_x509([der], snapshot.x509_authorities, zone.clock(), trust_domain=snapshot.trust_domain)
-    return spiffe_id, load_der_x509_certificate(der).not_valid_after_utc.timestamp()
+    if not snapshot.x509_authorities:
+        raise AttestationError("no X.509-SVID can be verified now", hint="see `remit status`: SPIRE may be silent")
+    spiffe_id = verify_x509(chain, snapshot.x509_authorities, zone.clock(), trust_domain=snapshot.trust_domain)
+    return spiffe_id, min(load_der_x509_certificate(der).not_valid_after_utc.timestamp() for der in chain)
 
 
 def _end(address: Address) -> tuple[str, int]:

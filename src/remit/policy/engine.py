@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, NoReturn
 
 from remit.errors import PolicyError
-from remit.identity import Caller, SpiffeId
+from remit.identity import Caller, Process, SpiffeId
 from remit.inventory import Workload
 from remit.policy.intent import Action, Intent
 from remit.policy.load import load
@@ -67,7 +67,9 @@ class Engine:
         same_world = after is not None and after._world.same_as(snapshot)
         self.policies: PolicySet = after.policies if after and same_policies else _loaded(snapshot)
         self._slicer: Slicer = after._slicer if after and same_policies else Slicer(self.policies.policies)
-        self._world: World = after._world if after and same_world else World(snapshot)
+        self._world: World = (
+            after._world if after and same_world else World(snapshot, after._world if after else None)
+        )
         self._tasks = {task.id: task for task in snapshot.tasks}
         self._ends = snapshot.issued + snapshot.lifetime
         self._decided: OrderedDict[object, _Decided] = OrderedDict()
@@ -115,6 +117,10 @@ class Engine:
     def workload(self, spiffe_id: SpiffeId) -> Workload | None:
         """The enrolled workload of this ID, if the snapshot has it."""
         return self._world.workloads.get(spiffe_id)
+
+    def workload_of(self, process: Process) -> Workload | None:
+        """The enrolled workload that `process` is, if any; raises AttestationError when it is two of them."""
+        return self._world.workloads.of(process)
 
     def idle(self, resource: SpiffeId, caller: Caller | None) -> Workload | None:
         """Which of the two is in the snapshot but not active, if one is: nothing goes on between them then."""

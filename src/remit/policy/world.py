@@ -7,21 +7,44 @@ from typing import Final
 import cedarpy
 
 from remit.identity import SpiffeId
-from remit.inventory import Workload
+from remit.inventory import Enrolled, Workload
 from remit.policy.question import USER, entities, person_entity, workload_entity
+from remit.policy.schema import schema
 from remit.policy.snapshot import Snapshot
 
 MAX_PERSONS: Final = 64  # handles kept for people's processes; each is a copy of the base (0.7 ms at 1,000 workloads)
 
 
 class World:
-    """Workloads and their owners. Callers that are no workload are added when they first call."""
+    """Workloads and their owners. Callers that are no workload are added when they first call.
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    `before` is the world of the snapshot before: what is the same in both is not made again. At 10,000 workloads a
+    world made anew takes 0.5 s.
+    """
+
+    def __init__(self, snapshot: Snapshot, before: "World | None" = None) -> None:
         self.trust_domain = snapshot.trust_domain
-        self.workloads: dict[SpiffeId, Workload] = {row.spiffe_id: row for row in snapshot.workloads}
-        self._base = entities([workload_entity(row) for row in snapshot.workloads])
         self._persons: OrderedDict[tuple[SpiffeId, str], cedarpy.Entities] = OrderedDict()
+        if before is None or before.trust_domain != snapshot.trust_domain or not self._take_over(before, snapshot):
+            self.workloads = Enrolled(snapshot.workloads)
+            self._base = entities([workload_entity(row) for row in snapshot.workloads])
+
+    def _take_over(self, before: "World", snapshot: Snapshot) -> bool:
+        """Make this world of `before`; False when it must be made anew: a workload left, or is another to Cedar."""
+        changed = [row for row in snapshot.workloads if before.workloads.get(row.spiffe_id) is not row]
+        fresh = [row for row in changed if row.spiffe_id not in before.workloads]
+        if not before.workloads.keys() <= {row.spiffe_id for row in snapshot.workloads}:
+            return False
+        if any(not _same_entity(before.workloads.get(row.spiffe_id), row) for row in changed):
+            return False
+        self.workloads = before.workloads.copy()
+        self.workloads.update({row.spiffe_id: row for row in changed})
+        if fresh:  # cedarpy joins what is disjoint: it can't replace or take away
+            added = json.dumps([workload_entity(row) for row in fresh])
+            self._base = before._base.with_added_json_str(added, schema())
+        else:
+            self._base, self._persons = before._base, before._persons
+        return True
 
     def same_as(self, snapshot: Snapshot) -> bool:
         """Whether `snapshot` speaks of exactly these workloads."""
@@ -47,3 +70,7 @@ class World:
         else:
             self._persons.move_to_end(key)
         return found
+
+
+def _same_entity(before: Workload | None, after: Workload) -> bool:
+    return before is None or workload_entity(before) == workload_entity(after)
