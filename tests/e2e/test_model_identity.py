@@ -18,6 +18,7 @@ from remit.sandbox import locate
 from tests.e2e.conftest import Remit
 from tests.e2e.servers import guarding
 from tests.e2e.test_real_server import curl
+from tests.faults.world import raw_chat, read_all, records
 from tests.inventory.test_real_llama import PROGRAM
 
 SECONDS = 20
@@ -102,6 +103,24 @@ def test_a_model_that_is_edited_is_refused_at_the_next_request_until_it_is_appro
         remit.run("model", "approve", "smol", "--digest", changed["digest"])
         assert model(remit)["standing"] == "approved"
         assert chat(guarded)[0] == 200
+
+
+def test_an_answer_under_way_is_cut_within_a_second_when_its_model_is_swapped(tmp_path: Path, weights: Path) -> None:
+    port = free_port()
+    with llama(weights, port), guarding(tmp_path / "state", free_port(), f"http://127.0.0.1:{port}") as remit:
+        (guarded,) = remit.ready["guarded"]
+        until(remit, lambda now: now["standing"] == "bound")
+        with raw_chat(int(guarded["base_url"].split(":")[2].split("/")[0]), "Count to a million.") as sock:
+            sock.recv(4096)
+            swapped = time.monotonic()
+            Path(shutil.copy(weights, tmp_path / "other.gguf")).replace(weights)
+            said = read_all(sock)
+        assert time.monotonic() - swapped < 1.0
+        assert b"[DONE]" not in said
+        assert not said.endswith(b"0\r\n\r\n"), "what was cut must not look whole"
+        until(remit, lambda now: now["digest"] == "unknown")
+        assert chat(guarded)[0] == 403
+        assert "cut" in {one["outcome"] for one in records(tmp_path / "state") if one["kind"] == "end"}
 
 
 def test_weights_that_are_swapped_stay_refused_also_after_both_start_again(tmp_path: Path, weights: Path) -> None:

@@ -1,5 +1,7 @@
 """The model that a request will meet, and whether its server still has the identity that it is bound to."""
 
+from typing import NamedTuple
+
 from remit.inventory import DIGEST_UNKNOWN, Model, Workload
 from remit.inventory.binding import Standing, standing_of
 from remit.models import unchanged
@@ -7,6 +9,13 @@ from remit.policy import Action, Intent, RefusedError
 from remit.policy.refusal import MODEL_LOST
 
 GOVERNED = frozenset({Action.INFER, Action.EMBED})  # an owner must still be able to look at it and repair it
+
+
+class Lost(NamedTuple):
+    """A model for which its server has no identity now, and how it stands."""
+
+    model: Model
+    stands: Standing
 
 
 def model_named(workload: Workload, name: str | None) -> Model | None:
@@ -27,7 +36,13 @@ def is_approved(workload: Workload, model: Model | None) -> bool:
 
 
 def check_model(intent: Intent, workload: Workload, decision_id: str) -> None:
-    """A model that changed has lost its identity at the next request: raises RefusedError.
+    """A model that changed has lost its identity at the next request: raises RefusedError by what `lost_by` says."""
+    if (lost := lost_by(intent, workload)) is not None:
+        raise refusal(intent, workload, lost, decision_id)
+
+
+def lost_by(intent: Intent, workload: Workload) -> Lost | None:
+    """The model by which `intent` may not go on, if there is one.
 
     1. the model that is asked; where its name isn't known it may be any of the server's, spelled otherwise
     2. it stands as its server is bound to it, by the snapshot
@@ -36,17 +51,20 @@ def check_model(intent: Intent, workload: Workload, decision_id: str) -> None:
     Not checked here: what a server holds in memory that no file shows (a GPU's): `digest_at_load` says so.
     """
     if intent.action not in GOVERNED:
-        return
+        return None
     # 1
     asked = model_named(workload, intent.model)
     for model in workload.models if asked is None else (asked,):
         # 2 and 3
         stands = standing_of(workload, model)
         if stands.lost or not unchanged(model.watched):
-            raise _lost(intent, workload, model, Standing.CHANGED if not stands.lost else stands, decision_id)
+            return Lost(model, stands if stands.lost else Standing.CHANGED)
+    return None
 
 
-def _lost(intent: Intent, workload: Workload, model: Model, stands: Standing, decision_id: str) -> RefusedError:
+def refusal(intent: Intent, workload: Workload, lost: Lost, decision_id: str) -> RefusedError:
+    """For its caller: what is lost, and whom to ask."""
+    model, stands = lost
     if stands is Standing.UNPROVEN:
         because = f"what model `{model.name}` is now is not established ({model.digest})"
     else:

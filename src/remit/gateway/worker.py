@@ -21,6 +21,7 @@ from remit.gateway import mutual_tls
 from remit.gateway.answering import Door
 from remit.gateway.http1 import Listener, serve
 from remit.gateway.limits import Limits
+from remit.gateway.under_way import cut_lost
 from remit.gateway.unidentified import Unidentified
 from remit.gateway.upstream import Upstream
 from remit.gateway.upstream_connection import Timeouts
@@ -79,11 +80,11 @@ class Worker:
             loop.add_signal_handler(number, self._stop.set)
         listening = loop.create_task(self._listen())
         listening.add_done_callback(lambda _: self._stop.set())
-        sweeping = loop.create_task(self._sweep())
+        beside = [loop.create_task(self._sweep()), loop.create_task(self._mind_models())]
         await self._stop.wait()
-        for task in (listening, sweeping):
+        for task in (listening, *beside):
             task.cancel()
-        heard, _ = await asyncio.gather(listening, sweeping, return_exceptions=True)
+        heard, *_ = await asyncio.gather(listening, *beside, return_exceptions=True)
         await self._drain()
         return 1 if isinstance(heard, Exception) else 0
 
@@ -175,6 +176,13 @@ class Worker:
                 self._zone.sweep()
             self._unidentified.flush()
             self._tell_log_failure()
+
+    async def _mind_models(self) -> None:
+        """Beside the sweep: a disk that does not answer must not keep ended tasks going."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            if self._zone is not None:
+                await cut_lost(self._zone)
 
     def _tell_log_failure(self) -> None:
         """Tell control once that nothing can be written any more, and so nothing goes through."""
