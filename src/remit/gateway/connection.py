@@ -5,6 +5,8 @@ import socket
 import ssl
 from typing import Any, Literal, TypeAlias
 
+from remit.gateway.mutual_tls import presented
+
 Transport: TypeAlias = Literal["tcp", "unix", "tls"]
 Address: TypeAlias = tuple[Any, ...] | str
 
@@ -33,6 +35,12 @@ class Connection:
         """The caller's certificate as DER, verified as the listener's `SSLContext` says; None without one."""
         tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
         return tls.getpeercert(binary_form=True) if tls is not None else None
+
+    @property
+    def peer_chain(self) -> tuple[bytes, ...]:
+        """All certificates that the caller presented, as DER, its own first; empty without any."""
+        tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        return presented(tls) if tls is not None else ()
 
     @property
     def closed(self) -> bool:
