@@ -81,12 +81,13 @@ async def _control(owner_named: str | None, state: Path | None, say: Callable[[d
         private_directory(directory)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(Lock(places.state / "lock", places.run_file).release)
+        spire = await _meet_spire(settings, stack)
         stack.callback(RunDirectory.hold(places.run).remove)
         store = stack.enter_context(contextlib.closing(Store(places.state / "state.db")))
         upstream = Upstream()
         stack.push_async_callback(upstream.aclose)
-        tools = Tools(store, _probe(upstream), "remit.app")
-        domain = _trust_domain(settings, store)
+        tools = Tools(store, _probe(upstream), "remit.app", spire)
+        domain = _trust_domain(settings, store, spire)
         daemon = Daemon(places, settings, owner, tools=tools, trust_domain=domain, say=say)
         _until_told(daemon)
         await daemon.run()
@@ -110,10 +111,25 @@ def _until_told(daemon: Any) -> None:
     loop.add_reader(0, on_input)
 
 
-def _trust_domain(settings: Settings, store: Any) -> str:
-    """The configured name, else one made once from the host's name and kept."""
+async def _meet_spire(settings: Settings, stack: contextlib.AsyncExitStack) -> Any:
+    """An outside SPIRE as configured, met before anything else is opened or made; None without one."""
+    if not settings.spire.socket:
+        return None
+    from remit.control.meet_spire import meet_spire
+
+    spire = await meet_spire(settings.spire.path, settings.trust_domain)
+    stack.callback(spire.close)
+    return spire
+
+
+def _trust_domain(settings: Settings, store: Any, spire: Any) -> str:
+    """SPIRE's where there is one, else the configured name, else one made once from the host's name and kept."""
+    from remit.control.settled import refuse_without_spire, settle_with_spire
     from remit.identity import SpiffeId, lone_trust_domain
 
+    if spire is not None:
+        return settle_with_spire(spire.trust_domain, store)
+    refuse_without_spire(store)
     if settings.trust_domain:
         return SpiffeId.of(settings.trust_domain).trust_domain
     kept: str | None = store.meta(TRUST_DOMAIN)

@@ -61,6 +61,19 @@ class OidcSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SpireSettings:
+    """The Workload API's socket of an outside SPIRE, as a path or `unix:///path`. Or none."""
+
+    socket: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The socket's path; of no use when it is relative."""
+        path = self.socket.removeprefix("unix:") if self.socket.startswith("unix:") else self.socket
+        return Path(path.removeprefix("//") if path.startswith("///") else path)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be configured. Empty strings mean: decided by the program."""
 
@@ -71,6 +84,7 @@ class Settings:
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     authority: AuthoritySettings = field(default_factory=AuthoritySettings)
     oidc: OidcSettings = field(default_factory=OidcSettings)
+    spire: SpireSettings = field(default_factory=SpireSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +164,7 @@ def _build(kind: Any, tree: dict[str, Any], name: str, prefix: str) -> Any:
 
 
 def _value(hint: Any, value: Any, name: str, key: str) -> Any:
-    if hint in {GatewaySettings, DiscoverySettings, AuthoritySettings, OidcSettings}:
+    if hint in {GatewaySettings, DiscoverySettings, AuthoritySettings, OidcSettings, SpireSettings}:
         if not isinstance(value, dict):
             raise ConfigError(f"`{name}`: `{key}` must be a table")
         return _build(hint, value, name, key + ".")
@@ -194,6 +208,8 @@ def _check(settings: Settings, name: str) -> None:
     _check_authority(settings.authority, name)
     if settings.oidc.issuer:
         check_issuer(settings.oidc.issuer, f"`{name}`: `oidc.issuer`")
+    if settings.spire.socket:
+        _check_spire(settings, name)
 
 
 def _check_authority(authority: AuthoritySettings, name: str) -> None:
@@ -203,6 +219,22 @@ def _check_authority(authority: AuthoritySettings, name: str) -> None:
     for key, path in paths.items():
         if path and not Path(path).is_absolute():
             raise ConfigError(f"`{name}`: `authority.{key}` must be an absolute path, not `{path}`")
+
+
+def _check_spire(settings: Settings, name: str) -> None:
+    socket, path = settings.spire.socket, str(settings.spire.path)
+    if not path.startswith("/") or path.startswith("//") or len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+        raise ConfigError(
+            f"`{name}`: `spire.socket` must be an absolute path, not `{socket}`",
+            hint="such as `/run/spire/agent/public/api.sock`, or with `unix://` before it; "
+            f"at most {MAX_SOCKET_PATH_BYTES} bytes",
+        )
+    for key, other in (("authority", settings.authority.chain), ("oidc.issuer", settings.oidc.issuer)):
+        if other:
+            raise ConfigError(
+                f"`{name}`: `{key}` and `spire` don't go together: with an outside SPIRE Remit issues nothing itself",
+                hint="take one of the two out",
+            )
 
 
 def check_issuer(issuer: str, where: str) -> None:

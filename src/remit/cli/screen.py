@@ -154,6 +154,7 @@ def verbs(capabilities: Sequence[str]) -> str:
 def print_status(status: dict[str, Any]) -> None:
     """`remit status` for a person."""
     _starting(status)
+    _identity(status["identity"])
     for server in status["guarded"]:
         where = server.get("base_url", "not served")
         line(
@@ -185,6 +186,13 @@ def print_status(status: dict[str, Any]) -> None:
 def print_facts(name: str, spiffe_id: str, facts: Iterable[tuple[str, str]]) -> None:
     """One thing, by name and SPIFFE ID, and what is known of it line by line; empty lines are left out."""
     OUT.print(f"[bold]{escape(name)}[/]      [dim]{escape(spiffe_id)}[/]")
+def _identity(identity: dict[str, Any]) -> None:
+    line("identity", escape(identity["text"]))
+    if identity.get("silent_since"):
+        since, until = (time.strftime("%H:%M:%S", time.localtime(identity[at])) for at in ("silent_since", "expires"))
+        line("note", f"SPIRE is silent since {since}: what it gave last holds until {until}", "yellow")
+
+
     for head, text in facts:
         _whois_line(head, text)
 
@@ -205,7 +213,7 @@ def print_whois(answer: dict[str, Any]) -> None:
         digest = model["digest"]
         _whois_line("model", f"{model['name']}   {short(digest) if ':' in digest else 'digest ' + digest}")
     for row in _alike(answer["may"]):
-        for number, text in enumerate(_permissions(row, of_a_server=bool(answer["models"] or answer["class"]))):
+        for number, text in enumerate(_permissions(row, of_a_server=called)):
             _whois_line("" if number else row["who"] + " may", text, even_empty=True)
     for task in answer["tasks"]:
         may = ", ".join(task["actions"])

@@ -17,9 +17,12 @@ from remit.control.desk import Desk
 from remit.control.ended import ended_tasks, withheld_workloads
 from remit.control.gateway_link import GatewayLink
 from remit.control.guards import Guards
+from remit.control.identity_source import IdentitySource
 from remit.control.instance import write_run_file
 from remit.control.kept_authority import KeptAuthority
 from remit.control.orphans import end_orphan, worker_file
+from remit.control.outside_spire import OutsideSpire
+from remit.control.own_authority import OwnAuthority
 from remit.control.own_log import OwnLog
 from remit.control.owner import Owner
 from remit.control.realm import PoliciesInForce, Realm
@@ -27,7 +30,6 @@ from remit.control.serving import open_desk, serve
 from remit.control.watches import Watches
 from remit.control.workers import Workers
 from remit.errors import AuditError
-from remit.identity import Authority, WorkloadApi
 from remit.inventory import LifeState, Probe
 from remit.models import Hasher, KeptDigests
 
@@ -42,6 +44,7 @@ class Tools:
     state: State
     probe: Probe
     worker: str
+    spire: OutsideSpire | None = None
 
 
 class Daemon:
@@ -69,8 +72,7 @@ class Daemon:
         self._link: GatewayLink
         self._workers: Workers
         self._guards: Guards
-        self._keys: KeptAuthority
-        self._api: WorkloadApi
+        self._source: IdentitySource
 
     def request_stop(self, why: str) -> None:
         self._why = self._why or why
@@ -91,8 +93,8 @@ class Daemon:
             await self._end_orphan()
             # 2
             policies = policy_watch.first(self._places.policies)
-            self._keys = self._open_keys()
-            await self._keys.catch_up()
+            self._source = self._open_source()
+            await self._source.catch_up()
             self._realm = self._open_realm(policies)
             await self._meet_people()
             self._say(self._starting())
@@ -118,20 +120,12 @@ class Daemon:
                 self._log,
                 self._workers,
                 self._guards,
-                self._keys,
+                self._source,
                 self.request_stop,
                 self._settings.oidc.issuer,
             )
-            self._api = await serve(
-                stack,
-                self._places,
-                desk,
-                self._keys.authority,
-                self._realm,
-                self._log,
-                self._settings.oidc.issuer,
-            )
-            self._keys.changed = self._keys_changed
+            await serve(stack, self._places, desk, self._source, self._realm, self._log)
+            self._source.changed = self._keys_changed
             self._ready(desk)
             self._watch_over(policies, demo=not found.found)
             stack.push_async_callback(self._watches.end)
@@ -157,13 +151,17 @@ class Daemon:
             self._note(f"ended the gateway that an earlier run left behind (pid {pid})")
             await self._log.act("worker.orphan", ZONE, None, {"pid": pid})
 
-    def _open_keys(self) -> KeptAuthority:
-        path = self._places.state / "keys" / "authority.json"
-        return KeptAuthority(path, self._domain, self._settings.authority, self._log.act, time.time)
+    def _open_source(self) -> IdentitySource:
+        if self._tools.spire is not None:
+            self._tools.spire.record(self._log.act)
+            return self._tools.spire
+        path, settings = self._places.state / "keys" / "authority.json", self._settings
+        kept = KeptAuthority(path, self._domain, settings.authority, self._log.act, time.time)
+        return OwnAuthority(kept, settings.oidc.issuer)
 
     def _open_realm(self, policies: PoliciesInForce) -> Realm:
         return Realm(
-            self._keys.trust(),
+            self._source.trust(),
             self._tools.state,
             self._log.act,
             time.time,
@@ -237,7 +235,7 @@ class Daemon:
     async def _start_gateway(self, stack: contextlib.AsyncExitStack) -> None:
         stack.push_async_callback(self._workers.stop)
         self._workers.push(self._realm.snapshot())
-        self._workers.tell(self._link.svid(self._keys.authority, ZONE))
+        self._workers.tell(self._source.gateway_svid(ZONE))
         await self._workers.start(ZONE)
 
     def _broke(self, error: BaseException) -> None:
@@ -271,7 +269,7 @@ class Daemon:
     def _watch_over(self, policies: PoliciesInForce, *, demo: bool) -> None:
         self._watches.spawn(policy_watch.watch(self._places.policies, policies, self._policies_changed))
         self._watches.spawn(self._renew())
-        self._watches.spawn(self._keys.mind(self._note))
+        self._watches.spawn(self._source.mind(self._note))
         if demo:
             self._watches.spawn(self._guards.mind_demo())
         if self._settings.discovery.look or self._settings.discovery.servers:
@@ -292,13 +290,11 @@ class Daemon:
         await self._workers.deliver(self._realm.snapshot())
         self._say({"event": "policy", "set": policies.digest, "warning": policies.warning})
 
-    async def _keys_changed(self, authority: Authority, signs: bool) -> None:
-        """Gateways first: they know a key before anybody is handed what it signs."""
-        self._realm.trust = self._keys.trust()
+    async def _keys_changed(self, svid: bool) -> None:
+        self._realm.trust = self._source.trust()
         await self._workers.deliver(self._realm.snapshot())
-        if signs:
-            self._workers.tell(self._link.svid(authority, ZONE))
-        self._api.replace(authority)
+        if svid:
+            self._workers.tell(self._source.gateway_svid(ZONE))
 
     async def _renew(self) -> None:
         """Well before they end: a fresh Snapshot, and a fresh SVID for the gateway."""
@@ -308,4 +304,4 @@ class Daemon:
             await self._workers.deliver(self._realm.snapshot())
             if time.monotonic() - svid_at > SVID_SECONDS:
                 svid_at = time.monotonic()
-                self._workers.tell(self._link.svid(self._keys.authority, ZONE))
+                self._workers.tell(self._source.gateway_svid(ZONE))

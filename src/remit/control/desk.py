@@ -48,7 +48,9 @@ class Deliveries(Protocol):
 
 
 class Keys(Protocol):
-    """The trust domain's authority: what it publishes, and how it is rotated before its time."""
+    """The source of identity: what it is and publishes, and how it is rotated before its time."""
+
+    def described(self) -> dict[str, Any]: ...
 
     def bundle(self) -> dict[str, Any]: ...
 
@@ -109,12 +111,13 @@ class Desk:
 
     def status(self) -> dict[str, Any]:
         """Everything `remit status` shows."""
-        deployment, realm = self._deployment, self._realm
+        deployment, realm, identity = self._deployment, self._realm, self._keys.described()
         return {
             "version": deployment.version,
             "pid": deployment.pid,
             "up_seconds": round(time.time() - deployment.started, 1),
             "trust_domain": realm.trust.domain,
+            "identity": identity,
             "owner": deployment.owner,
             "uid": deployment.uid,
             "grade": deployment.grade,
@@ -130,7 +133,7 @@ class Desk:
                 "public_key": deployment.audit_key,
                 "failures": self._failures(),
             },
-            "workload_api": deployment.workload_api,
+            "workload_api": deployment.workload_api if identity["issues"] else "",
             "api": deployment.api,
             "state": deployment.state,
         }

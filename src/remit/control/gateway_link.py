@@ -1,6 +1,5 @@
 """Control's side of the link: what it tells a gateway, and what it does with a gateway's messages."""
 
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -10,9 +9,9 @@ from remit.config import GatewaySettings, Places
 from remit.control.own_log import OwnLog
 from remit.control.workers import Worker
 from remit.errors import ProtocolError, StateError
-from remit.identity import Authority, SpiffeId, X509Svid
+from remit.identity import SpiffeId
 from remit.inventory import Workload
-from remit.policy.link import Certified, Certify, LogFailed, Message, Refused, Serving, Svid, Welcome, name_of
+from remit.policy.link import Certified, Certify, LogFailed, Message, Refused, Serving, Welcome, name_of
 from remit.policy.refusal import MODEL_LOST
 from remit.secret import Secret
 
@@ -47,11 +46,6 @@ class GatewayLink:
             digest_key=Secret(self._digest_key.read_bytes().hex()),
             settings=self._settings,
         )
-
-    def svid(self, authority: Authority, zone: str) -> Svid:
-        """A fresh SVID for the gateway of `zone`."""
-        spiffe_id = SpiffeId.of(self._domain, "remit", "gateway", zone)
-        return Svid(Secret(_pem(authority.issue_x509(spiffe_id, time.time()))))
 
     async def heard(self, worker: Worker, message: Message) -> None:
         """Act on what a worker said; raises a RemitError for what no sound worker says."""
@@ -100,9 +94,3 @@ class GatewayLink:
 
     def _note(self, text: str) -> None:
         self._say({"event": "note", "text": text})
-
-
-def _pem(svid: X509Svid) -> str:
-    """Chain and key as OpenSSL takes them."""
-    chain = "".join(ssl.DER_cert_to_PEM_cert(der) for der in svid.chain)
-    return chain + (svid.key.reveal_pem().decode() if svid.key is not None else "")

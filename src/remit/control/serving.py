@@ -1,7 +1,6 @@
 """The two sockets that control answers on: its own API for the owner, and the Workload API for everyone known."""
 
 import contextlib
-import time
 from collections.abc import Callable
 
 from remit.config import Places
@@ -10,12 +9,13 @@ from remit.control.deployment import Deployment
 from remit.control.desk import Desk, Keys
 from remit.control.guards import Guards
 from remit.control.identities import KernelIdentities, RecordedIssuances
+from remit.control.identity_source import IdentitySource
 from remit.control.lately import lately
 from remit.control.own_log import OwnLog
 from remit.control.owner import Owner
 from remit.control.realm import Realm
 from remit.control.workers import Workers
-from remit.identity import Authority, Process, WorkloadApi
+from remit.identity import Process
 from remit.identity.attestation import EXECUTABLES, listeners, observe
 from remit.identity.person import terminal_proof
 from remit.inventory.listening import holders_of
@@ -52,22 +52,13 @@ def open_desk(
 
 
 async def serve(
-    stack: contextlib.AsyncExitStack,
-    places: Places,
-    desk: Desk,
-    authority: Authority,
-    realm: Realm,
-    log: OwnLog,
-    issuer: str,
-) -> WorkloadApi:
-    """Open both; `stack` closes them. Raises StateError when a socket's place is taken."""
+    stack: contextlib.AsyncExitStack, places: Places, desk: Desk, source: IdentitySource, realm: Realm, log: OwnLog
+) -> None:
+    """Open both, the second where it is Remit's; `stack` closes them. StateError when a socket's place is taken."""
     identities, issuances = KernelIdentities(realm), RecordedIssuances(realm, log.act)
     stack.callback(identities.close)
-    workload_api = WorkloadApi(authority, identities, issuances, time.time, issuer=issuer)
-    await workload_api.serve(places.workload_api_socket)
-    stack.push_async_callback(workload_api.close)
+    await source.serve(stack, places.workload_api_socket, identities, issuances)
     stack.push_async_callback(await api.serve(api.build(desk), places.api_socket))
-    return workload_api
 
 
 def _observed(pid: int) -> Process:
