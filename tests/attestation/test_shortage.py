@@ -17,9 +17,10 @@ def test_facts_are_whole_or_not_told_however_few_files_may_be_opened() -> None:
 
     def look(line: socket.socket) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        taken = max(map(int, os.listdir("/proc/self/fd")))
+        free = os.dup(line.fileno())  # the lowest number that is not taken
+        os.close(free)
         for more in range(6):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (taken + more, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free + more, hard))
             try:
                 answer = "whole" if observe(whole.pid, digests=Digests()) == whole else "in parts"
             except AttestationError as error:
