@@ -22,7 +22,12 @@ from tests.faults.world import ready_of, records, status_of
 
 PORT = 28800
 NOBODY = 65534
-BODIES = {"/tasks": {"on": "x", "actions": ["infer"], "seconds": 60}, "/tasks/{task_id}": {"why": "x"}}
+BODIES = {
+    "/tasks": {"on": "x", "actions": ["infer"], "seconds": 60},
+    "/tasks/{task_id}": {"why": "x"},
+    "/workloads": {"name": "x", "kind": "agent", "selectors": []},
+    "/workload/facts": {},
+}
 
 
 class NobodyComesIn(Desk):
@@ -171,7 +176,9 @@ def test_a_governed_workload_widens_nothing(remit: Remit) -> None:
     asked: dict[str, list[tuple[str, dict[str, Any] | None]]] = {
         "/tasks": [("/tasks", {"on": name, "actions": ["administer"], "seconds": 60})],
         "/stop": [("/stop", None)],
-        "/workload/{verb}": [(f"/workload/{verb}?name={name}", None) for verb in Verb],
+        "/workload/{verb}": [(f"/workload/{verb}?name={name}&to=x", None) for verb in Verb],
+        "/workloads": [("/workloads", {"name": "x", "kind": "agent", "selectors": ["unix:path:/opt/x"]})],
+        "/workload/facts": [(f"/workload/facts?name={name}", {"environment": "prod"})],
         "/models/approve": [("/models/approve", {"model": "m", "on": name})],
         "/authority/rotate": [("/authority/rotate", None)],
     }
@@ -183,4 +190,5 @@ def test_a_governed_workload_widens_nothing(remit: Remit) -> None:
             status, said = call(path, "POST", target, body)
             assert (status, b"governed workload" in said) == (403, True), (target, said)
     acts = {one["what"] for one in records(remit.state) if one["kind"] == "act"}
-    assert acts.isdisjoint({"task.started", "model.approved", "authority.prepared", "workload.suspended"})
+    widening = {"task.started", "model.approved", "authority.prepared", "workload.suspended"}
+    assert acts.isdisjoint(widening | {"workload.registered", "workload.declared", "workload.transferred"})

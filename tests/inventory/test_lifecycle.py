@@ -29,12 +29,15 @@ LEGAL = {
     ("owned", "activate"): "active",
     ("active", "suspend"): "suspended",
     ("suspended", "resume"): "active",
+    ("owned", "transfer"): "owned",
+    ("active", "transfer"): "active",
+    ("suspended", "transfer"): "suspended",
     ("discovered", "retire"): "retired",
     ("owned", "retire"): "retired",
     ("active", "retire"): "retired",
     ("suspended", "retire"): "retired",
 }
-NOT_BY_REMIT = {"resume", "retire"}
+NOT_BY_REMIT = {"resume", "transfer", "retire"}
 EVERY = list(itertools.product(LifeState, Verb, Actor))
 
 
@@ -58,12 +61,15 @@ def test_every_state_with_every_verb_by_everyone(state: LifeState, verb: Verb, a
     after = LEGAL.get((state.value, verb.value))
     if after is None or (actor is Actor.REMIT and verb.value in NOT_BY_REMIT):
         with pytest.raises(LifecycleError, match="llama-8080"):
-            moved(workload, verb, actor, now=5.0, owner="ada")
+            moved(workload, verb, actor, now=5.0, owner="bob")
         return
-    assert moved(workload, verb, actor, now=5.0, owner="ada") == dataclasses.replace(
-        workload, state=LifeState(after), state_since=5.0
+    since = 0.0 if verb is Verb.TRANSFER else 5.0
+    owner = "bob" if verb in {Verb.OWN, Verb.TRANSFER} else "ada"
+    assert moved(workload, verb, actor, now=5.0, owner="bob") == dataclasses.replace(
+        workload, state=LifeState(after), state_since=since, owner=owner
     )
-    assert transition(workload, verb, actor).effect.ends == (after in {"suspended", "retired"})
+    ends = after in {"suspended", "retired"} or verb is Verb.TRANSFER
+    assert transition(workload, verb, actor).effect.ends == ends
 
 
 @pytest.mark.parametrize("state", LifeState, ids=str)
@@ -88,6 +94,13 @@ def test_retired_is_final() -> None:
 def test_remit_never_gives_back_what_was_taken() -> None:
     with pytest.raises(LifecycleError, match=r"can be resumed by its owner or root .*, not by Remit"):
         moved(a_workload(LifeState.SUSPENDED), Verb.RESUME, Actor.REMIT, now=5.0)
+
+
+def test_a_workload_goes_to_another_person_and_not_to_its_own_or_to_nobody() -> None:
+    with pytest.raises(LifecycleError, match="is ada's already"):
+        moved(a_workload(), Verb.TRANSFER, Actor.OWNER, now=5.0, owner="ada")
+    with pytest.raises(LifecycleError, match="has no owner"):
+        moved(a_workload(), Verb.TRANSFER, Actor.OWNER, now=5.0)
 
 
 def test_nothing_is_owned_or_active_without_an_owner() -> None:

@@ -169,6 +169,9 @@ def print_status(status: dict[str, Any]) -> None:
             line("note", f"silent since {since}: it runs and listens, but does not answer", "yellow")
     if not status["guarded"]:
         line("guards", "nothing: no model server answers here", "yellow")
+    for one in status["registered"]:
+        known = f"[bold]{escape(one['spiffe_id'])}[/]   {one['state']}   by {escape(', '.join(one['selectors']))}"
+        line("knows", known, "green")
     line("grade", f"{status['grade']} {escape(status['grade_why'])}", "yellow")
     OUT.print(f"           → {escape(status['raises'])}")
     policies = status["policies"]
@@ -183,9 +186,6 @@ def print_status(status: dict[str, Any]) -> None:
     line("runs", f"control pid {status['pid']}, {workers}; up {age(status['up_seconds'])}")
 
 
-def print_facts(name: str, spiffe_id: str, facts: Iterable[tuple[str, str]]) -> None:
-    """One thing, by name and SPIFFE ID, and what is known of it line by line; empty lines are left out."""
-    OUT.print(f"[bold]{escape(name)}[/]      [dim]{escape(spiffe_id)}[/]")
 def _identity(identity: dict[str, Any]) -> None:
     line("identity", escape(identity["text"]))
     if identity.get("silent_since"):
@@ -193,6 +193,9 @@ def _identity(identity: dict[str, Any]) -> None:
         line("note", f"SPIRE is silent since {since}: what it gave last holds until {until}", "yellow")
 
 
+def print_facts(name: str, spiffe_id: str, facts: Iterable[tuple[str, str]]) -> None:
+    """One thing, by name and SPIFFE ID, and what is known of it line by line; empty lines are left out."""
+    OUT.print(f"[bold]{escape(name)}[/]      [dim]{escape(spiffe_id)}[/]")
     for head, text in facts:
         _whois_line(head, text)
 
@@ -212,6 +215,7 @@ def print_whois(answer: dict[str, Any]) -> None:
     for model in answer["models"]:
         digest = model["digest"]
         _whois_line("model", f"{model['name']}   {short(digest) if ':' in digest else 'digest ' + digest}")
+    called = bool(answer["models"] or answer["class"]) and answer["proof"].get("how") != "registered"
     for row in _alike(answer["may"]):
         for number, text in enumerate(_permissions(row, of_a_server=called)):
             _whois_line("" if number else row["who"] + " may", text, even_empty=True)

@@ -1,4 +1,4 @@
-"""`remit workload`: list and show workloads, and move them on in their lives."""
+"""`remit workload`: list and show workloads, register them, and move them on in their lives."""
 
 import time
 from pathlib import Path
@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from remit.cli import registering
 from remit.cli.places import JsonOption, StateOption, places
 
 app = typer.Typer(
-    help="List workloads and move them on in their lives: own, activate, suspend, resume, retire.",
+    help="List workloads, register them, and move them on in their lives.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -30,8 +31,11 @@ def list_(json: JsonOption = False, state: StateOption = None) -> None:
     if not known:
         typer.echo("no workload is known", err=True)
         return
-    heads = ("workload", "kind", "owner", "state", "since", "server")
-    table(heads, [(w["name"], w["kind"], w["owner"] or "nobody", w["state"], _day(w), _server(w)) for w in known])
+    heads = ("workload", "kind", "owner", "state", "since", "server", "review due")
+    table(
+        heads,
+        [(w["name"], w["kind"], w["owner"] or "nobody", w["state"], _day(w), _server(w), _due(w)) for w in known],
+    )
 
 
 @app.command()
@@ -45,6 +49,10 @@ def show(workload: NameArgument, json: JsonOption = False, state: StateOption = 
         print_json(known)
     else:
         print_facts(known["name"], known["spiffe_id"], _facts(known))
+
+
+app.command()(registering.add)
+app.command(name="set")(registering.set_)
 
 
 @app.command()
@@ -75,16 +83,27 @@ def resume(workload: NameArgument, json: JsonOption = False, state: StateOption 
 
 
 @app.command()
+def transfer(
+    workload: NameArgument,
+    to: Annotated[str, typer.Option(metavar="NAME", help="Who answers for it from now on.")],
+    json: JsonOption = False,
+    state: StateOption = None,
+) -> None:
+    """Give a workload to another owner, who is known here; the tasks of the former one end."""
+    _move("transfer", workload, state, as_json=json, to=to)
+
+
+@app.command()
 def retire(workload: NameArgument, json: JsonOption = False, state: StateOption = None) -> None:
     """End a workload's life: all that suspending does, and for good."""
     _move("retire", workload, state, as_json=json)
 
 
-def _move(verb: str, name: str, state: Path | None, *, as_json: bool) -> None:
+def _move(verb: str, name: str, state: Path | None, *, as_json: bool, to: str = "") -> None:
     from remit.cli.client import ask
     from remit.cli.screen import print_json
 
-    answer = ask(places(state).api_socket, "POST", "workload", verb, query={"name": name})
+    answer = ask(places(state).api_socket, "POST", "workload", verb, query={"name": name, "to": to})
     if as_json:
         print_json(answer)
         return
@@ -103,28 +122,37 @@ def _facts(known: dict[str, Any]) -> list[tuple[str, str]]:
     from remit.cli.screen import short, verbs
 
     process = f"pid {known['pid'] or 'unknown'}, uid {known['uid']}, {known['exe'] or 'executable unknown'}"
-    due = known["review_due"]
+    server = f"{known['server']} at {known['upstream'].removeprefix('http://')}, {_server(known)}"
     return [
         ("state", f"{known['state']} since {_day(known)}"),
         ("owner", known["owner"] or "nobody"),
         ("possible", ", ".join(known["possible"]) or "nothing more: this is final"),
         ("purpose", known["purpose"]),
         ("kind", f"{known['kind']} that {verbs(known['capabilities'])}" if known["capabilities"] else known["kind"]),
-        ("server", f"{known['server']} at {known['upstream'].removeprefix('http://')}, {_server(known)}"),
+        ("server", server if known["server"] else ""),
         ("vendor", known["vendor"]),
         ("zone", f"{known['zone']}, environment {known['environment']}"),
         ("data sets", ", ".join(known["data_sets"])),
-        ("process", process),
+        ("process", process if known["server"] else "every one that has the selectors"),
         ("known by", ", ".join(known["selectors"])),
         *[("model", f"{model['name']}   {short(model['digest'])}") for model in known["models"]],
-        ("review due", time.strftime("%Y-%m-%d", time.localtime(due)) if due is not None else ""),
+        ("review due", _due(known)),
         ("tasks", ", ".join(known["tasks"])),
         ("found", known["found"]),
     ]
 
 
 def _server(known: dict[str, Any]) -> str:
+    if not known["server"]:
+        return "none"
     return "here" if known["in_force"] else "away"
+
+
+def _due(known: dict[str, Any]) -> str:
+    due = known["review_due"]
+    if due is None:
+        return ""
+    return time.strftime("%Y-%m-%d", time.localtime(due)) + (" OVERDUE" if known["overdue"] else "")
 
 
 def _day(known: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from remit.identity import SpiffeId
 from remit.inventory import Human, LifeState, Workload
 from remit.inventory.lifecycle import FINAL
 from remit.inventory.registry import Humans, Workloads
+from remit.inventory.selectors import REGISTERED
 from remit.tasks import Task
 from remit.tasks.ledger import Ledger
 
@@ -31,6 +32,7 @@ class Book:
 
     `ended` says when tasks were ended by the log, `withheld` which workloads were suspended or retired and when. It
     outranks what `state` says: that may be a restored backup, or lack what was recorded just before a crash.
+    In force from the start is what was registered by its selectors: no server needs to be found for that.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Book:
         self.tasks = {task.id: task for task in state.tasks() if task.expires > clock() - KEEP_ENDED_SECONDS}
         self._end_again(ended or {})
         self._withhold_again(withheld or {})
+        self.workloads.update({key: one for key, one in self.known_workloads.items() if one.found == REGISTERED})
 
     def human_of(self, uid: int) -> Human | None:
         return next((human for human in self.humans.values() if uid in human.uids), None)
@@ -76,6 +79,13 @@ class Book:
     def keep_workload(self, workload: Workload) -> None:
         self.state.save_workload(workload)
         self.workloads[workload.spiffe_id] = self.known_workloads[workload.spiffe_id] = workload
+
+    def replace_workload(self, workload: Workload) -> None:
+        """Keep a known workload as it is now: in force if it was, else not."""
+        self.state.save_workload(workload)
+        self.known_workloads[workload.spiffe_id] = workload
+        if workload.spiffe_id in self.workloads:
+            self.workloads[workload.spiffe_id] = workload
 
     def keep_task(self, task: Task) -> None:
         self.state.save_task(task)

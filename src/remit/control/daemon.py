@@ -122,6 +122,7 @@ class Daemon:
                 self._guards,
                 self._source,
                 self.request_stop,
+                self._settings.environment,
                 self._settings.oidc.issuer,
             )
             await serve(stack, self._places, desk, self._source, self._realm, self._log)

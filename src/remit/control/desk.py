@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from remit.control.approving import described, meant
 from remit.control.deployment import Deployment
-from remit.control.lately import Lately
 from remit.control.governed import governor
+from remit.control.lately import Lately
 from remit.control.portrait import Sources
 from remit.control.realm import Realm
 from remit.control.registering import Registering, person_named

@@ -40,23 +40,28 @@ class Lives:
             await self._book.acts("workload.enrolled", str(workload.spiffe_id), person, enrolment_facts(workload))
             if workload.state is LifeState.DISCOVERED and owner is not None:
                 for verb in STRAIGHT_TO_ACTIVE:
-                    workload = await self._recorded(workload, verb, Actor.REMIT, owner, {})
+                    workload = await self.recorded(workload, verb, Actor.REMIT, owner, {}, owner)
             self._book.keep_workload(workload)
             return workload
 
-    async def move(self, spiffe_id: SpiffeId, verb: Verb, actor: Actor, by: Human | None, proof: str) -> Workload:
+    async def move(
+        self,
+        spiffe_id: SpiffeId,
+        verb: Verb,
+        actor: Actor,
+        by: Human | None,
+        proof: str,
+        to: Human | None = None,
+    ) -> Workload:
         """Move a workload on in its life; raises LifecycleError. What its new state ends, ends with it.
 
-        `by` is who asked for it, and owns it from then on if that was the verb; None is Remit itself.
+        `by` is who asked for it, None Remit itself; `to`, else `by`, owns it from then on if that was the verb.
         """
         async with self._book.one_act:
             before = self._book.known_workloads[spiffe_id]
             row = transition(before, verb, actor)
-            after = await self._recorded(before, verb, actor, by, {"proof": proof})
-            self._book.state.save_workload(after)
-            self._book.known_workloads[spiffe_id] = after
-            if spiffe_id in self._book.workloads:
-                self._book.workloads[spiffe_id] = after
+            after = await self.recorded(before, verb, actor, by, {"proof": proof}, to or by)
+            self._book.replace_workload(after)
             if row.effect.ends:
                 await self._tasking.end_all_on(spiffe_id, f"its workload was {PARTICIPLES[verb]}")
             return after
@@ -67,13 +72,20 @@ class Lives:
             self._book.workloads.pop(workload.spiffe_id, None)
             await self._book.acts("workload.left", str(workload.spiffe_id), None, {"why": why})
 
-    async def _recorded(
-        self, workload: Workload, verb: Verb, actor: Actor, by: Human | None, facts: dict[str, Any]
+    async def recorded(
+        self,
+        workload: Workload,
+        verb: Verb,
+        actor: Actor,
+        by: Human | None,
+        facts: dict[str, Any],
+        owner: Human | None,
     ) -> Workload:
-        """The workload as it is after `verb`, which is on record."""
-        owner = by.name if by is not None else ""
-        after = moved(workload, verb, actor, now=self._book.clock(), owner=owner)
+        """The workload as it is after `verb`, which is on record; for an act that is under way."""
+        after = moved(workload, verb, actor, now=self._book.clock(), owner=owner.name if owner is not None else "")
         facts = {"from": workload.state.value, "to": after.state.value, "by": actor.value, **facts}
+        if owner is not None and owner != by:
+            facts["owner"] = owner.person
         person = by.person if by is not None else None
         await self._book.acts(f"workload.{PARTICIPLES[verb]}", str(workload.spiffe_id), person, facts)
         return after

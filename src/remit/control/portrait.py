@@ -51,14 +51,11 @@ def about_workload(workload: Workload, sources: Sources) -> dict[str, Any]:
         "state": {"state": workload.state.value, "text": "" if workload.active else standing(workload)},
         "owner": {"name": workload.owner, "text": workload.owner},
         "for_whom": _for_whom(workload, sources),
-        "proof": _server_proof(workload),
+        "proof": _server_proof(workload) if workload.server else _selector_proof(workload),
         "models": [{"name": model.name, "digest": model.digest} for model in workload.models],
         "grade": _grade(sources),
         "policies": _policies(realm),
-        "may": [
-            {"who": "it", "on": "", "permissions": {}, "by": {}},
-            *[_row(human, workload, sources) for human in _callers(workload, sources)],
-        ],
+        "may": _may(workload, sources),
         "tasks": [_task(task, sources.now) for task in _running(sources) if task.on == workload.spiffe_id],
         "reaches": _reaches(workload),
         "lately": sources.lately.about(str(workload.spiffe_id), sources.now),
@@ -81,7 +78,7 @@ def about_person(human: Human, process: Process | None, sources: Sources) -> dic
         "models": [],
         "grade": _grade(sources),
         "policies": _policies(realm),
-        "may": [_row(human, workload, sources) for workload in realm.workloads.values()],
+        "may": [_row(human, workload, sources) for workload in realm.workloads.values() if workload.server],
         "tasks": [_task(task, sources.now) for task in _running(sources) if task.human == human.name],
         "reaches": [],
         "lately": sources.lately.by_process(process.pid if process is not None else -1, sources.now),
@@ -111,11 +108,24 @@ def as_control(sources: Sources) -> dict[str, Any]:
     }
 
 
+def _may(workload: Workload, sources: Sources) -> list[dict[str, Any]]:
+    """What it may do itself, and what callers may do with it: nobody calls what has no server."""
+    if workload.server:
+        rows = [_row(human, workload, sources) for human in _callers(workload, sources)]
+        return [{"who": "it", "on": "", "permissions": {}, "by": {}}, *rows]
+    servers = [one for one in sources.realm.workloads.values() if one.server]
+    return [_permitted("it", workload.spiffe_id, workload.owner, one, sources) for one in servers]
+
+
 def _row(human: Human, workload: Workload, sources: Sources) -> dict[str, Any]:
     principal = SpiffeId.of(sources.realm.trust.domain, "user", human.name)
-    permissions = sources.engine.permissions(principal, human.name, workload.spiffe_id, sources.now)
+    return _permitted(human.name, principal, human.name, workload, sources)
+
+
+def _permitted(who: str, principal: SpiffeId, human: str, workload: Workload, sources: Sources) -> dict[str, Any]:
+    permissions = sources.engine.permissions(principal, human, workload.spiffe_id, sources.now)
     return {
-        "who": human.name,
+        "who": who,
         "on": workload.name,
         "permissions": {action.value: permission.answer for action, permission in permissions.items()},
         "by": {action.value: [str(ref) for ref in permission.policies] for action, permission in permissions.items()},
@@ -129,7 +139,9 @@ def _callers(workload: Workload, sources: Sources) -> list[Human]:
 
 
 def _for_whom(workload: Workload, sources: Sources) -> str:
-    """The people it answers: by policy alone, and those whose tasks run."""
+    """The people it answers: by policy alone, and those whose tasks run. What nobody calls acts for its owner."""
+    if not workload.server:
+        return workload.owner
     names = [human.name for human in _callers(workload, sources) if _anything(human, workload, sources)]
     tasks = [task for task in _running(sources) if task.on == workload.spiffe_id]
     text = ", ".join(names) or "nobody without a task"
@@ -164,6 +176,11 @@ def _server_proof(workload: Workload) -> dict[str, Any]:
         "how": how,
         "text": f"{pid}, {exe}{digest} ({how})",
     }
+
+
+def _selector_proof(workload: Workload) -> dict[str, Any]:
+    """How the processes of a workload that was registered are known."""
+    return {"pid": None, "how": "registered", "text": f"by its selectors: {', '.join(workload.selectors)}"}
 
 
 def _process_proof(process: Process | None, human: Human) -> dict[str, Any]:

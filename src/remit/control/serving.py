@@ -14,6 +14,7 @@ from remit.control.lately import lately
 from remit.control.own_log import OwnLog
 from remit.control.owner import Owner
 from remit.control.realm import Realm
+from remit.control.registering import Registering
 from remit.control.workers import Workers
 from remit.identity import Process
 from remit.identity.attestation import EXECUTABLES, listeners, observe
@@ -30,6 +31,7 @@ def open_desk(
     guards: Guards,
     keys: Keys,
     request_stop: Callable[[str], None],
+    environment: str,
     issuer: str,
 ) -> Desk:
     """The desk over all that runs in this instance."""
@@ -47,6 +49,7 @@ def open_desk(
         silent=guards.silent,
         keys=keys,
         request_stop=request_stop,
+        registering=Registering(realm, environment, _observed),
         issuer=issuer,
     )
 

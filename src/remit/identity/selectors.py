@@ -138,6 +138,12 @@ def holds(selector: str, process: Process) -> bool:
     return value in KINDS[kind].of(process)
 
 
+def told(selector: str) -> str:
+    """As the log has it: numbers and digests whole, of all else the kind: paths and accounts have people's names."""
+    kind, _ = split(selector)
+    return selector if KINDS[kind].form in {_NUMBER, _DIGEST} else kind
+
+
 def why_weaker(selector: str) -> str:
     """Why it proves less than it seems to; empty where it does not. Raises IdentityError as `split`."""
     kind, value = split(selector)

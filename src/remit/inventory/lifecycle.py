@@ -20,6 +20,7 @@ class Verb(enum.StrEnum):
     ACTIVATE = "activate"
     SUSPEND = "suspend"
     RESUME = "resume"
+    TRANSFER = "transfer"
     RETIRE = "retire"
 
 
@@ -68,12 +69,20 @@ _ON_AGAIN = Effect("issued again", "new ones can be started; what ended stays en
 _NEVER = Effect(
     "never again, those that are out are refused", "ended, their tokens with them", "given back, calls cut", True
 )
+_ANOTHER_S = Effect(
+    "go on: they name the workload, not its owner",
+    "ended: they were its former owner's",
+    "those of its tasks given back, their calls cut",
+    True,
+)
+_OWNED = (LifeState.OWNED, LifeState.ACTIVE, LifeState.SUSPENDED)
 
 TABLE: Final = (
     Transition(Verb.OWN, LifeState.DISCOVERED, LifeState.OWNED, ANYONE, _NOT_YET),
     Transition(Verb.ACTIVATE, LifeState.OWNED, LifeState.ACTIVE, ANYONE, _ON),
     Transition(Verb.SUSPEND, LifeState.ACTIVE, LifeState.SUSPENDED, ANYONE, _OFF),
     Transition(Verb.RESUME, LifeState.SUSPENDED, LifeState.ACTIVE, PEOPLE, _ON_AGAIN),
+    *(Transition(Verb.TRANSFER, state, state, PEOPLE, _ANOTHER_S) for state in _OWNED),
     *(Transition(Verb.RETIRE, state, FINAL, PEOPLE, _NEVER) for state in LifeState if state is not FINAL),
 )
 PARTICIPLES: Final = {
@@ -81,6 +90,7 @@ PARTICIPLES: Final = {
     Verb.ACTIVATE: "activated",
     Verb.SUSPEND: "suspended",
     Verb.RESUME: "resumed",
+    Verb.TRANSFER: "transferred",
     Verb.RETIRE: "retired",
 }
 _ONWARD: Final = {  # the move that brings a workload nearer to being active
@@ -108,17 +118,22 @@ def transition(workload: Workload, verb: Verb, actor: Actor) -> Transition:
 def moved(workload: Workload, verb: Verb, actor: Actor, *, now: float, owner: str = "") -> Workload:
     """`workload` after `verb`, at `now` (Unix seconds); raises LifecycleError.
 
-    `owner` is who answers for it from then on, when it is owned: without one it can't be.
+    `owner` is who answers for it from then on, when it is owned or transferred: without one it can't be.
     """
     row = transition(workload, verb, actor)
-    answers = owner if verb is Verb.OWN else workload.owner
+    answers = owner if verb in {Verb.OWN, Verb.TRANSFER} else workload.owner
     if row.after is not FINAL and not answers:
         raise LifecycleError(f"`{workload.name}` has no owner", hint="name the person who answers for it")
-    return dataclasses.replace(workload, owner=answers, state=row.after, state_since=now)
+    if verb is Verb.TRANSFER and answers == workload.owner:
+        raise LifecycleError(f"`{workload.name}` is {answers}'s already", hint="name another person")
+    since = workload.state_since if row.after is row.before else now
+    return dataclasses.replace(workload, owner=answers, state=row.after, state_since=since)
 
 
 def same_life(fresh: Workload, known: Workload) -> Workload:
-    """`fresh`, a known workload that is enrolled again, with its life as it was: no new process changes that."""
+    """`fresh`, a known workload that is enrolled again, with its life, its owner and what was declared of it: a new
+    process changes none of that, nor does who starts Remit.
+    """
     return dataclasses.replace(
         fresh,
         state=known.state,
@@ -127,7 +142,10 @@ def same_life(fresh: Workload, known: Workload) -> Workload:
         vendor=known.vendor,
         data_sets=known.data_sets,
         review_due=known.review_due,
-        owner=fresh.owner if known.owner else "",
+        environment=known.environment,
+        zone=known.zone,
+        capabilities=known.capabilities,
+        owner=known.owner,
     )
 
 
