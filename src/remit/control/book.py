@@ -11,7 +11,7 @@ from remit.inventory import Human, LifeState, Workload
 from remit.inventory.lifecycle import FINAL
 from remit.inventory.registry import Humans, Workloads
 from remit.inventory.selectors import REGISTERED
-from remit.tasks import Task
+from remit.tasks import Session, Task
 from remit.tasks.ledger import Ledger
 
 KEEP_ENDED_SECONDS: Final = 86400.0
@@ -30,8 +30,9 @@ class State(Humans, Workloads, Ledger, Protocol):
 class Book:
     """Everyone and everything known here. Whoever changes it holds `one_act`, and has it on record before it is kept.
 
-    `ended` says when tasks were ended by the log, `withheld` which workloads were suspended or retired and when. It
-    outranks what `state` says: that may be a restored backup, or lack what was recorded just before a crash.
+    `ended` says when tasks and sessions were ended by the log, `withheld` which workloads were suspended or retired
+    and when. It outranks what `state` says: that may be a restored backup, or lack what was recorded just before a
+    crash.
     In force from the start is what was registered by its selectors: no server needs to be found for that.
     """
 
@@ -50,8 +51,10 @@ class Book:
         self.workloads: dict[SpiffeId, Workload] = {}
         self.known_workloads = {workload.spiffe_id: workload for workload in state.workloads()}
         self.tasks = {task.id: task for task in state.tasks() if task.expires > clock() - KEEP_ENDED_SECONDS}
+        self.sessions = {one.id: one for one in state.sessions() if one.expires > clock() - KEEP_ENDED_SECONDS}
         self._end_again(ended or {})
         self._withhold_again(withheld or {})
+        self._end_what_was_cut()
         self.workloads.update({key: one for key, one in self.known_workloads.items() if one.found == REGISTERED})
 
     def human_of(self, uid: int) -> Human | None:
@@ -91,7 +94,21 @@ class Book:
         self.state.save_task(task)
         self.tasks[task.id] = task
 
+    def keep_session(self, session: Session) -> None:
+        self.state.save_session(session)
+        self.sessions[session.id] = session
+
+    def _end_what_was_cut(self) -> None:
+        """A crash may come between the end of a task or session and the ends of what was cut from it."""
+        for task in sorted(self.tasks.values(), key=lambda task: task.started):  # what was cut began later
+            if task.parent is not None and task.ended is None:
+                parent = self.tasks.get(task.parent) or self.sessions.get(task.parent)
+                if parent is None or parent.ended is not None:
+                    self.keep_task(dataclasses.replace(task, ended=self.clock() if parent is None else parent.ended))
+
     def _end_again(self, ended: Mapping[str, float]) -> None:
+        for session in [one for one in self.sessions.values() if one.id in ended and one.ended is None]:
+            self.keep_session(dataclasses.replace(session, ended=ended[session.id]))
         for task in [one for one in self.tasks.values() if one.id in ended and one.ended is None]:
             self.keep_task(dataclasses.replace(task, ended=ended[task.id]))
 
@@ -102,4 +119,4 @@ class Book:
                 again = dataclasses.replace(known, state=after, state_since=since)
                 self.state.save_workload(again)
                 self.known_workloads[known.spiffe_id] = again
-                self._end_again({task.id: since for task in self.tasks.values() if task.on == known.spiffe_id})
+                self._end_again({task.id: since for task in self.tasks.values() if task.involves(known.spiffe_id)})

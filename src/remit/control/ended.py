@@ -10,18 +10,18 @@ from remit.inventory import LifeState
 from remit.inventory.lifecycle import PARTICIPLES, WITHHELD
 
 WRITER: Final = "control"
-ENDED: Final = b'"task.ended"'
+ENDED: Final = b'.ended"'
 MOVED: Final = b'"what":"workload.'
 MOVES: Final = frozenset(f"workload.{participle}" for participle in PARTICIPLES.values())
 
 
 def ended_tasks(directory: Path, since: float) -> dict[str, float]:
-    """When each task was ended, of those started after `since` (Unix seconds). Raises AuditError."""
+    """When each task or session was ended, of those begun after `since` (Unix seconds). Raises AuditError."""
     ended = {}
     for row in _acts(directory, since, ENDED):
         match row:
-            case {"kind": "act", "what": "task.ended", "subject": str(task_id), "t": float(t)}:
-                ended[task_id] = t
+            case {"kind": "act", "what": "task.ended" | "session.ended", "subject": str(ended_id), "t": float(t)}:
+                ended[ended_id] = t
     return ended
 
 

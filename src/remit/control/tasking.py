@@ -2,6 +2,7 @@
 
 import dataclasses
 import secrets
+from collections.abc import Callable
 from typing import Any, Final
 
 from remit.control.book import Book
@@ -23,17 +24,23 @@ class Tasking:
         self._book = book
 
     async def start(
-        self, human: Human, on: SpiffeId, actions: tuple[str, ...], *, purpose: str, seconds: float, proof: str
+        self,
+        starter: Human,
+        on: SpiffeId,
+        actions: tuple[str, ...],
+        *,
+        purpose: str,
+        seconds: float,
+        proof: str,
+        human: Human | None = None,
     ) -> tuple[Task, str]:
-        """Start a task; the task and its bearer token, which is shown once and kept nowhere."""
+        """Start a task for `human`, or for its starter; the task and its bearer token, which is kept nowhere."""
         async with self._book.one_act:
-            self._check_task(human, on, actions, seconds)
-            now = self._book.clock()
+            self.check(starter, on, actions, seconds)
+            now, human = self._book.clock(), human or starter
             token, digest = mint(secrets.token_bytes(32))
-            task = Task(
-                "t-" + secrets.token_hex(6), human.name, on, actions, purpose, now, now + seconds, digest, proof
-            )
-            await self._book.acts("task.started", task.id, human.person, _facts(task))
+            task = Task(fresh_id(), human.name, on, actions, purpose, now, now + seconds, digest, proof)
+            await self._book.acts("task.started", task.id, starter.person, {**facts(task), "for": human.person})
             self._book.keep_task(task)
             return task, token
 
@@ -47,38 +54,63 @@ class Tasking:
             return await self._end(task, why)
 
     async def end_all_on(self, spiffe_id: SpiffeId, why: str) -> None:
-        """End every live task on a workload; for an act that is under way."""
+        """End every live task on a workload, or that passed through its hands; for an act that is under way."""
+        await self._end_those(lambda task: task.involves(spiffe_id), why)
+
+    async def end_all_of(self, parent: str, why: str) -> None:
+        """End everything that was cut from this task or session; for an act that is under way."""
+        await self._end_those(lambda task: task.parent == parent, why)
+
+    async def _end_those(self, meant: Callable[[Task], bool], why: str) -> None:
         now = self._book.clock()
-        for task in [one for one in self._book.tasks.values() if one.on == spiffe_id and one.live(now)]:
-            await self._end(task, why)
+        for task in [one for one in self._book.tasks.values() if meant(one)]:
+            if self._book.tasks[task.id].live(now):  # an earlier one may have taken it along
+                await self._end(task, why)
 
     async def _end(self, task: Task, why: str) -> Task:
         ended = dataclasses.replace(task, ended=self._book.clock())
         human = self._book.humans.get(task.human)
-        await self._book.acts("task.ended", task.id, human.person if human else None, {**_facts(ended), "why": why})
+        await self._book.acts("task.ended", task.id, human.person if human else None, {**facts(ended), "why": why})
         self._book.keep_task(ended)
+        await self.end_all_of(task.id, "the task that it was cut from has ended")
         return ended
 
-    def _check_task(self, human: Human, on: SpiffeId, actions: tuple[str, ...], seconds: float) -> None:
+    def check(self, human: Human, on: SpiffeId, actions: tuple[str, ...], seconds: float) -> None:
+        """Whether this person may start such a task; raises UsageError or LifecycleError."""
+        if not 0 < seconds <= MAX_TASK_SECONDS:
+            raise UsageError("a task lasts more than 0 seconds and at most 7 days", hint="for example `--for 30m`")
+        workload = self._book.workloads.get(on)
+        if workload is None or workload.owner != human.name:
+            raise UsageError(f"`{on}` is not a workload that {human.name} owns", hint="its owner can start the task")
+        self.check_what(on, actions)
+
+    def check_what(self, on: SpiffeId, actions: tuple[str, ...]) -> None:
+        """Whether there are such actions and such a workload; raises UsageError or LifecycleError."""
         known = {action.value for action in Action}
         unknown = [action for action in actions if action not in known]
         if unknown or not actions:
             raise UsageError(
                 f"`{unknown[0] if unknown else ''}` is not an action", hint=f"actions are {', '.join(Action)}"
             )
-        if not 0 < seconds <= MAX_TASK_SECONDS:
-            raise UsageError("a task lasts more than 0 seconds and at most 7 days", hint="for example `--for 30m`")
         workload = self._book.workloads.get(on)
-        if workload is None or workload.owner != human.name:
-            raise UsageError(f"`{on}` is not a workload that {human.name} owns", hint="its owner can start the task")
+        if workload is None:
+            raise UsageError(f"`{on}` is no workload that is in force here")
         if not workload.active:
             raise LifecycleError(f"no task can be started: {standing(workload)}")
 
 
-def _facts(task: Task) -> dict[str, Any]:
+def fresh_id() -> str:
+    """The id of a new task."""
+    return "t-" + secrets.token_hex(6)
+
+
+def facts(task: Task) -> dict[str, Any]:
+    """What the log says of a task, beside whose it is."""
     return {
         "workload": str(task.on),
         "actions": list(task.actions),
         "expires": round(task.expires, 3),
         "proof": task.proof,
+        **({"parent": task.parent} if task.parent else {}),
+        **({"chain": [str(actor) for actor in task.chain]} if task.chain else {}),
     }

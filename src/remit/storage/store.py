@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session as Connection
 
 from remit.errors import StateError
 from remit.inventory import Human, Workload
-from remit.storage.tables import HumanRow, MetaRow, TaskRow, WorkloadRow
-from remit.tasks import Task
+from remit.storage.tables import HumanRow, MetaRow, SessionRow, TaskRow, WorkloadRow
+from remit.tasks import Session, Task
 
-HEAD: Final = "0002"  # the newest revision in migrations/versions; a test compares them
+HEAD: Final = "0003"  # the newest revision in migrations/versions; a test compares them
 
 
 class Store:
@@ -64,6 +64,14 @@ class Store:
     def save_task(self, task: Task) -> None:
         self._save(TaskRow(id=task.id, human=task.human, expires=task.expires, record=task.to_dict()))
 
+    def sessions(self) -> Sequence[Session]:
+        with self._session() as session:
+            rows = session.scalars(sa.select(SessionRow).order_by(SessionRow.id)).all()
+            return [Session.from_dict(row.record) for row in rows]
+
+    def save_session(self, session: Session) -> None:
+        self._save(SessionRow(id=session.id, human=session.human, expires=session.expires, record=session.to_dict()))
+
     def meta(self, key: str) -> str | None:
         with self._session() as session:
             return session.scalar(sa.select(MetaRow.value).where(MetaRow.key == key))
@@ -77,8 +85,8 @@ class Store:
             session.commit()
 
     @contextmanager
-    def _session(self) -> Iterator[Session]:
-        with self._guarded(), Session(self._engine) as session:
+    def _session(self) -> Iterator[Connection]:
+        with self._guarded(), Connection(self._engine) as session:
             yield session
 
     @contextmanager

@@ -40,6 +40,16 @@ class TaskRow(Base):
     record: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
+class SessionRow(Base):
+    """One person's session. `record` is `Session.to_dict()`: it never holds the token."""
+
+    __tablename__ = "sessions"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    human: Mapped[str] = mapped_column(String(256), index=True)
+    expires: Mapped[float] = mapped_column(Float, index=True)
+    record: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
 class MetaRow(Base):
     """Single values of this instance, such as its trust domain."""
 

@@ -1,16 +1,21 @@
 """A task: a declared job with an end, for one human, that lets named actions on one workload happen."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from remit.identity import SpiffeId
+
+WORKLOAD: Final = "workload"
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """One task. Times are Unix seconds. `token_sha256` is the hex SHA-256 of its bearer token (never the token).
 
-    `proof` is how the person who started it was known: `terminal`, or `uid` (weak).
+    `human` is whom it is for. `proof` is how the person who started it was known: `terminal`, or `uid` (weak);
+    `workload` where no person did. `parent` is the id of the task or session it was cut from, and ends with.
+    `chain` are the workloads that it passed through, the first first: only the last may use it. Empty: any that
+    acts for its human.
     """
 
     id: str
@@ -23,6 +28,13 @@ class Task:
     token_sha256: str
     proof: str
     ended: float | None = None
+    parent: str | None = None
+    chain: tuple[SpiffeId, ...] = ()
+
+    @property
+    def of_a_person(self) -> bool:
+        """Whether a person started it, or what it was cut from: a workload's own task adds nothing to what it may."""
+        return self.proof != WORKLOAD
 
     def live(self, now: float) -> bool:
         """Whether the task still holds at `now` (Unix seconds)."""
@@ -31,6 +43,14 @@ class Task:
     def covers(self, action: str, resource: SpiffeId, now: float) -> bool:
         """Whether the task names this action on this workload and has not ended."""
         return self.live(now) and action in self.actions and resource == self.on
+
+    def involves(self, workload: SpiffeId) -> bool:
+        """Whether it is on this workload, or passed through its hands."""
+        return workload == self.on or workload in self.chain
+
+    def held_by(self, caller: SpiffeId) -> bool:
+        """Whether this caller may use it, as far as the task says."""
+        return not self.chain or self.chain[-1] == caller
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -44,8 +64,11 @@ class Task:
             "token_sha256": self.token_sha256,
             "proof": self.proof,
             "ended": self.ended,
+            "parent": self.parent,
+            "chain": [str(actor) for actor in self.chain],
         }
 
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> "Task":
-        return cls(**{**row, "on": SpiffeId.parse(row["on"]), "actions": tuple(row["actions"])})
+        chain = tuple(SpiffeId.parse(actor) for actor in row.get("chain", ()))
+        return cls(**{**row, "on": SpiffeId.parse(row["on"]), "actions": tuple(row["actions"]), "chain": chain})

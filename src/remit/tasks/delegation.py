@@ -1,0 +1,155 @@
+"""Delegation: what may be cut from a task. It only narrows, and every hand it passed through stays in its chain."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from remit.errors import RemitError
+from remit.identity import SpiffeId
+from remit.tasks.session import Session
+from remit.tasks.task import WORKLOAD, Task
+
+MAX_CHAIN: Final = 5  # a person's agent, its agent, and so on: nobody can answer for more
+MAX_SECONDS: Final = 3600.0  # of an access token: its key is kept no longer once it signs no more
+
+
+class DelegationError(RemitError):
+    """What is asked for can't be cut from what there is. `code` is the OAuth error that says so."""
+
+    exit_code = 3
+
+    def __init__(self, code: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The part that is asked for. What is None is as it was; `seconds` is its whole life."""
+
+    on: SpiffeId | None = None
+    actions: tuple[str, ...] | None = None
+    seconds: float | None = None
+    purpose: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a first task is cut from: a person's session, or a workload's own identity. `expires` is Unix seconds."""
+
+    human: str
+    proof: str
+    expires: float
+    parent: str | None = None
+    chain: tuple[SpiffeId, ...] = ()
+
+    @classmethod
+    def session(cls, session: Session, now: float) -> "Origin":
+        if not session.live(now):
+            raise DelegationError("invalid_grant", "the session has ended", hint="begin a new one: `remit login`")
+        return cls(session.human, session.proof, session.expires, session.id)
+
+    @classmethod
+    def workload(cls, spiffe_id: SpiffeId, owner: str, now: float) -> "Origin":
+        """No person began it: a task of it adds nothing to what the workload may anyway."""
+        return cls(owner, WORKLOAD, now + MAX_SECONDS, None, (spiffe_id,))
+
+
+def begun(origin: Origin, wanted: Wanted, actor: SpiffeId | None, now: float, *, task_id: str) -> Task:
+    """The first task from `origin`, for itself or for `actor`; raises DelegationError. It has no token yet.
+
+    Left to the caller: whether there is such a workload, and whether the person may start a task on it.
+    """
+    if wanted.on is None:
+        raise DelegationError("invalid_target", "no workload is named", hint="say which: `resource`")
+    if not wanted.actions:
+        raise DelegationError("invalid_scope", "no actions are named", hint="say which: `scope`")
+    expires = _sooner(origin.expires, wanted.seconds, now)
+    return Task(
+        task_id,
+        origin.human,
+        wanted.on,
+        wanted.actions,
+        wanted.purpose,
+        now,
+        expires,
+        "",
+        origin.proof,
+        parent=origin.parent,
+        chain=_joined(origin.chain, actor) if actor is not None else origin.chain,
+    )
+
+
+def cut(parent: Task, wanted: Wanted, actor: SpiffeId | None, now: float, *, task_id: str) -> Task:
+    """The task that `actor` gets from `parent` at `now` (Unix seconds); raises DelegationError. It has no token yet.
+
+    1. the parent is live
+    2. on the same workload (RFC 8707: `invalid_target`)
+    3. none but the parent's actions (RFC 6749: `invalid_scope`)
+    4. not longer than the parent
+    5. who gets it joins the chain: never twice, never without an identity once there is a chain
+
+    Left to the caller: that everyone in the chain is still active, and that the actor acts for the same person.
+    """
+    # 1
+    if not parent.live(now):
+        raise DelegationError("invalid_grant", "the task has ended", hint="ask its owner for a new one")
+    # 2
+    if wanted.on not in {None, parent.on}:
+        raise DelegationError("invalid_target", f"the task is on `{parent.on}`, not on `{wanted.on}`")
+    # 3 and 4
+    actions = _fewer(parent.actions, wanted.actions)
+    expires = _sooner(parent.expires, wanted.seconds, now)
+    # 5
+    return replace(
+        parent,
+        id=task_id,
+        actions=actions,
+        purpose=wanted.purpose or parent.purpose,
+        started=now,
+        expires=expires,
+        token_sha256="",
+        parent=parent.id,
+        chain=_joined(parent.chain, actor),
+    )
+
+
+def _fewer(may: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:
+    if wanted is None:
+        return tuple(may)
+    if more := [action for action in wanted if action not in may]:
+        raise DelegationError(
+            "invalid_scope", f"the task does not let `{more[0]}` happen", hint=f"it may {', '.join(may)}"
+        )
+    if not wanted:
+        raise DelegationError("invalid_scope", "no action is asked for", hint=f"the task may {', '.join(may)}")
+    return tuple(action for action in may if action in wanted)
+
+
+def _sooner(expires: float, seconds: float | None, now: float) -> float:
+    most = min(expires - now, MAX_SECONDS)
+    if seconds is None:
+        return now + most
+    if not 0 < seconds <= most:
+        raise DelegationError(
+            "invalid_authorization_details",
+            f"`seconds` is {seconds:g}, and at most {most:.0f} are to be had",
+            hint="ask for more than 0 and no more than that, and again before they are over",
+        )
+    return now + seconds
+
+
+def _joined(chain: tuple[SpiffeId, ...], actor: SpiffeId | None) -> tuple[SpiffeId, ...]:
+    if actor is None:
+        if chain:
+            raise DelegationError(
+                "invalid_grant", f"the task is `{chain[-1]}`'s: only an enrolled workload can be handed it"
+            )
+        return ()
+    if chain and chain[-1] == actor:
+        return chain
+    if actor in chain:
+        raise DelegationError("invalid_grant", f"`{actor}` handed this on already: it can't come back to it")
+    if len(chain) >= MAX_CHAIN:
+        raise DelegationError("invalid_grant", f"the task was handed on {len(chain)} times, which is the most")
+    return (*chain, actor)
