@@ -91,6 +91,31 @@ def test_each_step_is_recorded_kept_and_told(path: Path) -> None:
     asyncio.run(scene())
 
 
+def test_published_keys_are_good_for_as_long_as_is_said(path: Path) -> None:
+    """Whatever signs before `good_until` is among them; what signs from then on is not."""
+
+    async def scene() -> None:
+        world = World(path)
+        kept = world.open()
+        told = kept.published()
+        good = {key["kid"] for key in told["jwks"]["keys"]}
+        later(world, told["next_keys"] - NOW - 1)
+        await kept.catch_up()
+        assert kept.published() == told, "nothing is new until then"
+        later(world, 1)
+        await kept.catch_up()
+        assert len(kept.published()["jwks"]["keys"]) == 2
+        later(world, told["good_until"] - told["next_keys"] - 1)
+        await kept.catch_up()
+        assert kept.authority.jwt_authorities[0].kid in good
+        later(world, 1)
+        await kept.catch_up()
+        assert kept.authority.jwt_authorities[0].kid not in good
+        assert told["good_until"] - told["next_keys"] == told["overlap_seconds"] == PACE.published
+
+    asyncio.run(scene())
+
+
 def test_a_step_that_can_t_be_recorded_or_kept_is_not_in_force(path: Path) -> None:
     async def scene() -> None:
         world = World(path)
