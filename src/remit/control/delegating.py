@@ -59,7 +59,7 @@ class Delegating:
         actor: Workload | None,
         sign: Callable[[Task], Secret],
     ) -> tuple[Task, Secret]:
-        """The part of `source` that `actor` gets, and its token, made by `sign`. Raises DelegationError; then nothing is kept.
+        """The part of `source` that `actor` gets, and its token, made by `sign`; raises DelegationError.
 
         1. whoever has held it is still active, and whoever gets it acts for the same person
         2. it is no more than there is

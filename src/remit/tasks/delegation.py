@@ -130,11 +130,11 @@ def _sooner(expires: float, seconds: float | None, now: float) -> float:
     most = min(expires - now, MAX_SECONDS)
     if seconds is None:
         return now + most
-    if not 0 < seconds <= most:
+    if not 1 <= seconds <= most:
         raise DelegationError(
             "invalid_authorization_details",
             f"`seconds` is {seconds:g}, and at most {most:.0f} are to be had",
-            hint="ask for more than 0 and no more than that, and again before they are over",
+            hint="ask for at least 1 and no more than that, and again before they are over",
         )
     return now + seconds
 
