@@ -18,6 +18,7 @@ MAX_SOCKET_PATH_BYTES: Final = 107  # sun_path holds 108 bytes with its final NU
 LONGEST_SOCKET_NAME: Final = 40
 MAX_ISSUER: Final = 255  # AWS IAM takes no longer one
 _ISSUER: Final = re.compile(r"https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)*")
+_SAFE: Final = re.compile(r"https://|http://(127\.0\.0\.1|\[::1\]|localhost)[:/]")  # where secrets may go
 ENVIRONMENTS: Final = ("dev", "test", "staging", "prod")
 
 
@@ -74,6 +75,15 @@ class SpireSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginSettings:
+    """The OpenID provider that people log in at, and what it calls this client. Or none."""
+
+    issuer: str = ""
+    client_id: str = ""
+    client_secret_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be configured. Empty strings mean: decided by the program."""
 
@@ -85,6 +95,7 @@ class Settings:
     authority: AuthoritySettings = field(default_factory=AuthoritySettings)
     oidc: OidcSettings = field(default_factory=OidcSettings)
     spire: SpireSettings = field(default_factory=SpireSettings)
+    login: LoginSettings = field(default_factory=LoginSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +175,7 @@ def _build(kind: Any, tree: dict[str, Any], name: str, prefix: str) -> Any:
 
 
 def _value(hint: Any, value: Any, name: str, key: str) -> Any:
-    if hint in {GatewaySettings, DiscoverySettings, AuthoritySettings, OidcSettings, SpireSettings}:
+    if hint in {GatewaySettings, DiscoverySettings, AuthoritySettings, OidcSettings, SpireSettings, LoginSettings}:
         if not isinstance(value, dict):
             raise ConfigError(f"`{name}`: `{key}` must be a table")
         return _build(hint, value, name, key + ".")
@@ -210,6 +221,7 @@ def _check(settings: Settings, name: str) -> None:
         check_issuer(settings.oidc.issuer, f"`{name}`: `oidc.issuer`")
     if settings.spire.socket:
         _check_spire(settings, name)
+    _check_login(settings.login, name)
 
 
 def _check_authority(authority: AuthoritySettings, name: str) -> None:
@@ -235,6 +247,19 @@ def _check_spire(settings: Settings, name: str) -> None:
                 f"`{name}`: `{key}` and `spire` don't go together: with an outside SPIRE Remit issues nothing itself",
                 hint="take one of the two out",
             )
+
+
+def _check_login(login: LoginSettings, name: str) -> None:
+    if bool(login.issuer) != bool(login.client_id) or (login.client_secret_file and not login.issuer):
+        raise ConfigError(f"`{name}`: `login` needs `issuer` and `client_id`, or none of them")
+    if login.issuer and _SAFE.match(login.issuer) is None:
+        raise ConfigError(
+            f"`{name}`: `login.issuer` must be an `https` URL, not `{login.issuer}`",
+            hint="`http` is for a provider on this machine only",
+        )
+    path = login.client_secret_file
+    if path and not Path(path).is_absolute():
+        raise ConfigError(f"`{name}`: `login.client_secret_file` must be an absolute path, not `{path}`")
 
 
 def check_issuer(issuer: str, where: str) -> None:

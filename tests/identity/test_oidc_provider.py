@@ -25,9 +25,20 @@ def parse(**changes: Any) -> OpenIdProvider:
 def test_the_document_says_where_all_is() -> None:
     provider = parse(authorization_response_iss_parameter_supported=True)
     assert provider == OpenIdProvider(
-        ISSUER, ISSUER + "/auth", ISSUER + "/token", "https://keys.maple.example/jwks", names_itself=True
+        ISSUER,
+        ISSUER + "/auth",
+        ISSUER + "/token",
+        "https://keys.maple.example/jwks",
+        names_itself=True,
+        authentication="client_secret_basic",
     )
     assert not parse().names_itself
+
+
+def test_a_secret_goes_in_the_body_only_where_it_must() -> None:
+    basic, post = "client_secret_basic", "client_secret_post"
+    assert parse(token_endpoint_auth_methods_supported=[post]).authentication == post
+    assert parse(token_endpoint_auth_methods_supported=[post, basic]).authentication == basic
 
 
 @pytest.mark.parametrize("issuer", [ISSUER, ISSUER + "/"])

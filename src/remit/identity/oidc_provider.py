@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from remit.errors import IdentityError
@@ -16,13 +16,17 @@ _PKCE: Final = "S256"
 
 @dataclass(frozen=True, slots=True)
 class OpenIdProvider:
-    """One provider. `names_itself` says that each of its answers to a login has its `iss` (RFC 9207)."""
+    """One provider. `names_itself` says that each of its answers to a login has its `iss` (RFC 9207).
+
+    `authentication` is how a client with a secret shows it at the token endpoint.
+    """
 
     issuer: str
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
     names_itself: bool
+    authentication: Literal["client_secret_basic", "client_secret_post"]
 
     @classmethod
     def parse(cls, content: bytes, issuer: str) -> "OpenIdProvider":
@@ -41,6 +45,7 @@ class OpenIdProvider:
             _endpoint(row, "token_endpoint", issuer),
             _endpoint(row, "jwks_uri", issuer),
             row.get("authorization_response_iss_parameter_supported") is True,
+            _authentication(row.get("token_endpoint_auth_methods_supported")),
         )
 
 
@@ -70,6 +75,13 @@ def _endpoint(row: Mapping[str, Any], name: str, issuer: str) -> str:
     if check_url(url).scheme != "https" and issuer.startswith("https:"):
         raise IdentityError(f"the provider's `{name}` is on this machine, and the provider is not")
     return url
+
+
+def _authentication(offered: object) -> Literal["client_secret_basic", "client_secret_post"]:
+    """RFC 6749 2.3.1: in a header, unless a provider takes it in the body only. Those are not listed by all."""
+    if isinstance(offered, list) and "client_secret_post" in offered and "client_secret_basic" not in offered:
+        return "client_secret_post"
+    return "client_secret_basic"
 
 
 def _check_offers(row: Mapping[str, Any], name: str, needed: str) -> None:
