@@ -75,6 +75,7 @@ class Start:
     """A governed call begins, or is refused: what was known and decided before anything moved.
 
     `outcome` is `allowed` or `refused`. `workload` is the caller's SPIFFE ID, `person` the pseudonym of its human.
+    `chain` are the workloads that its task passed through, the first first.
     `found` maps each rule that hit to the label of what it found; `body` is a keyed digest.
     """
 
@@ -102,6 +103,7 @@ class Start:
     body: str
     t: float
     m: float
+    chain: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -115,6 +117,7 @@ class Start:
             "proof": self.proof,
             "process": None if self.process is None else self.process.to_dict(),
             "task": self.task,
+            "chain": list(self.chain),
             "action": self.action,
             "resource": self.resource,
             "route": self.route,

@@ -15,7 +15,7 @@ from remit.errors import AttestationError
 from remit.gateway.connection import Address, Connection
 from remit.gateway.message import Request
 from remit.gateway.zone import Zone
-from remit.identity import Caller, Process, Proof, SpiffeId, verify_jwt, verify_x509
+from remit.identity import Caller, Process, Proof, SpiffeId, access_token, verify_jwt, verify_x509
 from remit.identity.attestation import Attested, attest_unix
 from remit.inventory import Human, Workload
 from remit.policy import Engine, Snapshot
@@ -133,7 +133,12 @@ def _resolve(peer: Peer, attested: Attested | None, token: str, zone: Zone, now:
     else:
         raise AttestationError("the connection has no attested peer")
     if token.startswith(PREFIX):
-        return replace(caller, task=_task(token, caller, snapshot, now)), forever
+        return _in_task(token, caller, snapshot, now), forever
+    if access_token.is_one(token):
+        said = access_token.verify(
+            token, snapshot.jwt_authorities, issuer=snapshot.issuer, audience=peer.door, now=now
+        )
+        return _in_task(token, caller, snapshot, now), min(forever, said.expires)
     if _is_spiffe_jwt(token):
         claims = verify_jwt(token, snapshot.jwt_authorities, str(peer.door), now, trust_domain=snapshot.trust_domain)
         holder = _by_svid(claims.spiffe_id, Proof.JWT_SVID, caller.process, zone.engine)
@@ -184,14 +189,20 @@ def _person_caller(
     return Caller(spiffe_id, human.name, human.person, proof, process, False, exhaustive)
 
 
-def _task(token: str, caller: Caller, snapshot: Snapshot, now: float) -> str:
+def _in_task(token: str, caller: Caller, snapshot: Snapshot, now: float) -> Caller:
+    """The caller with the task of its token: a live one of its own person, in this very caller's hands."""
     known_as = digest(token)
-    for task in snapshot.tasks:
-        if task.token_sha256 == known_as and task.live(now) and task.human == caller.human:
-            return task.id
-    raise AttestationError(
-        "the task of this token has ended or is not this caller's", hint="ask its owner for a new task"
-    )
+    task = next((one for one in snapshot.tasks if one.token_sha256 == known_as and one.live(now)), None)
+    if task is None or task.human != caller.human:
+        raise AttestationError(
+            "the task of this token has ended or is not this caller's", hint="ask its owner for a new task"
+        )
+    if not task.held_by(caller.spiffe_id):
+        raise AttestationError(
+            f"the task of this token was handed to `{task.chain[-1]}`, which this caller is not",
+            hint="exchange it for one of your own",
+        )
+    return replace(caller, task=task.id, chain=task.chain)
 
 
 def _is_spiffe_jwt(token: str) -> bool:

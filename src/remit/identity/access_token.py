@@ -119,7 +119,9 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
 
 def is_one(token: str) -> bool:
     """Whether it says of itself that it is an access token: then it must be a good one."""
-    header = token.partition(".")[0]
+    header, dot, _ = token.partition(".")
+    if not dot:
+        return False
     try:
         said = base64.urlsafe_b64decode(header + "=" * (-len(header) % 4))
     except ValueError:

@@ -23,7 +23,7 @@ class Caller:
     `human` is the accountable person's name; `person` the pseudonym that stands for them in the log.
     `enrolled` is false for a person's processes that are no workload of their own (identity `/user/NAME`).
     `exhaustive` is true when every holder of the socket is known (always for unix sockets and mTLS).
-    `task` is the id of the task whose token came with the request.
+    `task` is the id of the task whose token came with the request, `chain` the workloads that it passed through.
     """
 
     spiffe_id: SpiffeId
@@ -34,6 +34,7 @@ class Caller:
     enrolled: bool
     exhaustive: bool
     task: str | None = None
+    chain: tuple[SpiffeId, ...] = ()
 
     def described(self) -> str:
         """The caller as a person would name it, without the name of one: `curl (pid 5120, uid 1000)`."""

@@ -79,7 +79,7 @@ class Engine:
 
         1. the snapshot is alive
         2. resource and caller are in it, and active
-        3. a task that came with the request is live, is its human's, and covers the request
+        3. a task that came with the request is live, is its human's and in its hands, and covers the request
         4. Cedar permits it: default deny, forbid beats permit, an error never allows
         5. every finding may be let through or masked
         6. the permit, good as long as snapshot and task are
@@ -161,7 +161,8 @@ class Engine:
             return None
         task = self._tasks.get(intent.caller.task)
         covers = task is not None and task.covers(intent.action.value, intent.resource, now)
-        if task is None or not covers or task.human != intent.caller.human:
+        its_own = task is not None and task.human == intent.caller.human and task.held_by(intent.caller.spiffe_id)
+        if task is None or not covers or not its_own:
             asked = of_intent(intent, self._owner(intent.caller), resource, None, self.snapshot.grade)
             would = self._ask(_in_a_task(asked))
             self._refuse(intent, decision_id, outside_task(intent, resource, task, now, would))
@@ -171,9 +172,9 @@ class Engine:
         key = _key(intent)
         decided = self._decided.get(key) if key is not None else None
         if decided is None:
-            decided = self._fresh(
-                intent, resource, of_intent(intent, self._owner(intent.caller), resource, task, self.snapshot.grade)
-            )
+            declared = task if task is not None and task.of_a_person else None  # a workload's own declares nothing
+            asked = of_intent(intent, self._owner(intent.caller), resource, declared, self.snapshot.grade)
+            decided = self._fresh(intent, resource, asked)
             if key is not None:
                 self._keep(key, decided)
         return decided

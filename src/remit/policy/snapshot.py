@@ -21,7 +21,8 @@ class Snapshot:
     """One version of what is in force. `issued` is Unix seconds, `lifetime` seconds.
 
     `epoch` only rises. `policy_warning` says why a newer edit of the policies is not in force, or is empty.
-    `x509_authorities` are DER certificates, `jwt_authorities` a JWKS, both of the trust domain.
+    `x509_authorities` are DER certificates, `jwt_authorities` a JWKS, both of the trust domain. `issuer` is what its
+    access tokens name as theirs; empty: it has none.
     """
 
     epoch: int
@@ -37,6 +38,7 @@ class Snapshot:
     tasks: tuple[Task, ...]
     x509_authorities: tuple[bytes, ...]
     jwt_authorities: dict[str, Any]
+    issuer: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -53,6 +55,7 @@ class Snapshot:
             "tasks": [task.to_dict() for task in self.tasks],
             "x509_authorities": [base64.b64encode(der).decode() for der in self.x509_authorities],
             "jwt_authorities": self.jwt_authorities,
+            "issuer": self.issuer,
         }
 
     @classmethod
