@@ -9,6 +9,7 @@ import pytest
 from remit.config import GatewaySettings
 from remit.errors import ProtocolError
 from remit.policy import Action
+from remit.policy.changes import Changes
 from remit.policy.frames import Unpacker, pack
 from remit.policy.link import (
     FROM_CONTROL,
@@ -32,7 +33,7 @@ from remit.policy.link import (
     encode,
 )
 from remit.secret import Secret
-from tests.policy.worlds import LLAMA, snapshot, task
+from tests.policy.worlds import BOT, LLAMA, snapshot, task
 
 HIDDEN = "not-for-any-eye"
 SETTINGS = GatewaySettings(port=7500, idle_seconds=5.5)
@@ -44,6 +45,7 @@ MESSAGES: list[Message] = [
     Ready(),
     Failed("no room"),
     InForce(snapshot(tasks=[task("infer")])),
+    Changes(6, snapshot(tasks=[task("infer")]), (LLAMA, BOT)),
     Ack(7),
     Secrets({"demo": Secret(HIDDEN)}),
     Svid(Secret(HIDDEN)),
@@ -102,6 +104,10 @@ def test_a_secret_is_not_in_its_repr(message: Message) -> None:
         ({"type": "snapshot", "snapshot": {}}, "`snapshot` is not a snapshot"),
         ({"type": "snapshot", "snapshot": snapshot().to_dict() | {"epoch": "1"}}, "`snapshot` is not a snapshot"),
         ({"type": "snapshot", "snapshot": snapshot().to_dict() | {"tasks": [1]}}, "`snapshot` is not a snapshot"),
+        (
+            {"type": "changes", "since": 1, "part": snapshot().to_dict(), "gone": "x"},
+            "`gone` is not a list of SPIFFE",
+        ),
         (encode(MESSAGES[0]) | {"settings": {}}, "`settings` has other fields"),
         (encode(MESSAGES[0]) | {"audit_dir": 5}, "`audit_dir` is not a path"),
     ],

@@ -13,6 +13,7 @@ from remit.control.doors import Door
 from remit.control.orphans import forget, remember, worker_file
 from remit.errors import AttestationError, AuditError, RemitError, StateError
 from remit.policy import Snapshot
+from remit.policy.changes import Changes
 from remit.policy.link import (
     Ack,
     Failed,
@@ -35,11 +36,12 @@ MAX_RESTARTS: Final = 5
 
 @dataclass
 class Worker:
-    """One live worker and what it has acknowledged."""
+    """One live worker, the Snapshot it was sent last and the epoch that it has acknowledged."""
 
     zone: str
     child: Child
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    sent: Snapshot | None = None
     acked: int = 0
     progress: asyncio.Condition = field(default_factory=asyncio.Condition)
     failure: str = ""
@@ -92,7 +94,7 @@ class Workers:
         for message in self._extra.values():
             self._send(worker, message)
         if self._snapshot is not None:
-            self._send(worker, InForce(self._snapshot))
+            self._put(worker, self._snapshot)
         for door in self._doors:
             self._hand_over(worker, door)
         worker.ready.set()
@@ -107,7 +109,7 @@ class Workers:
         """Send a Snapshot to every worker."""
         self._snapshot = snapshot
         for worker in self._briefed():
-            self._send(worker, InForce(snapshot))
+            self._put(worker, snapshot)
 
     async def deliver(self, snapshot: Snapshot) -> bool:
         """Send a Snapshot to every worker; whether all acknowledged it in time."""
@@ -160,6 +162,14 @@ class Workers:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._broken(error)
+
+    def _put(self, worker: Worker, snapshot: Snapshot) -> None:
+        """The first Snapshot whole, then what changed since the last: it has that one, for the link loses nothing."""
+        if worker.sent is not None and snapshot.epoch <= worker.sent.epoch:
+            return  # what it has is newer
+        changes = Changes.between(worker.sent, snapshot) if worker.sent is not None else None
+        worker.sent = snapshot
+        self._send(worker, changes if changes is not None else InForce(snapshot))
 
     @staticmethod
     def _send(worker: Worker, message: FromControl, fds: tuple[int, ...] = ()) -> None:

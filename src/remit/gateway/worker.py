@@ -27,6 +27,7 @@ from remit.gateway.upstream import Upstream
 from remit.gateway.upstream_connection import Timeouts
 from remit.gateway.zone import Zone
 from remit.policy import Engine, Snapshot
+from remit.policy.changes import Changes
 from remit.policy.link import (
     Ack,
     Certified,
@@ -94,6 +95,8 @@ class Worker:
             match message:
                 case InForce(snapshot):
                     self._put(snapshot)
+                case Changes():
+                    self._put(message.onto(self._snapshot()))
                 case Secrets(held):
                     self._broker.replace(held)
                     self._scrubber.hold(KnownValues(self._broker.values()))
@@ -120,6 +123,11 @@ class Worker:
             self._trust(snapshot)
             self._zone.put(snapshot)
         self._tell(Ack(snapshot.epoch))
+
+    def _snapshot(self) -> Snapshot:
+        if self._zone is None:
+            raise ProtocolError("changes came before the first snapshot")
+        return self._zone.snapshot
 
     def _open_zone(self, snapshot: Snapshot) -> Zone:
         return Zone(

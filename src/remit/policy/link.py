@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar, get_type_hints
 from remit.config import GatewaySettings
 from remit.errors import ProtocolError, RemitError
 from remit.identity import SpiffeId
+from remit.policy.changes import Changes
 from remit.policy.intent import Action
 from remit.policy.snapshot import Snapshot
 from remit.secret import Secret
@@ -128,7 +129,7 @@ class LogFailed:
     hint: str
 
 
-FromControl = Welcome | Certified | InForce | Secrets | Svid | Listen
+FromControl = Welcome | Certified | InForce | Changes | Secrets | Svid | Listen
 FromWorker = Certify | Ready | Failed | Ack | Serving | Refused | LogFailed
 Message = FromControl | FromWorker
 
@@ -136,6 +137,7 @@ FROM_CONTROL: Final[dict[str, type[FromControl]]] = {
     "welcome": Welcome,
     "certificate": Certified,
     "snapshot": InForce,
+    "changes": Changes,
     "secrets": Secrets,
     "svid": Svid,
     "listen": Listen,
@@ -223,6 +225,7 @@ def _only(kind: type[_Plain]) -> Callable[[Any], _Plain]:
 
 _text = _only(str)
 _object = _only(dict)
+_list = _only(list)
 
 
 def _number(value: Any) -> float:
@@ -247,6 +250,11 @@ _FORMS: Final[dict[Any, _Form]] = {
     Path: _Form("a path", lambda value: Path(_text(value)), str),
     Secret: _Form("a secret", lambda value: Secret(_text(value)), Secret.reveal),
     SpiffeId: _Form("a SPIFFE ID", lambda value: SpiffeId.parse(_text(value)), str),
+    tuple[SpiffeId, ...]: _Form(
+        "a list of SPIFFE IDs",
+        lambda value: tuple(SpiffeId.parse(_text(one)) for one in _list(value)),
+        lambda ids: [str(one) for one in ids],
+    ),
     DoorKind: _Form("a kind of door", DoorKind, str),
     Action: _Form("an action", Action, str),
     Snapshot: _Form("a snapshot", _snapshot, Snapshot.to_dict),
