@@ -5,12 +5,12 @@ import os
 
 import pytest
 
-from remit.errors import AttestationError, IdentityError
+from remit.errors import AttestationError
 from remit.identity import SpiffeId
 from remit.identity.attestation import EXECUTABLES, observe
 from remit.identity.selectors import selectors_of
-from remit.inventory import Capability, Kind, Workload, matches
-from remit.inventory.selectors import REGISTERED, check_registration, workload_of
+from remit.inventory import Capability, Kind, LifeState, Workload, matches
+from remit.inventory.selectors import REGISTERED, SelectorsError, check_registration, workload_of
 
 ME = observe(os.getpid(), digests=EXECUTABLES)
 MINE = Workload(
@@ -92,18 +92,37 @@ DIGEST = f"unix:sha256:{'ab' * 32}"
 def test_selectors_that_match_no_process_or_prove_too_little_are_refused(
     selectors: tuple[str, ...], problem: str
 ) -> None:
-    with pytest.raises(IdentityError, match=problem) as refusal:
+    with pytest.raises(SelectorsError, match=problem) as refusal:
         check_registration(NEW, selectors, [])
     assert "agent/new" in str(refusal.value) or "unix:" in str(refusal.value)
 
 
-@pytest.mark.parametrize("more", [(), ("unix:gid:100",)])
+@pytest.mark.parametrize("more", [(), ("unix:gid:100",), ("unix:supplementary_gid:100",)])
 def test_selectors_that_are_anothers_as_well_are_refused_with_both_names(more: tuple[str, ...]) -> None:
     old = registered("old", "unix:uid:1000", DIGEST)
     for first, second in (((*old.selectors, *more), old), (old.selectors, registered("old", *old.selectors, *more))):
-        with pytest.raises(IdentityError, match=r"match two identities: .*agent/new.*agent/old") as refusal:
+        with pytest.raises(SelectorsError, match=r"match two identities: .*agent/new.*agent/old") as refusal:
             check_registration(NEW, first, [second])
         assert "old" in refusal.value.hint
+
+
+def test_selectors_that_one_process_could_have_with_another_s_are_refused_too() -> None:
+    by_path, by_digest = ("unix:uid:1000", "unix:path:/opt/a"), ("unix:uid:1000", DIGEST)
+    with pytest.raises(SelectorsError, match="match two identities") as refusal:
+        check_registration(NEW, by_digest, [registered("old", *by_path)])
+    assert refusal.value.hint.endswith("add another `unix:path`")
+    check_registration(NEW, (*by_digest, "unix:path:/opt/b"), [registered("old", *by_path)])
+    check_registration(NEW, ("unix:uid:1001",), [registered("old", *by_path)])
+
+
+def test_a_retired_workload_gives_its_selectors_to_the_next_one() -> None:
+    old, new = registered("old", f"unix:uid:{ME.uid}"), registered("new", f"unix:uid:{ME.uid}")
+    retired = dataclasses.replace(old, state=LifeState.RETIRED)
+    check_registration(NEW, old.selectors, [retired])
+    assert workload_of(ME, [retired]) is retired, "its process is nobody else's until somebody says so"
+    assert workload_of(ME, [retired, new]) is new
+    with pytest.raises(AttestationError, match="has the selectors of"):
+        workload_of(ME, [dataclasses.replace(old, state=LifeState.SUSPENDED), new])
 
 
 def test_selectors_that_tell_it_from_all_others_are_taken() -> None:
