@@ -14,6 +14,7 @@ from remit.config import Settings
 from remit.control.demonstration import Demonstration
 from remit.control.lookout import Lookout
 from remit.control.pace import Pace
+from remit.control.patience import Patience
 from remit.control.realm import Realm
 from remit.control.served import Served
 from remit.control.watch_servers import Run, ServerWatches, opened, still_listens
@@ -102,10 +103,11 @@ class Guards:
         await self._demo.mind()
 
     async def rescan(self) -> None:
-        """Look again now and then, and soon after a server was lost."""
+        """Look again now and then, and soon after a server was lost. Raises what goes on failing (`Patience`)."""
+        patience = Patience(lambda text: self._say({"event": "note", "text": text}))
         while True:
             await self._pace.over()
-            await self.look_again()
+            await patience.tried(self.look_again())
 
     async def look_again(self) -> None:
         """Guard what is found as it is now: new servers, and those that are not what was enrolled any more.
