@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from remit.errors import NotFoundError
-from remit.identity import SpiffeId
-from remit.inventory import Human, LifeState, Workload
+from remit.inventory import Enrolled, Human, LifeState, Workload
 from remit.inventory.lifecycle import FINAL
 from remit.inventory.registry import Humans, Workloads
 from remit.inventory.selectors import REGISTERED
@@ -48,7 +47,7 @@ class Book:
         self.state, self.acts, self.clock = state, acts, clock
         self.one_act = asyncio.Lock()  # what an act looked at stays so until it is kept
         self.humans = {human.name: human for human in state.humans()}
-        self.workloads: dict[SpiffeId, Workload] = {}
+        self.workloads = Enrolled()
         self.known_workloads = {workload.spiffe_id: workload for workload in state.workloads()}
         self.tasks = {task.id: task for task in state.tasks() if task.expires > clock() - KEEP_ENDED_SECONDS}
         self.sessions = {one.id: one for one in state.sessions() if one.expires > clock() - KEEP_ENDED_SECONDS}

@@ -11,7 +11,7 @@ from remit.control.realm import Realm
 from remit.errors import AttestationError
 from remit.identity import PeerCredentials, SpiffeId
 from remit.identity.attestation import Connected, Lineages, Walks
-from remit.inventory import Workload, workload_of
+from remit.inventory import Workload
 from remit.inventory.binding import lost
 from remit.models import unchanged
 
@@ -56,7 +56,7 @@ class KernelIdentities:
         with await asyncio.get_running_loop().run_in_executor(self._threads, attest) as attested:
             process = attested.process
             assert process is not None  # noqa: S101 - who connects to a unix socket is known by process
-            workload = workload_of(process, self._realm.workloads.values())
+            workload = self._realm.workloads.of(process)
             # 2
             if workload is not None and not caller.seen_alone(process):
                 await asyncio.wrap_future(self._walks.finish(attested))

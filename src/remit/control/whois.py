@@ -6,7 +6,6 @@ from remit.control.portrait import Sources, about_person, about_workload, as_con
 from remit.errors import AttestationError, IdentityError, NotFoundError, UsageError
 from remit.identity import Process, SpiffeId
 from remit.identity.selectors import selectors_of, why_weaker
-from remit.inventory import workload_of
 
 MAX_DIGITS: Final = 18  # of a pid or port: more is no number that the kernel gives
 
@@ -68,7 +67,7 @@ def _by_pid(pid: int, sources: Sources) -> dict[str, Any]:
 
 
 def _about(process: Process, sources: Sources) -> dict[str, Any]:
-    workload = workload_of(process, sources.realm.workloads.values())
+    workload = sources.realm.workloads.of(process)
     if workload is not None:
         return about_workload(workload, sources)
     human = sources.realm.human_of(process.uid)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, MutableMapping
-from typing import Self, TypeVar
+from typing import Self, TypeVar, overload
 
 from remit.identity import Process, SpiffeId
 from remit.identity.selectors import selectors_of
@@ -80,7 +80,12 @@ class Enrolled(MutableMapping[SpiffeId, Workload]):
     def __getitem__(self, spiffe_id: SpiffeId) -> Workload:
         return self._rows[spiffe_id]
 
-    def get(self, spiffe_id: SpiffeId, default: _Default | None = None) -> Workload | _Default | None:  # type: ignore[override] # as dict's, which is what every decision asks
+    @overload
+    def get(self, spiffe_id: SpiffeId, default: None = None, /) -> Workload | None: ...
+    @overload
+    def get(self, spiffe_id: SpiffeId, default: Workload | _Default, /) -> Workload | _Default: ...
+    def get(self, spiffe_id: SpiffeId, default: object = None, /) -> object:
+        """As a dict's: every decision asks this."""
         return self._rows.get(spiffe_id, default)
 
     def __contains__(self, spiffe_id: object) -> bool:
