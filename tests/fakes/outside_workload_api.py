@@ -27,6 +27,7 @@ class FakeWorkloadApi:
         self.answers: dict[str, Any] = {}
         self.status: Status | None = None
         self.calls = 0
+        self._pushes = 0
         self._server: UnixServer
         self._listening: ListeningSocket
 
@@ -43,14 +44,16 @@ class FakeWorkloadApi:
 
     async def push(self) -> None:
         async with self._pushed:
+            self._pushes += 1
             self._pushed.notify_all()
 
     async def _stream(self, request: Request) -> None:
         kind = type(request.message).__name__.removesuffix("Request")
         while True:
+            pushes = self._pushes
             await self._once(request, kind)
             async with self._pushed:
-                await self._pushed.wait()
+                await self._pushed.wait_for(lambda: self._pushes > pushes)  # noqa: B023 (waited for here)
 
     async def _once(self, request: Request, kind: str = "JWTSVID") -> None:
         self.calls += 1

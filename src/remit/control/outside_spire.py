@@ -153,7 +153,7 @@ class OutsideSpire:
         if svid.spiffe_id.trust_domain != self.trust_domain:
             raise IdentityError(f"it gives SVIDs of another trust domain now: `{svid.spiffe_id.trust_domain}`")
         async with self._one_change:
-            if svid.chain != self._svid.chain:
+            if svid.chain != self._svid.chain or self._over:
                 await self._acts("spire.svid", str(svid.spiffe_id), None, _svid_facts(svid))
                 self._svid, self._over = svid, False
                 await self.changed(True)
