@@ -17,7 +17,7 @@ from remit.control.whois import whois
 from remit.errors import AttestationError, RemitError
 from remit.identity import PeerCredentials, Process, SpiffeId
 from remit.inventory import Human, Workload
-from remit.inventory.lifecycle import Actor, Verb, possible
+from remit.inventory.lifecycle import FINAL, Actor, Verb, possible
 from remit.inventory.registration import Declared, overdue
 from remit.policy import Engine, Snapshot
 
@@ -166,8 +166,8 @@ class Desk:
         ]
 
     def registered(self) -> list[dict[str, Any]]:
-        """The workloads in force that nobody calls: known by their selectors as callers."""
-        own = (one for one in self._realm.workloads.values() if not one.server)
+        """The workloads that nobody calls, and are known by their selectors as callers."""
+        own = (one for one in self._realm.workloads.values() if not one.server and one.state is not FINAL)
         fields = ("name", "spiffe_id", "kind", "owner", "state", "selectors", "review_due")
         rows = [one.to_dict() for one in sorted(own, key=lambda one: one.name)]
         return [{field: row[field] for field in fields} | {"class": row["capabilities"]} for row in rows]
