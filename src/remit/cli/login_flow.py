@@ -5,6 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -85,10 +86,9 @@ async def _answer(
 def _browse(url: str) -> None:
     """In a process of its own: a browser may say much, and may not come back until it is closed."""
     quiet = subprocess.DEVNULL
-    subprocess.Popen(
-        [sys.executable, "-I", "-m", "webbrowser", url],
-        stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True,
-    )  # fmt: skip
+    command = [sys.executable, "-I", "-m", "webbrowser", url]
+    options = {"stdin": quiet, "stdout": quiet, "stderr": quiet, "start_new_session": True, "check": False}
+    threading.Thread(target=subprocess.run, args=(command,), kwargs=options, daemon=True).start()
 
 
 def _code(answer: Mapping[str, str], provider: OpenIdProvider) -> str:
