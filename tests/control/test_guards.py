@@ -5,10 +5,8 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +28,7 @@ from remit.models import Hasher, digest_file
 from remit.policy import PolicyFile, Snapshot
 from remit.storage import Store
 from tests.fakes.callers import as_if_connected
+from tests.fakes.started import free_port, started
 from tests.inventory.asking import FakeServer, TestProbe
 from tests.inventory.test_fingerprints import LLAMA_CPP, OLLAMA, VLLM, say
 from tests.models.test_stores import an_ollama
@@ -117,18 +116,6 @@ async def a_world(directory: Path, *servers: str, hasher: Hasher | None = None) 
             store.close()
 
 
-@contextlib.contextmanager
-def a_process(kind: str, port: int = 0, environ: dict[str, str] | None = None) -> Any:
-    """A fake server of this kind as a process of its own, and its address."""
-    command = [sys.executable, "-m", f"tests.fakes.fake_{kind}", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environ) as process:
-        try:
-            assert process.stdout is not None
-            yield process, json.loads(process.stdout.readline())["listening"]
-        finally:
-            process.kill()
-
-
 def run(main: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(20):
@@ -146,7 +133,7 @@ async def until(seen: Callable[[], Any]) -> None:
 def test_a_server_s_end_is_seen_without_looking_and_its_return_by_the_next_look(tmp_path: Path) -> None:
     async def main() -> None:
         async with a_world(tmp_path) as world:
-            with a_process("vllm") as (process, address):
+            with started("fake_vllm") as (process, address):
                 world.probe.own.add(address)
                 await world.guards.look_again()
                 (before,) = world.guarded
@@ -154,7 +141,7 @@ def test_a_server_s_end_is_seen_without_looking_and_its_return_by_the_next_look(
                 process.kill()
                 await until(lambda: not world.guarded)
                 assert world.left() == [f"its process {process.pid} has ended"]
-            with a_process("vllm", int(address.rsplit(":", 1)[1])) as (process, _):
+            with started("fake_vllm", "--port", address.rsplit(":", 1)[1]) as (process, _):
                 await world.guards.look_again()
                 (after,) = world.guarded
                 assert (after.spiffe_id, after.pid) == (before.spiffe_id, process.pid)
@@ -165,7 +152,7 @@ def test_a_server_s_end_is_seen_without_looking_and_its_return_by_the_next_look(
 def test_nothing_is_guarded_whose_process_ended_while_it_was_looked_at(tmp_path: Path) -> None:
     async def main() -> None:
         async with a_world(tmp_path) as world:
-            with a_process("vllm") as (process, address):
+            with started("fake_vllm") as (process, address):
                 world.probe.own.add(address)
                 (found,) = (await world.guards.look()).found
                 process.kill()
@@ -179,7 +166,7 @@ def test_nothing_is_guarded_whose_process_ended_while_it_was_looked_at(tmp_path:
 def test_a_pid_that_is_another_s_by_now_is_not_watched_in_its_place(tmp_path: Path) -> None:
     async def main() -> None:
         async with a_world(tmp_path) as world:
-            with a_process("vllm") as (_, address):
+            with started("fake_vllm") as (_, address):
                 world.probe.own.add(address)
                 (found,) = (await world.guards.look()).found
                 assert found.process is not None
@@ -194,7 +181,7 @@ def test_a_pid_that_is_another_s_by_now_is_not_watched_in_its_place(tmp_path: Pa
 def test_one_that_is_stopped_stays_and_is_silent_until_it_answers(tmp_path: Path) -> None:
     async def main() -> None:
         async with a_world(tmp_path) as world:
-            with a_process("vllm") as (process, address):
+            with started("fake_vllm") as (process, address):
                 world.probe.own.add(address)
                 await world.guards.look_again()
                 (before,) = world.guarded
@@ -218,12 +205,6 @@ def test_one_that_is_stopped_stays_and_is_silent_until_it_answers(tmp_path: Path
                 assert world.guards.silent == {}
 
     run(main)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 def test_another_kind_in_the_same_process_is_another_workload_and_each_keeps_its_identity(tmp_path: Path) -> None:
@@ -343,7 +324,7 @@ TAKE_OVER = "import socket,sys; s=socket.create_server(('127.0.0.1',int(sys.argv
 def test_a_server_that_ended_is_called_by_nobody_also_when_its_end_can_not_be_written(tmp_path: Path) -> None:
     async def main() -> None:
         async with a_world(tmp_path) as world:
-            with a_process("vllm") as (_, address):
+            with started("fake_vllm") as (_, address):
                 world.probe.own.add(address)
                 await world.guards.look_again()
                 assert len(world.delivered[-1].workloads) == 1
@@ -443,7 +424,7 @@ def a_real_store(home: Path) -> Any:
     """A fake Ollama with a home that has a real store; its address and the store."""
     store = home / ".ollama" / "models"
     repull(store, b"GGUF weights")
-    with a_process("ollama", environ={**os.environ, "HOME": str(home), "OLLAMA_MODELS": ""}) as (_, address):
+    with started("fake_ollama", environ={**os.environ, "HOME": str(home), "OLLAMA_MODELS": ""}) as (_, address):
         yield address, store
 
 

@@ -2,9 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.conftest import Remit
+from tests.fakes.started import started
+from tests.faults.world import running
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,8 @@ class Recorded:
 def fake(kind: str, directory: Path, *arguments: str) -> Iterator[Recorded]:
     """`kind` is `vllm`, `ollama` or `lmstudio`."""
     record = directory / f"{kind}.jsonl"
-    command = [sys.executable, "-m", f"tests.fakes.fake_{kind}", "--port", "0", "--record", str(record), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        address = json.loads(process.stdout.readline())["listening"]
+    with started(f"fake_{kind}", "--record", str(record), *arguments) as (process, address):
         yield Recorded(kind, address, process.pid, record)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
 
 
 @contextmanager
@@ -53,12 +45,8 @@ def guarding(state: Path, port: int, *servers: str) -> Iterator[Remit]:
     (state / "config.toml").write_text(
         f"[discovery]\nlook = false\nservers = {json.dumps(servers)}\n[gateway]\nport = {port}\n"
     )
-    running = Remit(state)
-    try:
-        running.event("ready")
-        yield running
-    finally:
-        running.stop()
+    with running(state) as remit:
+        yield remit
 
 
 @contextmanager

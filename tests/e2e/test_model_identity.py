@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,17 +17,12 @@ from remit.sandbox import locate
 from tests.e2e.conftest import Remit
 from tests.e2e.servers import guarding
 from tests.e2e.test_real_server import curl
+from tests.fakes.started import free_port
 from tests.faults.world import raw_chat, read_all, records
 from tests.inventory.test_real_llama import PROGRAM
 
 SECONDS = 20
 ASK = json.dumps({"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 2})
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @contextmanager

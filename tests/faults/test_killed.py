@@ -22,6 +22,7 @@ from tests.faults.world import (
     chat,
     configure,
     kill,
+    kill_all,
     port_of,
     processes,
     raw_chat,
@@ -134,9 +135,7 @@ def test_the_worker_goes_on_while_control_is_gone(remit: Remit) -> None:
 def test_everything_killed_at_once_and_started_anew(server: FakeAwkwardServer, state: Path) -> None:
     with running(state) as first:
         assert served(port_of(first))
-        for pid in processes(state):
-            kill(pid)
-        first.process.wait(5)
+        kill_all(first)
     with running(state) as second:
         assert port_of(second) == PORT
         assert served(PORT)

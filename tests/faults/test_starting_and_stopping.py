@@ -23,6 +23,7 @@ from tests.faults.world import (
     chat,
     configure,
     kill,
+    kill_all,
     port_of,
     processes,
     raw_chat,
@@ -80,9 +81,7 @@ def test_two_ups_in_the_same_instant_one_wins_and_the_others_say_where(state: Pa
 
 def test_a_run_file_of_a_killed_instance_is_not_believed(state: Path, server: FakeAwkwardServer) -> None:
     with running(state) as first:
-        for pid in processes(state):
-            kill(pid)
-        first.process.wait(5)
+        kill_all(first)
     done = first.run("status", check=False)
     assert done.returncode == 1
     assert "not running" in done.stderr
@@ -189,9 +188,7 @@ def test_the_next_start_removes_what_a_killed_one_left(place: Path, server: Fake
     run = run_of(place)
     with running(place) as first:
         doors = set(run.glob("llama-demo.sock"))
-        for pid in processes(place):
-            kill(pid)
-        first.process.wait(5)
+        kill_all(first)
     assert doors
     assert (run / "demo" / "model.sock").exists()
     configure(place, PORT, server.url)

@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.conftest import Remit
+from tests.fakes.started import started
 
 CHAT = "/v1/chat/completions"
 PATIENCE_SECONDS = 15.0
@@ -55,13 +54,8 @@ def running(state: Path, *arguments: str, environ: dict[str, str] | None = None)
 @contextmanager
 def apart() -> Iterator[str]:
     """The awkward server in a process of its own, where commands of this one don't run under it; its address."""
-    command = [sys.executable, "-m", "tests.fakes.awkward_server", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as server:
-        try:
-            assert server.stdout is not None
-            yield json.loads(server.stdout.readline())["listening"]
-        finally:
-            server.kill()
+    with started("awkward_server") as (_, address):
+        yield address
 
 
 def ready_of(remit: Remit) -> dict[str, Any]:
@@ -172,6 +166,13 @@ def processes(state: Path) -> dict[int, str]:
         found |= more
         grown = bool(more)
     return {pid: rows[pid][1] for pid in found}
+
+
+def kill_all(remit: Remit) -> None:
+    """Every process of this Remit at once, as the end of power does it."""
+    for pid in processes(remit.state):
+        kill(pid)
+    remit.process.wait(5)
 
 
 def alive(pid: int) -> bool:

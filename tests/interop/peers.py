@@ -1,7 +1,6 @@
 """The servers that trust us: found on this machine, or their absence said aloud."""
 
 import os
-import socket
 import sys
 from pathlib import Path
 
@@ -26,10 +25,3 @@ def postgresql() -> Path:
     """The directory of the newest PostgreSQL's programs."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     return found[-1].parent if found else Path(absent("PostgreSQL", "`sh tests/needs.sh` installs it"))
-
-
-def free_port() -> int:
-    """A port on loopback that nobody has just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.started import free_port
 from tests.interop import peers
 from tests.interop.domain import WRITER, Domain
 from tests.interop.recipes import RECIPES
@@ -72,7 +73,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
 
 @pytest.fixture(scope="module")
 def openbao(tmp_path_factory: pytest.TempPathFactory, issuer: tuple[str, Path]) -> Iterator[OpenBao]:
-    program, home, port = peers.openbao(), tmp_path_factory.mktemp("openbao"), peers.free_port()
+    program, home, port = peers.openbao(), tmp_path_factory.mktemp("openbao"), free_port()
     address, elsewhere = issuer
     environ = {
         "PATH": f"{Path(program).parent}:{os.environ['PATH']}",

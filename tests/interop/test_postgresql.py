@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.started import free_port
 from tests.interop import peers
 from tests.interop.domain import WRITER, Domain
 from tests.interop.recipes import RECIPES
@@ -130,7 +131,7 @@ def postgresql() -> Iterator[PostgreSql]:
         home.chmod(0o755)
         os.chown(home, ACCOUNT.pw_uid, ACCOUNT.pw_gid)
         server = PostgreSql(programs, home)
-        port = peers.free_port()
+        port = free_port()
         (home / "port").write_text(str(port))
         _configure(server)
         process = _started(server, port)

@@ -1,16 +1,13 @@
 """Ollama, vLLM and LM Studio as their published interfaces have them, each a process of its own, all at once."""
 
 import asyncio
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from remit.inventory import DIGEST_UNKNOWN, Found, discover
+from tests.fakes.started import started
 from tests.inventory.asking import TestProbe
 
 SERVERS = {"ollama": "fake_ollama", "vllm": "fake_vllm", "lmstudio": "fake_lmstudio"}
@@ -21,19 +18,14 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, s
     """What was found, by server and way in, with the pid that really runs it."""
     folder = tmp_path_factory.mktemp("fakes")
     with ExitStack() as stack:
-        started: dict[str, tuple[str, int]] = {}
+        servers: dict[str, tuple[str, int]] = {}
         for name, module in SERVERS.items():
-            for place in (["--port", "0"], ["--socket", str(folder / f"{name}.sock")]):
-                command = [sys.executable, "-m", f"tests.fakes.{module}", *place]
-                server = stack.enter_context(
-                    subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
-                )
-                stack.callback(server.kill)
-                assert server.stdout is not None
-                started[json.loads(server.stdout.readline())["listening"]] = (name, server.pid)
-        found = asyncio.run(discover(TestProbe(*started))).found
-        assert {one.upstream for one in found} == set(started)
-        yield {(one.server, one.upstream.split(":")[0]): (one, started[one.upstream][1]) for one in found}
+            for place in ((), ("--socket", str(folder / f"{name}.sock"))):
+                server, address = stack.enter_context(started(module, *place))
+                servers[address] = (name, server.pid)
+        found = asyncio.run(discover(TestProbe(*servers))).found
+        assert {one.upstream for one in found} == set(servers)
+        yield {(one.server, one.upstream.split(":")[0]): (one, servers[one.upstream][1]) for one in found}
 
 
 @pytest.mark.parametrize("name", SERVERS)

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import queue
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from remit.inventory import DIGEST_HASHING, Found, discover
 from remit.inventory.fingerprints import KEY_NEEDED
 from remit.models import Hasher
 from remit.sandbox import locate
+from tests.fakes.started import free_port
 from tests.inventory.asking import TestProbe
 
 PROGRAM = """
@@ -42,16 +42,10 @@ def _start(host: str, port: int = 0, key: str = "") -> "subprocess.Popen[str]":
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Found, int]]]:
     """Both servers as discovery sees them, with their real pids: one open on TCP, one locked on a unix socket."""
-    path, port = tmp_path_factory.mktemp("llama") / "llama.sock", _free_port()
+    path, port = tmp_path_factory.mktemp("llama") / "llama.sock", free_port()
     started = {f"http://127.0.0.1:{port}": _start("127.0.0.1", port), f"unix:{path}": _start(str(path), key="k")}
     try:
         for server in started.values():
