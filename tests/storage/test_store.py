@@ -56,6 +56,20 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_login_is_one_person_s(tmp_path: Path) -> None:
+    store = Store(tmp_path / "state.db")
+    ada = Human("ada", "p-1", (1000,), ("https://login.maple.example", "24400320"))
+    store.save_human(ada)
+    store.save_human(Human("bob", "p-2", (1001,)))
+    store.save_human(Human("eve", "p-3", (1002,)))
+    with pytest.raises(StateError, match="UNIQUE"):
+        store.save_human(Human("bob", "p-2", (1001,), ada.login))
+    store.close()
+    store = Store(tmp_path / "state.db")
+    assert [human.login for human in store.humans()] == [ada.login, None, None]
+    store.close()
+
+
 def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
     Store(tmp_path / "state.db").close()
     assert (tmp_path / "state.db").stat().st_mode & 0o777 == 0o600

@@ -37,18 +37,25 @@ class LifeState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Human:
-    """One person. `person` is the pseudonym used in the log; `uids` are the Unix accounts that act for them."""
+    """One person. `person` is the pseudonym used in the log; `uids` are the Unix accounts that act for them.
+
+    `login` is their account at an OpenID provider (issuer and subject), once they have logged in (`login_binding`).
+    """
 
     name: str
     person: str
     uids: tuple[int, ...]
+    login: tuple[str, str] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name, "person": self.person, "uids": list(self.uids)}
+        login = list(self.login) if self.login else None
+        return {"name": self.name, "person": self.person, "uids": list(self.uids), "login": login}
 
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> "Human":
-        return cls(row["name"], row["person"], tuple(row["uids"]))
+        """A row that says nothing of a login is from before people could log in."""
+        login = row.get("login")
+        return cls(row["name"], row["person"], tuple(row["uids"]), (login[0], login[1]) if login else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from remit.inventory import Human, Workload
 from remit.storage.tables import HumanRow, MetaRow, SessionRow, TaskRow, WorkloadRow
 from remit.tasks import Session, Task
 
-HEAD: Final = "0003"  # the newest revision in migrations/versions; a test compares them
+HEAD: Final = "0004"  # the newest revision in migrations/versions; a test compares them
 
 
 class Store:
@@ -34,10 +34,13 @@ class Store:
     def humans(self) -> Sequence[Human]:
         with self._session() as session:
             rows = session.scalars(sa.select(HumanRow).order_by(HumanRow.name)).all()
-            return [Human(row.name, row.person, tuple(row.uids)) for row in rows]
+            return [Human(row.name, row.person, tuple(row.uids), _login(row)) for row in rows]
 
     def save_human(self, human: Human) -> None:
-        self._save(HumanRow(name=human.name, person=human.person, uids=list(human.uids)))
+        issuer, subject = human.login or (None, None)
+        row = HumanRow(name=human.name, person=human.person, uids=list(human.uids))
+        row.login_issuer, row.login_subject = issuer, subject
+        self._save(row)
 
     def workloads(self) -> Sequence[Workload]:
         with self._session() as session:
@@ -107,6 +110,10 @@ class Store:
             if version == HEAD:
                 return
             _upgrade(connection, version, self._path)
+
+
+def _login(row: HumanRow) -> tuple[str, str] | None:
+    return (row.login_issuer, row.login_subject) if row.login_issuer and row.login_subject else None
 
 
 def _upgrade(connection: sa.Connection, version: str | None, path: Path) -> None:

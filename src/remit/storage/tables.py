@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, Float, String
+from sqlalchemy import JSON, Float, Index, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -17,6 +17,9 @@ class HumanRow(Base):
     name: Mapped[str] = mapped_column(String(256), primary_key=True)
     person: Mapped[str] = mapped_column(String(64), unique=True)
     uids: Mapped[list[int]] = mapped_column(JSON)
+    login_issuer: Mapped[str | None] = mapped_column(String(2048))
+    login_subject: Mapped[str | None] = mapped_column(String(255))
+    __table_args__ = (Index("ix_humans_login", "login_issuer", "login_subject", unique=True),)
 
 
 class WorkloadRow(Base):
