@@ -56,9 +56,13 @@ class AuthoritySettings:
 
 @dataclass(frozen=True, slots=True)
 class OidcSettings:
-    """The address under which others find this trust domain's keys, and which JWT-SVIDs carry. Or none."""
+    """The address under which others find this trust domain's keys, and which JWT-SVIDs carry. Or none.
+
+    `port` is the token endpoint's, on the gateway's address; 0: the one below the gateway's first.
+    """
 
     issuer: str = ""
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +218,8 @@ def _check(settings: Settings, name: str) -> None:
     for key in ("body_bytes", "header_seconds", "idle_seconds", "connections", "first_byte_seconds", "chunk_seconds"):
         if getattr(gateway, key) <= 0:
             raise ConfigError(f"`{name}`: `gateway.{key}` must be above 0")
+    if settings.oidc.port and not 1024 <= settings.oidc.port <= 65535:
+        raise ConfigError(f"`{name}`: `oidc.port` must be from 1024 to 65535, or 0, not `{settings.oidc.port}`")
     if not 1 <= settings.snapshot_seconds <= 3600:
         raise ConfigError(f"`{name}`: `snapshot_seconds` must be from 1 to 3600")
     _check_authority(settings.authority, name)

@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import uvicorn
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from remit import __version__
+from remit.control import uvicorn_server
 from remit.control.desk import Desk, Visitor
 from remit.errors import AttestationError, NotFoundError, RemitError, UsageError
 from remit.identity import PeerCredentials
@@ -209,17 +209,10 @@ def _about_keys(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable
 async def serve(api: FastAPI, path: Path) -> Callable[[], Awaitable[None]]:
     """Serve `api` on a unix socket that only its owner may connect to; the returned function ends it."""
     listening = ListeningSocket.bind(path)
-    config = uvicorn.Config(
-        api, http=PeerProtocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False
-    )
-    server = uvicorn.Server(config)
-    config.load()
-    server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[listening.socket])
+    end = await uvicorn_server.run(api, PeerProtocol, listening.socket)
 
     async def close() -> None:
-        server.should_exit = True
-        await server.shutdown(sockets=[listening.socket])
+        await end()
         listening.remove()
 
     return close

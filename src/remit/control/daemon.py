@@ -27,11 +27,13 @@ from remit.control.own_log import OwnLog
 from remit.control.owner import Owner
 from remit.control.realm import PoliciesInForce, Realm
 from remit.control.serving import open_desk, serve
+from remit.control.serving_tokens import serve_tokens, token_address
 from remit.control.watches import Watches
 from remit.control.workers import Workers
-from remit.errors import AuditError
+from remit.errors import AuditError, StateError
 from remit.inventory import LifeState, Probe
 from remit.models import Hasher, KeptDigests
+from remit.tasks import Session, Task
 
 ZONE: Final = "inference"
 SVID_SECONDS: Final = 1800.0  # half of an X.509-SVID's hour
@@ -126,6 +128,7 @@ class Daemon:
                 self._settings.oidc.issuer,
             )
             await serve(stack, self._places, desk, self._source, self._realm, self._log)
+            await self._serve_tokens(stack)
             self._source.changed = self._keys_changed
             self._ready(desk)
             self._watch_over(policies, demo=not found.found)
@@ -134,6 +137,13 @@ class Daemon:
             self._say({"event": "stopping", "why": self._why})
             if self._log.failure is None:
                 await self._log.act("stopping", "control", None, {"why": self._why})
+
+    async def _serve_tokens(self, stack: contextlib.AsyncExitStack) -> None:
+        """The token endpoint; without its port all else goes on, and that is said."""
+        try:
+            await serve_tokens(stack, self._settings, self._source, self._realm, self._workers, self._guards.urls)
+        except StateError as error:
+            self._note(f"{error}: {error.hint}")
 
     async def _open_log(self, stack: contextlib.AsyncExitStack) -> None:
         self._log = OwnLog.open(self._places, self._domain)
@@ -158,7 +168,7 @@ class Daemon:
             return self._tools.spire
         path, settings = self._places.state / "keys" / "authority.json", self._settings
         kept = KeptAuthority(path, self._domain, settings.authority, self._log.act, time.time)
-        return OwnAuthority(kept, settings.oidc.issuer)
+        return OwnAuthority(kept, settings.oidc.issuer, token_address(settings))
 
     def _open_realm(self, policies: PoliciesInForce) -> Realm:
         return Realm(
@@ -174,9 +184,10 @@ class Daemon:
         )
 
     def _tasks_ended(self) -> dict[str, float]:
-        """Which of the kept tasks the log says were ended: all of them when it can't be read."""
-        now = time.time()
-        open_tasks = [task for task in self._tools.state.tasks() if task.ended is None and task.expires > now]
+        """Which of the kept tasks and sessions the log says were ended: all of them when it can't be read."""
+        now, state = time.time(), self._tools.state
+        kept: tuple[Task | Session, ...] = (*state.tasks(), *state.sessions())
+        open_tasks = [one for one in kept if one.ended is None and one.expires > now]
         if not open_tasks:
             return {}
         try:

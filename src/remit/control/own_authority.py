@@ -4,6 +4,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from remit.secret import Secret
 
 
 class OwnAuthority:
-    """Issues from `kept`, and serves the Workload API. JWT-SVIDs name `issuer`, unless that is empty."""
+    """Issues from `kept`, and serves the Workload API. JWT-SVIDs name `issuer`, unless that is empty.
 
-    def __init__(self, kept: KeptAuthority, issuer: str = "") -> None:
-        self._kept, self._issuer = kept, issuer
+    Access tokens name it too, or else `here`, the token endpoint's own address.
+    """
+
+    def __init__(self, kept: KeptAuthority, issuer: str = "", here: str = "") -> None:
+        self._kept, self._issuer, self._here = kept, issuer, here
         self.changed: Changed = nobody
         self._api: WorkloadApi | None = None
         kept.changed = self._turned
@@ -35,7 +39,7 @@ class OwnAuthority:
         await self._kept.catch_up()
 
     def trust(self) -> Trust:
-        return self._kept.trust()
+        return replace(self._kept.trust(), issuer=self._issuer or self._here)
 
     def gateway_svid(self, zone: str) -> Svid:
         """A fresh one each time."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from remit.control.bindings import Bindings
 from remit.control.book import Acts, Book, State
+from remit.control.delegating import Delegating
 from remit.control.lives import Lives
 from remit.control.tasking import Tasking
 from remit.inventory import Human, LifeState
@@ -33,12 +34,15 @@ class Trust:
     domain: str
     x509_authorities: tuple[bytes, ...]
     jwt_authorities: dict[str, Any]
+    issuer: str = ""
+    """What access tokens name as theirs; empty where none are issued."""
 
 
 class Realm(Book):
     """The one place where control's view changes; whoever changes it hands the next `snapshot` to the workers.
 
-    `lives`, `bindings` and `tasking` act on its workloads, on what those are bound to, and on its tasks.
+    `lives`, `bindings`, `tasking` and `delegating` act on its workloads, on what those are bound to, on its
+    tasks, and on what is cut from something.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Realm(Book):
         self.tasking = Tasking(self)
         self.lives = Lives(self, self.tasking)
         self.bindings = Bindings(self)
+        self.delegating = Delegating(self, self.tasking)
 
     def snapshot(self) -> Snapshot:
         """A new version of what is in force, with the next epoch."""
@@ -84,6 +89,7 @@ class Realm(Book):
             tasks=tuple(task for task in self.tasks.values() if task.live(now)),
             x509_authorities=self.trust.x509_authorities,
             jwt_authorities=self.trust.jwt_authorities,
+            issuer=self.trust.issuer,
         )
 
     async def meet(self, name: str, uids: Iterable[int], *, only: bool = False) -> Human:
@@ -94,7 +100,9 @@ class Realm(Book):
         async with self.one_act:
             known = self.humans.get(name)
             kept = known.uids if known is not None and not only else ()
-            human = Human(name, known.person if known else "p-" + secrets.token_hex(8), tuple(sorted({*uids, *kept})))
+            accounts = tuple(sorted({*uids, *kept}))
+            new = Human(name, "p-" + secrets.token_hex(8), accounts)
+            human = dataclasses.replace(known, uids=accounts) if known is not None else new
             for other in [one for one in self.humans.values() if one.name != name]:
                 await self._take_over(other, human)
             if human != known:
