@@ -109,6 +109,7 @@ def test_the_token_endpoints_metadata_says_where_it_is_and_what_it_takes() -> No
     assert document["jwks_uri"] == "http://127.0.0.1:7400/oauth/keys"
     assert document["grant_types_supported"] == ["urn:ietf:params:oauth:grant-type:token-exchange"]
     assert document["scopes_supported"] == ["infer", "list"]
+    assert "scopes_supported" not in authorization_server(ISSUER, "http://127.0.0.1:7400/oauth", [])
     assert document["response_types_supported"] == []
     assert document["token_endpoint_auth_methods_supported"] == ["none", "spiffe_jwt"]
     assert document["authorization_details_types_supported"] == ["remit_task"]

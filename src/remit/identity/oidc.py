@@ -47,8 +47,8 @@ def authorization_server(issuer: str, base: str, scopes: Sequence[str]) -> dict[
         "revocation_endpoint": f"{base}/revoke",
         "jwks_uri": f"{base}/{KEYS_PATH}",
         "grant_types_supported": [TOKEN_EXCHANGE],
-        "response_types_supported": [],  # required; there is no authorization endpoint
-        "scopes_supported": list(scopes),
+        "response_types_supported": [],  # section 2 requires it, 3.2 would omit it empty: said, as nobody authorizes
+        **({"scopes_supported": list(scopes)} if scopes else {}),  # 3.2: nothing is said by an empty list
         "token_endpoint_auth_methods_supported": ["none", "spiffe_jwt"],
         "revocation_endpoint_auth_methods_supported": ["none", "spiffe_jwt"],
         "authorization_details_types_supported": [TASK_DETAILS],
