@@ -113,6 +113,12 @@ def test_the_log_names_people_by_pseudonym_only(world: World) -> None:
     assert "ada" not in str(world.acts)
 
 
+def test_a_login_is_kept_when_accounts_add_up(world: World) -> None:
+    account = ("https://login.maple.example", "24400320")
+    world.realm.keep_human(dataclasses.replace(world.meet("ada", 1000), login=account))
+    assert world.restarted().meet("ada", 1001).login == account
+
+
 def test_a_pseudonym_is_kept_and_accounts_add_up(world: World) -> None:
     first = world.meet("ada", 1000)
     second = world.restarted().meet("ada", 1001)
