@@ -7,7 +7,22 @@ from typing import Annotated, NoReturn
 import typer
 
 from remit import __version__
-from remit.cli import audit, authority, bundle, down, explain, model, oidc, policy, status, task, up, whois, workload
+from remit.cli import (
+    audit,
+    authority,
+    bundle,
+    down,
+    explain,
+    login,
+    model,
+    oidc,
+    policy,
+    status,
+    task,
+    up,
+    whois,
+    workload,
+)
 from remit.errors import RemitError
 
 app = typer.Typer(
@@ -26,6 +41,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     whois.whois,
     explain.explain,
     bundle.bundle,
+    login.login,
+    login.logout,
     down.down,
 )
 for _command in COMMANDS:

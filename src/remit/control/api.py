@@ -14,6 +14,7 @@ from remit.control import uvicorn_server
 from remit.control.desk import Desk, Visitor
 from remit.errors import AttestationError, NotFoundError, RemitError, UsageError
 from remit.identity import PeerCredentials
+from remit.identity.jws import MAX_ID_TOKEN_BYTES
 from remit.identity.unix_socket import ListeningSocket
 from remit.inventory.lifecycle import Verb
 from remit.inventory.registration import MAX_MANY
@@ -48,13 +49,14 @@ class PeerProtocol(HttpToolsProtocol):
 
 
 class TaskStart(BaseModel):
-    """What a task is started with. `seconds` is its whole life."""
+    """What a task is started with. `seconds` is its life; `launched`: it is for the process that asks."""
 
     model_config = ConfigDict(extra="forbid")
     on: str
     actions: list[str] = Field(min_length=1, max_length=16)
     seconds: float
     purpose: str = Field(default="", max_length=PURPOSE_LENGTH)
+    launched: bool = False
 
 
 class Ended(BaseModel):
@@ -62,6 +64,22 @@ class Ended(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     why: str = Field(default="ended by its owner", max_length=PURPOSE_LENGTH)
+
+
+class SessionBegin(BaseModel):
+    """A person's session. `seconds` is its whole life; an ID token comes with the nonce that was asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+    seconds: float
+    id_token: str = Field(default="", max_length=MAX_ID_TOKEN_BYTES)
+    nonce: str = Field(default="", max_length=128)
+
+
+class SessionEnd(BaseModel):
+    """Which session is ended; empty: all of the person's."""
+
+    model_config = ConfigDict(extra="forbid")
+    session: str = Field(default="", max_length=64)
 
 
 class Facts(BaseModel):
@@ -128,7 +146,8 @@ def build(desk: Desk) -> FastAPI:
 
     @api.post("/tasks")
     async def start_task(body: TaskStart, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
-        return await desk.start_task(who, body.on, tuple(body.actions), body.purpose, body.seconds)
+        actions = tuple(body.actions)
+        return await desk.start_task(who, body.on, actions, body.purpose, body.seconds, launched=body.launched)
 
     @api.delete("/tasks/{task_id}")
     async def end_task(task_id: str, body: Ended, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
@@ -138,10 +157,27 @@ def build(desk: Desk) -> FastAPI:
     async def stop(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
         return await desk.stop(who)
 
+    _about_sessions(api, desk, visitor)
     _about_workloads(api, desk, visitor)
     _about_models(api, desk, visitor)
     _about_keys(api, desk, visitor)
     return api
+
+
+def _about_sessions(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:
+    """People's sessions."""
+
+    @api.post("/session/nonce")
+    async def session_nonce(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
+        return desk.session_nonce(who)
+
+    @api.post("/session")
+    async def begin_session(body: SessionBegin, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
+        return await desk.begin_session(who, body.seconds, body.id_token, body.nonce)
+
+    @api.delete("/session")
+    async def end_session(body: SessionEnd, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
+        return await desk.end_session(who, body.session)
 
 
 def _about_workloads(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from remit import __version__
 from remit.config import Places, Settings
 from remit.control import policy_watch
-from remit.control.book import State
+from remit.control.book import KEEP_ENDED_SECONDS, State
 from remit.control.deployment import GRADE
 from remit.control.desk import Desk
 from remit.control.ended import ended_tasks, withheld_workloads
@@ -20,6 +20,8 @@ from remit.control.guards import Guards
 from remit.control.identity_source import IdentitySource
 from remit.control.instance import write_run_file
 from remit.control.kept_authority import KeptAuthority
+from remit.control.launches import Launches
+from remit.control.mind_ends import mind_ends
 from remit.control.orphans import end_orphan, worker_file
 from remit.control.outside_spire import OutsideSpire
 from remit.control.own_authority import OwnAuthority
@@ -97,12 +99,17 @@ class Daemon:
             policies = policy_watch.first(self._places.policies)
             self._source = self._open_source()
             await self._source.catch_up()
-            self._realm = self._open_realm(policies)
+            ended = self._tasks_ended()
+            self._realm = self._open_realm(policies, ended)
             await self._meet_people()
+            await self._realm.tasking.record_ends(ended)
             self._say(self._starting())
             # 3
             self._link, self._workers = self._open_link()
             self._guards = self._open_guards(stack)
+            launches = Launches(self._realm, self._workers.deliver, self._watches.spawn)
+            stack.callback(launches.close)
+            await launches.take_up()
             gateway = asyncio.create_task(self._start_gateway(stack))
             found = await self._guards.look()
             await gateway
@@ -124,8 +131,8 @@ class Daemon:
                 self._guards,
                 self._source,
                 self.request_stop,
-                self._settings.environment,
-                self._settings.oidc.issuer,
+                self._settings,
+                launches,
             )
             await serve(stack, self._places, desk, self._source, self._realm, self._log)
             await self._serve_tokens(stack)
@@ -170,7 +177,7 @@ class Daemon:
         kept = KeptAuthority(path, self._domain, settings.authority, self._log.act, time.time)
         return OwnAuthority(kept, settings.oidc.issuer, token_address(settings))
 
-    def _open_realm(self, policies: PoliciesInForce) -> Realm:
+    def _open_realm(self, policies: PoliciesInForce, ended: dict[str, float]) -> Realm:
         return Realm(
             self._source.trust(),
             self._tools.state,
@@ -179,23 +186,23 @@ class Daemon:
             policies,
             lifetime=self._settings.snapshot_seconds,
             grade=GRADE,
-            ended=self._tasks_ended(),
+            ended=ended,
             withheld=self._workloads_withheld(),
         )
 
     def _tasks_ended(self) -> dict[str, float]:
         """Which of the kept tasks and sessions the log says were ended: all of them when it can't be read."""
         now, state = time.time(), self._tools.state
-        kept: tuple[Task | Session, ...] = (*state.tasks(), *state.sessions())
-        open_tasks = [one for one in kept if one.ended is None and one.expires > now]
-        if not open_tasks:
+        every: tuple[Task | Session, ...] = (*state.tasks(), *state.sessions())
+        kept = [one for one in every if one.expires > now - KEEP_ENDED_SECONDS]
+        if not kept:
             return {}
         try:
-            return ended_tasks(self._places.audit, min(task.started for task in open_tasks))
+            return ended_tasks(self._places.audit, min(task.started for task in kept))
         except AuditError as error:
             self._tell_failure(error)
             self._note("which tasks were ended can't be read: every task is ended now")
-            return {task.id: now for task in open_tasks}
+            return {task.id: now for task in kept}
 
     def _workloads_withheld(self) -> dict[str, tuple[LifeState, float]]:
         """Which workloads the log says were suspended or retired since the newest thing that is kept."""
@@ -281,6 +288,7 @@ class Daemon:
     def _watch_over(self, policies: PoliciesInForce, *, demo: bool) -> None:
         self._watches.spawn(policy_watch.watch(self._places.policies, policies, self._policies_changed))
         self._watches.spawn(self._renew())
+        self._watches.spawn(mind_ends(self._realm, self._workers.deliver))
         self._watches.spawn(self._source.mind(self._note))
         if demo:
             self._watches.spawn(self._guards.mind_demo())

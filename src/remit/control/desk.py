@@ -10,9 +10,11 @@ from remit.control.approving import described, meant
 from remit.control.deployment import Deployment
 from remit.control.governed import governor
 from remit.control.lately import Lately
+from remit.control.launches import Launches
 from remit.control.portrait import Sources
 from remit.control.realm import Realm
 from remit.control.registering import Registering, person_named
+from remit.control.sessions import Sessions
 from remit.control.whois import whois
 from remit.errors import AttestationError, RemitError
 from remit.identity import PeerCredentials, Process, SpiffeId
@@ -79,15 +81,17 @@ class Desk:
         keys: Keys,
         request_stop: Callable[[str], None],
         registering: Registering,
+        launches: Launches,
         issuer: str = "",
+        sessions: Sessions,
     ) -> None:
         self._realm, self._deployment = realm, deployment
         self._observe, self._terminal_proof = observe, terminal_proof
         self._deliver, self._lately, self._ports, self._workers = deliver, lately, ports, workers
         self._failures = failures
         self._request_stop = request_stop
-        self._doors, self._silent, self._registering = doors, silent, registering
-        self._keys, self._issuer = keys, issuer
+        self._doors, self._silent, self._registering, self._launches = doors, silent, registering, launches
+        self._keys, self._issuer, self._sessions = keys, issuer, sessions
 
     async def admit(self, peer: PeerCredentials) -> Visitor:
         """The visitor behind a connection's kernel credentials; raises NotAdmittedError for anyone else."""
@@ -102,6 +106,7 @@ class Desk:
         except AttestationError as error:
             raise NotAdmittedError(f"process {peer.pid} can't be attested: {error}", hint=error.hint) from error
         assert process is not None  # noqa: S101 - who connects to a unix socket is known by process
+        process = self._launches.with_task(process)
         human = self._realm.human_of(uid) or self._realm.humans.get(self._deployment.owner)
         if human is None:
             raise NotAdmittedError(f"uid {uid} acts for no person known here")
@@ -127,6 +132,7 @@ class Desk:
             "registered": self.registered(),
             "policies": self.policies(),
             "tasks": self.tasks(),
+            "sessions": self._sessions.open(),
             "workers": self._workers(),
             "audit": {
                 "dir": deployment.audit_dir,
@@ -215,16 +221,32 @@ class Desk:
         return await asyncio.to_thread(whois, what, sources)
 
     async def start_task(
-        self, who: Visitor, on: str, actions: tuple[str, ...], purpose: str, seconds: float
+        self,
+        who: Visitor,
+        on: str,
+        actions: tuple[str, ...],
+        purpose: str,
+        seconds: float,
+        *,
+        launched: bool = False,
     ) -> dict[str, Any]:
-        """Start a task; its token is in the answer and nowhere else."""
+        """Start a task; its token is in the answer and nowhere else. `launched`: for the very process that asks."""
         self._check_not_governed(who)
         workload = self._realm.workload_named(on)
+        process = (who.process.pid, who.process.start) if launched else None
         task, token = await self._realm.tasking.start(
-            who.human, workload.spiffe_id, actions, purpose=purpose, seconds=seconds, proof=who.proof
+            who.human,
+            workload.spiffe_id,
+            actions,
+            purpose=purpose,
+            seconds=seconds,
+            proof=who.proof,
+            launched=process,
         )
+        await self._launches.watch(task)
         settled = await self._deliver(self._realm.snapshot())
-        return {"task": _public(task.to_dict()), "token": token, "pending": not settled}
+        door = self._doors.get(workload.name, {})
+        return {"task": _public(task.to_dict()), "token": token, "door": door, "pending": not settled}
 
     async def end_task(self, who: Visitor, task_id: str, why: str) -> dict[str, Any]:
         task = self._realm.tasks.get(task_id)
@@ -232,7 +254,26 @@ class Desk:
             raise NotAdmittedError(f"task `{task_id}` is {task.human}'s")
         ended = await self._realm.tasking.end(task_id, why)
         settled = await self._deliver(self._realm.snapshot())
-        return {"task": _public(ended.to_dict()), "pending": not settled}
+        unrecorded = self._realm.endings.unrecorded.get(task_id, "")
+        return {"task": _public(ended.to_dict()), "pending": not settled, "unrecorded": unrecorded}
+
+    def session_nonce(self, who: Visitor) -> dict[str, Any]:
+        """What beginning a session takes."""
+        self._check_not_governed(who)
+        return self._sessions.asked(who.process.uid)
+
+    async def begin_session(self, who: Visitor, seconds: float, id_token: str, nonce: str) -> dict[str, Any]:
+        """Begin a person's session; its token is in the answer and nowhere else."""
+        self._check_not_governed(who)
+        return await self._sessions.begin(who.human, who.process.uid, who.proof, seconds, id_token, nonce)
+
+    async def end_session(self, who: Visitor, session_id: str) -> dict[str, Any]:
+        """End a person's session, or all of them."""
+        try:
+            ended = await self._sessions.end(who.human, session_id)
+        finally:  # what was kept is in force, also when the end of one could not be written
+            settled = await self._deliver(self._realm.snapshot())
+        return {"ended": ended, "pending": not settled}
 
     def workloads(self) -> list[dict[str, Any]]:
         """Every workload that is known, in force or not, by name."""
@@ -315,6 +356,11 @@ class Desk:
 
     def _check_not_governed(self, who: Visitor) -> None:
         """Refuse what widens reach when a governed workload is among the caller's ancestors: it is no person then."""
+        if who.process.task is not None:
+            raise NotAdmittedError(
+                f"process {who.process.pid} runs in task `{who.process.task}`, for which Remit launched it",
+                hint="a person must do this from their own terminal",
+            )
         if who.governor is not None:
             raise NotAdmittedError(
                 f"process {who.process.pid} runs under `{who.governor.name}`, a governed workload",

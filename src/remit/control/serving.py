@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable
 
-from remit.config import Places
+from remit.config import Places, Settings
 from remit.control import api
 from remit.control.deployment import Deployment
 from remit.control.desk import Desk, Keys
@@ -11,13 +11,15 @@ from remit.control.guards import Guards
 from remit.control.identities import KernelIdentities, RecordedIssuances
 from remit.control.identity_source import IdentitySource
 from remit.control.lately import lately
+from remit.control.launches import Launches
+from remit.control.login_provider import LoginProvider
 from remit.control.own_log import OwnLog
 from remit.control.owner import Owner
 from remit.control.realm import Realm
 from remit.control.registering import Registering
+from remit.control.sessions import Sessions
 from remit.control.workers import Workers
-from remit.identity import Process
-from remit.identity.attestation import EXECUTABLES, listeners, observe
+from remit.identity.attestation import listeners
 from remit.identity.person import terminal_proof
 from remit.inventory.listening import holders_of
 
@@ -31,14 +33,14 @@ def open_desk(
     guards: Guards,
     keys: Keys,
     request_stop: Callable[[str], None],
-    environment: str,
-    issuer: str,
+    settings: Settings,
+    launches: Launches,
 ) -> Desk:
     """The desk over all that runs in this instance."""
     return Desk(
         realm=realm,
         deployment=Deployment.of(places, owner),
-        observe=_observed,
+        observe=launches.observe,
         terminal_proof=terminal_proof,
         deliver=workers.deliver,
         lately=lambda now: lately(places.audit, now),
@@ -49,8 +51,10 @@ def open_desk(
         silent=guards.silent,
         keys=keys,
         request_stop=request_stop,
-        registering=Registering(realm, environment, _observed),
-        issuer=issuer,
+        registering=Registering(realm, settings.environment, launches.observe),
+        launches=launches,
+        issuer=settings.oidc.issuer,
+        sessions=Sessions(realm, LoginProvider(settings.login) if settings.login.issuer else None),
     )
 
 
@@ -62,10 +66,6 @@ async def serve(
     stack.callback(identities.close)
     await source.serve(stack, places.workload_api_socket, identities, issuances)
     stack.push_async_callback(await api.serve(api.build(desk), places.api_socket))
-
-
-def _observed(pid: int) -> Process:
-    return observe(pid, digests=EXECUTABLES)
 
 
 def _pids_on(port: int) -> list[int]:
