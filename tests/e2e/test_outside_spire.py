@@ -22,6 +22,7 @@ from remit.identity import Authority, SpiffeId
 from tests.e2e.conftest import Remit
 from tests.e2e.test_authority import put_back
 from tests.faults.world import alive, apart, configure, processes, records, running, until
+from tests.identity.outside import OutsideCa
 
 OUTER_PORT, INNER_PORT = 18_700, 18_800
 ROOT = Path(__file__).parents[2]
@@ -154,6 +155,26 @@ def test_it_takes_its_identity_from_there_and_issues_nothing(world: World, tmp_p
     whats = [row.get("what") for row in records(world.inner)]
     assert "spire.svid" in whats
     assert not {"svid.issued", "authority.prepared"} & set(whats)
+
+
+def test_a_caller_whose_svid_needs_an_intermediate_is_verified_by_all_that_it_presents(
+    world: World, tmp_path: Path
+) -> None:
+    """As with an authority of SPIRE's that is not the root itself: the bundle has the root alone."""
+    tmp_path.chmod(0o700)
+    ca = OutsideCa(tmp_path, time.time())
+    files = ca.give("outer.example")
+    lines = "".join(f'{key} = "{getattr(files, key)}"\n' for key in ("chain", "key", "roots"))
+    configure(world.outer, OUTER_PORT, world.server, top=f'trust_domain = "outer.example"\n[authority]\n{lines}')
+    with world.both() as (_, inner):
+        assert len(json.loads(inner.run("bundle").stdout)["keys"]) == 2  # the root, a token key
+        whole = fetched(world, tmp_path / "whole")
+        assert [call(inner, whole), call(inner, whole)] == [200, 200]
+        svid = tmp_path / "whole" / "svid.pem"
+        leaf, end, _ = svid.read_text().partition("-----END CERTIFICATE-----\n")
+        svid.write_text(leaf + end)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            call(inner, context_of(svid.parent))
 
 
 def fetched(world: World, directory: Path) -> ssl.SSLContext:
