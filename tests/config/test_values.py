@@ -2,7 +2,7 @@
 
 import pytest
 
-from remit.cli.task import seconds
+from remit.cli.durations import seconds
 from remit.config import parse
 from remit.errors import ConfigError, UsageError
 

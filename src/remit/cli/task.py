@@ -1,12 +1,13 @@
 """`remit task`: start, list and end tasks."""
 
 import time
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
+from remit.cli import task_run
+from remit.cli.durations import seconds
 from remit.cli.places import JsonOption, StateOption, places
-from remit.errors import UsageError
 
 app = typer.Typer(
     help="Start, list and end tasks: declared jobs that let named actions happen, and end.",
@@ -14,8 +15,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-MAX_DIGITS: Final = 9
+app.command()(task_run.run)
 
 
 @app.command()
@@ -81,9 +81,3 @@ def end(
         )
 
 
-def seconds(text: str) -> float:
-    """A duration such as `90s`, `30m`, `2h`, `1d`, in seconds."""
-    number, unit = text[:-1], text[-1:]
-    if unit not in UNITS or not number.isdecimal() or len(number) > MAX_DIGITS or int(number) == 0:
-        raise UsageError(f"`{text}` is not a duration", hint="write 90s, 30m, 2h or 1d")
-    return float(int(number) * UNITS[unit])

@@ -10,10 +10,11 @@ from remit.control.book import Acts
 from remit.control.realm import Realm
 from remit.errors import AttestationError
 from remit.identity import PeerCredentials, SpiffeId
-from remit.identity.attestation import Connected, Lineages, Walks
+from remit.identity.attestation import Connected, Lineages, Walks, with_task
 from remit.inventory import Workload
 from remit.inventory.binding import lost
 from remit.models import unchanged
+from remit.tasks import Launched
 
 THREADS: Final = 2  # as a gateway has: one that walks, one that looks
 
@@ -56,6 +57,7 @@ class KernelIdentities:
         with await asyncio.get_running_loop().run_in_executor(self._threads, attest) as attested:
             process = attested.process
             assert process is not None  # noqa: S101 - who connects to a unix socket is known by process
+            process = with_task(process, Launched(self._realm.tasks.values(), self._realm.clock()))
             workload = self._realm.workloads.of(process)
             # 2
             if workload is not None and not caller.seen_alone(process):

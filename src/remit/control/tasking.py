@@ -33,13 +33,19 @@ class Tasking:
         seconds: float,
         proof: str,
         human: Human | None = None,
+        launched: tuple[int, int] | None = None,
     ) -> tuple[Task, str]:
-        """Start a task for `human`, or for its starter; the task and its bearer token, which is kept nowhere."""
+        """Start a task for `human`, or for its starter; the task and its bearer token, which is kept nowhere.
+
+        `launched` is the process that is about to become what the task is for.
+        """
         async with self._book.one_act:
             self.check(starter, on, actions, seconds)
             now, human = self._book.clock(), human or starter
             token, digest = mint(secrets.token_bytes(32))
-            task = Task(fresh_id(), human.name, on, actions, purpose, now, now + seconds, digest, proof)
+            task = Task(
+                fresh_id(), human.name, on, actions, purpose, now, now + seconds, digest, proof, launched=launched
+            )
             await self._book.acts("task.started", task.id, starter.person, {**facts(task), "for": human.person})
             self._book.keep_task(task)
             return task, token
@@ -112,5 +118,6 @@ def facts(task: Task) -> dict[str, Any]:
         "expires": round(task.expires, 3),
         "proof": task.proof,
         **({"parent": task.parent} if task.parent else {}),
+        **({"pid": task.launched[0]} if task.launched else {}),
         **({"chain": [str(actor) for actor in task.chain]} if task.chain else {}),
     }

@@ -31,21 +31,29 @@ def opened(workload: Workload) -> Watch | None:
     """A handle on the very process that was enrolled; None when it is not known (another user's, a container's).
 
     Raises AttestationError when it has ended, or its pid is another's by now: a pid without a start is of one that
-    ended, or changed its executable, while it was looked at. Opened first, compared then: whatever
-    happens to the pid afterwards, the handle is on what was compared.
+    ended, or changed its executable, while it was looked at.
     """
     if workload.pid is None:
         return None
     if workload.start is None:
         raise AttestationError(f"process {workload.pid} ended or changed while it was looked at")
-    pidfd = PidFd.open(workload.pid)
+    run = Run(workload.pid, workload.start)
+    return Watch(run, held(run))
+
+
+def held(run: Run) -> PidFd:
+    """A handle on this very process; raises AttestationError when it has ended, or its pid is another's by now.
+
+    Opened first, compared then: whatever happens to the pid afterwards, the handle is on what was compared.
+    """
+    pidfd = PidFd.open(run.pid)
     with ExitStack() as undo:
         undo.callback(pidfd.close)
-        if read_stat(workload.pid).start != workload.start:
-            raise AttestationError(f"process {workload.pid} has exited: its number is another's")
+        if read_stat(run.pid).start != run.start:
+            raise AttestationError(f"process {run.pid} has exited: its number is another's")
         pidfd.alive()
         undo.pop_all()
-    return Watch(Run(workload.pid, workload.start), pidfd)
+    return pidfd
 
 
 class ServerWatches:

@@ -16,9 +16,10 @@ from remit.gateway.connection import Address, Connection
 from remit.gateway.message import Request
 from remit.gateway.zone import Zone
 from remit.identity import Caller, Process, Proof, SpiffeId, access_token, verify_jwt, verify_x509
-from remit.identity.attestation import Attested, attest_unix
+from remit.identity.attestation import Attested, attest_unix, with_task
 from remit.inventory import Human, Workload
 from remit.policy import Engine, Snapshot
+from remit.tasks import Launched
 from remit.tasks.token import PREFIX, digest
 
 BEARER: Final = "bearer "
@@ -129,7 +130,8 @@ def _resolve(peer: Peer, attested: Attested | None, token: str, zone: Zone, now:
             raise AttestationError("the X.509-SVID of this connection has expired", hint="connect with a fresh one")
         caller, forever = _by_svid(peer.svid, Proof.MTLS, None, zone.engine), peer.svid_until
     elif attested is not None:
-        caller = _by_process(attested, zone.engine, peer)
+        caller = _by_process(attested, zone.engine, peer, now)
+        forever = min((forever, *_launch_ends(caller, snapshot)))
     else:
         raise AttestationError("the connection has no attested peer")
     if token.startswith(PREFIX):
@@ -149,10 +151,11 @@ def _resolve(peer: Peer, attested: Attested | None, token: str, zone: Zone, now:
     return caller, forever
 
 
-def _by_process(attested: Attested, engine: Engine, peer: Peer) -> Caller:
+def _by_process(attested: Attested, engine: Engine, peer: Peer, now: float) -> Caller:
     process, snapshot = attested.process, engine.snapshot
     proof = Proof.UNIX if peer.connection.kind == "unix" else Proof.LOOPBACK
     if process is not None:
+        process = with_task(process, Launched(snapshot.tasks, now))
         workload = engine.workload_of(process)
         if workload is not None:
             return _workload_caller(workload, proof, process, attested.exhaustive, snapshot)
@@ -163,6 +166,12 @@ def _by_process(attested: Attested, engine: Engine, peer: Peer) -> Caller:
             hint="only people with an account on this machine are known; ask the owner of this Remit",
         )
     return _person_caller(human, proof, process, attested.exhaustive, snapshot)
+
+
+def _launch_ends(caller: Caller, snapshot: Snapshot) -> tuple[float, ...]:
+    """When the task that the caller's process was launched for ends: it may be another caller then."""
+    launched_for = caller.process.task if caller.process is not None else None
+    return tuple(task.expires for task in snapshot.tasks if task.id == launched_for)
 
 
 def _by_svid(spiffe_id: SpiffeId, proof: Proof, process: Process | None, engine: Engine) -> Caller:

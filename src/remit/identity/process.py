@@ -6,12 +6,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
-    """One process in the chain of parents, nearest first. `exe` and `exe_sha256` are told of the nearest few."""
+    """One process in the chain of parents, nearest first. `exe` and `exe_sha256` are told of the nearest few.
+
+    `start` is clock ticks since boot.
+    """
 
     pid: int
     name: str
     exe: str | None = None
     exe_sha256: str | None = None
+    start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ class Process:
     `user` and `group` are the account database's names of `uid` and `gid`; `groups` are the supplementary ones.
     `cgroups` pairs a v1 hierarchy's controllers with the path in it; those of v2 are empty. `unit` is systemd's, a
     user's own unit behind the one of their manager (`user@1000.service/ollama.service`). `script` is None where no
-    interpreter runs. `nested` is true in a pid namespace below this one. `task` is the one Remit launched it for.
+    interpreter runs. `nested` is true in a pid namespace below this one. `task` is the one Remit launched it
+    for, or one of its ancestors.
     """
 
     pid: int

@@ -14,6 +14,7 @@ class Task:
 
     `human` is whom it is for. `proof` is how the person who started it was known: `terminal`, or `uid` (weak);
     `workload` where no person did. `parent` is the id of the task or session it was cut from, and ends with.
+    `launched` is the process (pid, start) that Remit launched for it, and with which it ends.
     `chain` are the workloads that it passed through, the first first: only the last may use it. Empty: any that
     acts for its human.
     """
@@ -30,6 +31,7 @@ class Task:
     ended: float | None = None
     parent: str | None = None
     chain: tuple[SpiffeId, ...] = ()
+    launched: tuple[int, int] | None = None
 
     @property
     def of_a_person(self) -> bool:
@@ -66,9 +68,12 @@ class Task:
             "ended": self.ended,
             "parent": self.parent,
             "chain": [str(actor) for actor in self.chain],
+            "launched": self.launched and list(self.launched),
         }
 
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> "Task":
         chain = tuple(SpiffeId.parse(actor) for actor in row.get("chain", ()))
-        return cls(**{**row, "on": SpiffeId.parse(row["on"]), "actions": tuple(row["actions"]), "chain": chain})
+        launched = (row["launched"][0], row["launched"][1]) if row.get("launched") else None
+        parsed = {"on": SpiffeId.parse(row["on"]), "actions": tuple(row["actions"])}
+        return cls(**{**row, **parsed, "chain": chain, "launched": launched})

@@ -11,6 +11,7 @@ from remit.identity.attestation.attested import Attested
 from remit.identity.attestation.connected import Connected
 from remit.identity.attestation.digests import EXECUTABLES, Digests
 from remit.identity.attestation.holders import Holders, exhaustive
+from remit.identity.attestation.launched import with_task
 from remit.identity.attestation.lineage import Lineages
 from remit.identity.attestation.loopback import attest_tcp
 from remit.identity.attestation.peercred import attest_pid, attest_unix
@@ -41,4 +42,5 @@ __all__ = [
     "lookup",
     "observe",
     "unix_listeners",
+    "with_task",
 ]

@@ -210,7 +210,7 @@ def ancestors(child: Stat, digests: Digests | None = None) -> Parents:
             break
         if stat.start > below.start:
             break
-        chain.append(_ancestor(stat, digests) if len(chain) < MAX_TOLD_ANCESTORS else Ancestor(stat.pid, stat.name))
+        chain.append(_ancestor(stat, digests) if len(chain) < MAX_TOLD_ANCESTORS else _bare(stat))
         below = stat
     return tuple(chain)
 
@@ -219,12 +219,16 @@ def _ancestor(stat: Stat, digests: Digests | None) -> Ancestor:
     """What it runs now, which need not be what it ran when it started its child. A deleted path is left out."""
     node = executable_node(stat.pid)
     if node is None:
-        return Ancestor(stat.pid, stat.name)
+        return _bare(stat)
     exe, deleted = executable_path(stat.pid, node)
     digest = None if digests is None else digests.of(f"/proc/{stat.pid}/exe")
     if executable_node(stat.pid) != node:
-        return Ancestor(stat.pid, stat.name)
-    return Ancestor(stat.pid, stat.name, None if deleted else exe, digest)
+        return _bare(stat)
+    return Ancestor(stat.pid, stat.name, None if deleted else exe, digest, stat.start)
+
+
+def _bare(stat: Stat) -> Ancestor:
+    return Ancestor(stat.pid, stat.name, start=stat.start)
 
 
 def _read(pid: int | str, name: str) -> bytes:
