@@ -86,7 +86,8 @@ async def _crowd() -> Mapping[str, str]:
         host = urlsplit(redirect_uri).netloc
         idle = [await asyncio.open_connection(*host.split(":")) for _ in range(login_answer.MAX_OPEN)]
         assert await _ask(host, head(f"/remit?code=c&state={STATE}", host=host)) == b""
-        await asyncio.gather(*(reader.read() for reader, _ in idle))  # each is cut when its time is over
+        cut = asyncio.gather(*(reader.read() for reader, _ in idle))  # each, when its time is over
+        await asyncio.wait_for(cut, 5)
         for _, writer in idle:
             writer.close()
         assert await _ask(host, head(f"/remit?code=c&state={STATE}", host=host))

@@ -79,7 +79,7 @@ def test_a_key_without_a_name_is_taken_where_it_is_the_only_one() -> None:
 
 
 def test_other_names_in_the_header_are_ignored_as_jws_asks() -> None:
-    assert login(token(x5t="dGh1bWI", typ="JWT")).subject == "24400320"
+    assert login(token(x5t="dGh1bWI", made_by="maple", typ="JWT")).subject == "24400320"
 
 
 def test_keys_for_other_uses_do_not_spoil_the_set() -> None:
@@ -148,6 +148,11 @@ def test_an_unknown_key_is_told_apart_so_that_the_set_is_fetched_anew() -> None:
     later = jwk.ECKey.generate_key("P-256", {"kid": "later"})
     with pytest.raises(UnknownKeyError, match="is not the provider's"):
         login(token(key=later))
+
+
+def test_a_key_for_another_use_is_none_of_these() -> None:
+    encrypting = jwk.ECKey.generate_key("P-256", {"kid": "e", "use": "enc"})
+    assert "is not the provider's" in refusal(token(key=encrypting), public(encrypting))
 
 
 def test_two_keys_with_one_name_are_neither() -> None:

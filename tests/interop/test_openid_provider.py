@@ -35,10 +35,10 @@ class Provider:
     def issuer(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, issuer: str = "") -> None:
+    def start(self, issuer: str = "", methods: str = "none,client_secret_basic") -> None:
         self.stop()
         node, module = peers.openid_provider()
-        arguments = [node, str(SCRIPT), module, str(self.port), issuer or self.issuer]
+        arguments = [node, str(SCRIPT), module, str(self.port), issuer or self.issuer, methods]
         self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "listening\n"
@@ -79,17 +79,31 @@ def test_a_person_logs_in(provider: Provider, algorithm: str) -> None:
     assert "go on in the terminal" in browser.pages[-1]
 
 
-@pytest.mark.parametrize("client", ["remit-basic", "remit-post"])
-def test_a_client_with_a_secret_logs_people_in(provider: Provider, client: str, tmp_path: Path) -> None:
-    secret = tmp_path / "secrets" / "client"
-    secret.parent.mkdir(mode=0o700)
-    secret.touch(0o600)
-    secret.write_text("correct-horse\n")
-    settings = provider.settings(client, str(secret))
-    assert login_of(settings, token(settings, "n-1", Browser("ada")), "n-1").subject == "ada"
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    file = tmp_path / "secrets" / "client"
+    file.parent.mkdir(mode=0o700)
+    file.touch(0o600)
+    file.write_text("correct-horse\n")
+    return file
+
+
+def test_a_client_with_a_secret_logs_people_in(provider: Provider, secret: Path) -> None:
+    settings = provider.settings("remit-client_secret_basic", str(secret))
+    assert login_of(settings, token(settings, "n-1", Browser()), "n-1").subject == "ada"
     secret.write_text("wrong\n")
     with pytest.raises(IdentityError, match="the provider gave no token"):
-        token(settings, "n-1", Browser("ada"))
+        token(settings, "n-1", Browser())
+
+
+def test_a_secret_goes_the_way_that_the_provider_takes(secret: Path) -> None:
+    other = Provider()
+    other.start(methods="none,client_secret_post")
+    try:
+        settings = other.settings("remit-client_secret_post", str(secret))
+        assert login_of(settings, token(settings, "n-1", Browser()), "n-1").subject == "ada"
+    finally:
+        other.stop()
 
 
 def test_a_token_of_another_login_is_refused(provider: Provider) -> None:
@@ -191,6 +205,27 @@ async def _through_a_rotation(provider: Provider) -> None:
     new = await fresh()
     with pytest.raises(UnknownKeyError):  # somebody could name an unknown key at each try
         await control.login_of(new, "n-1", now + 59)
+    assert (await control.login_of(old, "n-1", now + 59)).subject == "ada"  # which nobody knows here to be taken back
     assert (await control.login_of(new, "n-1", now + 61)).subject == "ada"
     with pytest.raises(UnknownKeyError):
         await control.login_of(old, "n-1", now + 62)
+
+
+def test_a_key_that_the_provider_took_back_is_no_good_after_five_minutes() -> None:
+    rotated = Provider()
+    rotated.start()
+    try:
+        asyncio.run(_after_five_minutes(rotated))
+    finally:
+        rotated.stop()
+
+
+async def _after_five_minutes(provider: Provider) -> None:
+    settings, now = provider.settings(), time.time()
+    control = LoginProvider(settings)
+    old = await asyncio.to_thread(token, settings, "n-1", Browser())
+    assert (await control.login_of(old, "n-1", now)).subject == "ada"
+    provider.start()
+    assert (await control.login_of(old, "n-1", now + 299)).subject == "ada"
+    with pytest.raises(UnknownKeyError):
+        await control.login_of(old, "n-1", now + 300)

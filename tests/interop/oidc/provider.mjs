@@ -1,9 +1,9 @@
 // A real OpenID provider on loopback, in memory, with its own development pages to log in at.
-// Arguments: the module's path, the port, the issuer it says it is. Its keys are new each time.
+// Arguments: the module's path, the port, the issuer it says it is, how clients may authenticate. Its keys are new each time.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { pathToFileURL } from 'node:url';
 
-const [modulePath, port, issuer] = process.argv.slice(2);
+const [modulePath, port, issuer, methods] = process.argv.slice(2);
 console.info = () => {}; // what it says of being for development
 console.warn = () => {};
 const { Provider } = await import(pathToFileURL(modulePath));
@@ -26,10 +26,12 @@ const provider = new Provider(issuer, {
   jwks: { keys },
   clients: [
     ...Object.keys(KINDS).map((alg) => client(`remit-${alg}`, { id_token_signed_response_alg: alg })),
-    client('remit-basic', { token_endpoint_auth_method: 'client_secret_basic', client_secret: 'correct-horse' }),
-    client('remit-post', { token_endpoint_auth_method: 'client_secret_post', client_secret: 'correct-horse' }),
+    ...methods.split(',').filter((method) => method !== 'none').map((method) => (
+      client(`remit-${method}`, { token_endpoint_auth_method: method, client_secret: 'correct-horse' })
+    )),
   ],
   enabledJWA: { idTokenSigningAlgValues: Object.keys(KINDS) },
+  clientAuthMethods: methods.split(','),
   cookies: { keys: [randomUUID()] },
 });
 provider.listen(Number(port), '127.0.0.1', () => console.log('listening'));
