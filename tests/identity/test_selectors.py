@@ -135,3 +135,13 @@ def test_a_task_is_its_launchers_word_for_that_very_process() -> None:
     assert holds("remit:task:t-7", with_task(UNKNOWN, FakeLaunches()))
     later = dataclasses.replace(UNKNOWN, start=100)
     assert with_task(later, FakeLaunches()).task is None
+
+
+def test_a_task_is_its_descendants_too_as_long_as_the_kernel_shows_the_line() -> None:
+    launched, shell = Ancestor(5120, "agent", start=99), Ancestor(70, "sh", start=120)
+    child = dataclasses.replace(UNKNOWN, pid=80, start=130, parents=(shell, launched))
+    assert with_task(child, FakeLaunches()).task == "t-7"
+    for parents in ((shell,), (shell, dataclasses.replace(launched, start=100)), (Ancestor(5120, "agent"),)):
+        assert with_task(dataclasses.replace(child, parents=parents), FakeLaunches()).task is None
+    said = dataclasses.replace(child, parents=(), task="t-7")
+    assert with_task(said, FakeLaunches()).task is None, "nobody's word but the launcher's"

@@ -15,9 +15,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-app.command()(task_run.run)
-
-
 @app.command()
 def start(
     on: Annotated[str, typer.Argument(metavar="WORKLOAD", help="Its name or SPIFFE ID.")],
@@ -45,6 +42,9 @@ def start(
         typer.echo("  not every gateway has taken it yet", err=True)
     typer.echo("  its token is the API key to use, shown once; end it with: remit task end " + task["id"], err=True)
     typer.echo(answer["token"])
+
+
+app.command()(task_run.run)
 
 
 @app.command(name="list")

@@ -111,6 +111,7 @@ def cut(parent: Task, wanted: Wanted, actor: SpiffeId | None, now: float, *, tas
         token_sha256="",
         parent=parent.id,
         chain=_joined(parent.chain, actor),
+        launched=None,
     )
 
 
