@@ -136,6 +136,8 @@ def test_it_takes_its_identity_from_there_and_issues_nothing(world: World, tmp_p
         assert told["guarded"][0]["spiffe_id"].startswith("spiffe://outer.example/")
         assert not Places.of(world.inner, {}).workload_api_socket.exists()
         assert list((world.inner / "keys").iterdir()) == []
+        whois = json.loads(inner.run("whois", str(told["workers"]["inference"]), "--json").stdout)
+        assert whois["spiffe_id"] == told["identity"]["spiffe_id"]
         keys = {json.dumps(key, sort_keys=True) for key in json.loads(outer.run("bundle").stdout)["keys"]}
         assert {json.dumps(key, sort_keys=True) for key in json.loads(inner.run("bundle").stdout)["keys"]} == keys
         for arguments in (("authority", "rotate"), ("oidc", "publish", str(tmp_path / "oidc"))):

@@ -217,6 +217,7 @@ class Desk:
             gateways=self._workers(),
             grade_why=self._deployment.grade_why,
             now=now,
+            given=self._keys.described().get("spiffe_id", ""),
         )
         return await asyncio.to_thread(whois, what, sources)
 

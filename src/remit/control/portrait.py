@@ -37,6 +37,8 @@ class Sources:
     gateways: Mapping[str, int]
     grade_why: str
     now: float
+    given: str = ""
+    """The SPIFFE ID that an outside SPIRE gave Remit itself, or empty."""
 
 
 def about_workload(workload: Workload, sources: Sources) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def as_gateway(zone: str, sources: Sources) -> dict[str, Any]:
     """What sets a gateway apart from its person's other processes."""
     return {
         "name": f"gateway {zone}",
-        "spiffe_id": str(SpiffeId.of(sources.realm.trust.domain, "remit", "gateway", zone)),
+        "spiffe_id": sources.given or str(SpiffeId.of(sources.realm.trust.domain, "remit", "gateway", zone)),
         "kind": "gateway",
         "sentence": f"Remit's own gateway of zone {zone}: it passes on what its callers may",
         "for_whom": "its callers, each known by itself",
@@ -98,12 +100,13 @@ def as_gateway(zone: str, sources: Sources) -> dict[str, Any]:
 
 
 def as_control(sources: Sources) -> dict[str, Any]:
-    """What sets control apart: it is the trust domain's authority, and has the domain's own ID."""
+    """What sets control apart: it is the trust domain's authority, and has the domain's own ID, unless SPIRE is."""
+    keeps = "the policies" if sources.given else "the identities, the policies"
     return {
         "name": "control",
-        "spiffe_id": str(SpiffeId.of(sources.realm.trust.domain)),
+        "spiffe_id": sources.given or str(SpiffeId.of(sources.realm.trust.domain)),
         "kind": "control",
-        "sentence": "Remit's own control process: it keeps the identities, the policies and the log's root key",
+        "sentence": f"Remit's own control process: it keeps {keeps} and the log's root key",
         "may": [],
     }
 
