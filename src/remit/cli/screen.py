@@ -182,6 +182,8 @@ def print_status(status: dict[str, Any]) -> None:
     line("log", escape(status["audit"]["dir"]))
     for failure in status["audit"]["failures"]:
         line("log", f"NO CALL GOES THROUGH: {escape(failure)}", "red")
+    for ended, why in status["audit"]["unrecorded"].items():
+        line("log", f"the end of {escape(ended)} is NOT ON RECORD: {escape(why)}", "red")
     workers = ", ".join(f"{name} pid {pid}" for name, pid in status["workers"].items())
     line("runs", f"control pid {status['pid']}, {workers}; up {age(status['up_seconds'])}")
 

@@ -21,6 +21,7 @@ def start(
     allow: Annotated[str, typer.Option(metavar="ACTION[,ACTION]", help="What the task may do.")],
     lasting: Annotated[str, typer.Option("--for", metavar="TIME", help="How long: 90s, 30m, 2h, 1d.")] = "30m",
     purpose: Annotated[str, typer.Option(help="What it is for, in your words.")] = "",
+    human: Annotated[str, typer.Option(metavar="NAME", help="Whom it is for, if not you.")] = "",
     json: JsonOption = False,
     state: StateOption = None,
 ) -> None:
@@ -28,7 +29,7 @@ def start(
     from remit.cli.client import ask
     from remit.cli.screen import print_json
 
-    body = {"on": on, "actions": allow.split(","), "seconds": seconds(lasting), "purpose": purpose}
+    body = {"on": on, "actions": allow.split(","), "seconds": seconds(lasting), "purpose": purpose, "human": human}
     answer = ask(places(state).api_socket, "POST", "tasks", body=body)
     if json:
         print_json(answer)
@@ -75,9 +76,12 @@ def end(
     answer = ask(places(state).api_socket, "DELETE", "tasks", task_id, body={})
     if json:
         print_json(answer)
-    else:
+        return
+    typer.echo(
+        f"ended {task_id}" + (" (pending: a gateway has not taken it yet)" if answer["pending"] else ""), err=True
+    )
+    if answer["unrecorded"]:
+        typer.echo(f"  NOT ON RECORD: {answer['unrecorded']}", err=True)
         typer.echo(
-            f"ended {task_id}" + (" (pending: a gateway has not taken it yet)" if answer["pending"] else ""), err=True
+            "  it is ended all the same; see what keeps the disk from taking it, then start Remit again", err=True
         )
-
-

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
+from remit.control.endings import Deadlines, Endings, since_boot
 from remit.errors import NotFoundError
 from remit.inventory import Enrolled, Human, LifeState, Workload
 from remit.inventory.lifecycle import FINAL
@@ -43,6 +44,7 @@ class Book:
         *,
         ended: Mapping[str, float] | None = None,
         withheld: Mapping[str, tuple[LifeState, float]] | None = None,
+        steady: Callable[[], float] = since_boot,
     ) -> None:
         self.state, self.acts, self.clock = state, acts, clock
         self.one_act = asyncio.Lock()  # what an act looked at stays so until it is kept
@@ -51,6 +53,7 @@ class Book:
         self.known_workloads = {workload.spiffe_id: workload for workload in state.workloads()}
         self.tasks = {task.id: task for task in state.tasks() if task.expires > clock() - KEEP_ENDED_SECONDS}
         self.sessions = {one.id: one for one in state.sessions() if one.expires > clock() - KEEP_ENDED_SECONDS}
+        self.endings, self.deadlines = Endings(state, acts), Deadlines(clock, steady)
         self._end_again(ended or {})
         self._withhold_again(withheld or {})
         self._end_what_was_cut()
@@ -92,6 +95,18 @@ class Book:
     def keep_task(self, task: Task) -> None:
         self.state.save_task(task)
         self.tasks[task.id] = task
+
+    async def end_task(self, ended: Task, facts: dict[str, Any]) -> None:
+        """It has ended, at once; then that is written, with `facts`."""
+        self.tasks[ended.id] = ended
+        self.deadlines.forget(ended)
+        await self.endings.write(ended, self.humans.get(ended.human), facts)
+
+    async def end_session(self, ended: Session, facts: dict[str, Any]) -> None:
+        """As `end_task`."""
+        self.sessions[ended.id] = ended
+        self.deadlines.forget(ended)
+        await self.endings.write(ended, self.humans.get(ended.human), facts)
 
     def keep_session(self, session: Session) -> None:
         self.state.save_session(session)

@@ -43,12 +43,10 @@ class Delegating:
         """End a session, and all that was cut from it. Raises NotFoundError for one that isn't open."""
         async with self._book.one_act:
             session, now = self._book.sessions.get(session_id), self._book.clock()
-            if session is None or not session.live(now):
+            if session is None or session.ended is not None or now >= session.expires:
                 raise NotFoundError(f"no session `{session_id}` is open", hint="`remit status` shows those that are")
-            human = self._book.humans.get(session.human)
-            await self._book.acts("session.ended", session.id, human.person if human else None, {"why": why})
             ended = dataclasses.replace(session, ended=now)
-            self._book.keep_session(ended)
+            await self._book.end_session(ended, {"why": why})
             await self._tasking.end_all_of(session.id, "the session that it was cut from has ended")
             return ended
 

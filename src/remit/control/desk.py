@@ -138,6 +138,7 @@ class Desk:
                 "dir": deployment.audit_dir,
                 "public_key": deployment.audit_key,
                 "failures": self._failures(),
+                "unrecorded": dict(realm.endings.unrecorded),
             },
             "workload_api": deployment.workload_api if identity["issues"] else "",
             "api": deployment.api,

@@ -12,6 +12,7 @@ from typing import Any
 from remit.control.bindings import Bindings
 from remit.control.book import Acts, Book, State
 from remit.control.delegating import Delegating
+from remit.control.endings import since_boot
 from remit.control.lives import Lives
 from remit.control.tasking import Tasking
 from remit.inventory import Human, LifeState
@@ -57,8 +58,9 @@ class Realm(Book):
         grade: str,
         ended: Mapping[str, float] | None = None,
         withheld: Mapping[str, tuple[LifeState, float]] | None = None,
+        steady: Callable[[], float] = since_boot,
     ) -> None:
-        super().__init__(state, acts, clock, ended=ended, withheld=withheld)
+        super().__init__(state, acts, clock, ended=ended, withheld=withheld, steady=steady)
         self.trust, self.policies, self.grade = trust, policies, grade
         self._lifetime = lifetime
         self._epoch = 0

@@ -1,8 +1,8 @@
-"""Tasks: started, and ended for good; each on record before it is in force."""
+"""Tasks: started, on record before they are in force; and ended for good, in force before that is on record."""
 
 import dataclasses
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Final
 
 from remit.control.book import Book
@@ -15,6 +15,8 @@ from remit.tasks import Task
 from remit.tasks.token import mint
 
 MAX_TASK_SECONDS: Final = 7 * 86400.0
+OVER: Final = "its time is over"
+LATE: Final = "it ended while the log took nothing, or with what it was cut from"
 
 
 class Tasking:
@@ -51,11 +53,11 @@ class Tasking:
             return task, token
 
     async def end(self, task_id: str, why: str) -> Task:
-        """End a task; it stays ended. Raises NotFoundError for one that isn't running."""
+        """End a task; it stays ended, also when that can't be written (`Book.unrecorded`). Raises NotFoundError."""
         async with self._book.one_act:
             task = self._book.tasks.get(task_id)
             now = self._book.clock()
-            if task is None or not task.live(now):
+            if task is None or task.ended is not None or now >= task.expires:
                 raise NotFoundError(f"no task `{task_id}` is running", hint="`remit task list` shows those that are")
             return await self._end(task, why)
 
@@ -67,17 +69,37 @@ class Tasking:
         """End everything that was cut from this task or session; for an act that is under way."""
         await self._end_those(lambda task: task.parent == parent, why)
 
+    async def end_those_over(self) -> bool:
+        """End the sessions and tasks whose time is over; whether there were any."""
+        over = self._book.deadlines.over
+        async with self._book.one_act:
+            sessions = [one for one in self._book.sessions.values() if one.ended is None and over(one)]
+            tasks = [one for one in self._book.tasks.values() if one.ended is None and over(one)]
+            for session in sessions:
+                ended = dataclasses.replace(session, ended=self._book.clock())
+                await self._book.end_session(ended, {"why": OVER})
+                await self.end_all_of(session.id, "the session that it was cut from has ended")
+            await self._end_those(lambda task: task in tasks, OVER)
+        return bool(sessions or tasks)
+
+    async def record_ends(self, recorded: Container[str]) -> None:
+        """Record the ends that are kept and not among the `recorded` ones: the log took nothing when they came."""
+        async with self._book.one_act:
+            for session in [one for one in self._book.sessions.values() if one.id not in recorded]:
+                if session.ended is not None:
+                    await self._book.end_session(session, {"why": LATE, "ended": round(session.ended, 3)})
+            for task in [one for one in self._book.tasks.values() if one.id not in recorded]:
+                if task.ended is not None:
+                    await self._book.end_task(task, {**facts(task), "why": LATE, "ended": round(task.ended, 3)})
+
     async def _end_those(self, meant: Callable[[Task], bool], why: str) -> None:
-        now = self._book.clock()
         for task in [one for one in self._book.tasks.values() if meant(one)]:
-            if self._book.tasks[task.id].live(now):  # an earlier one may have taken it along
+            if self._book.tasks[task.id].ended is None:  # an earlier one may have taken it along
                 await self._end(task, why)
 
     async def _end(self, task: Task, why: str) -> Task:
         ended = dataclasses.replace(task, ended=self._book.clock())
-        human = self._book.humans.get(task.human)
-        await self._book.acts("task.ended", task.id, human.person if human else None, {**facts(ended), "why": why})
-        self._book.keep_task(ended)
+        await self._book.end_task(ended, {**facts(ended), "why": why})
         await self.end_all_of(task.id, "the task that it was cut from has ended")
         return ended
 
