@@ -94,6 +94,7 @@ class Settings:
     trust_domain: str = ""
     environment: str = "dev"
     snapshot_seconds: float = 300.0
+    people: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     authority: AuthoritySettings = field(default_factory=AuthoritySettings)
@@ -183,6 +184,8 @@ def _value(hint: Any, value: Any, name: str, key: str) -> Any:
         if not isinstance(value, dict):
             raise ConfigError(f"`{name}`: `{key}` must be a table")
         return _build(hint, value, name, key + ".")
+    if hint == Mapping[str, tuple[int, ...]]:
+        return _people(value, name, key)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint == tuple[str, ...]:
@@ -194,6 +197,20 @@ def _value(hint: Any, value: Any, name: str, key: str) -> Any:
     if type(value) is not hint:
         raise ConfigError(f"`{name}`: `{key}` must be a {hint.__name__}, not `{value!r}`")
     return value
+
+
+def _people(value: Any, name: str, key: str) -> dict[str, tuple[int, ...]]:
+    """Each person's accounts; one account acts for one person."""
+    if not isinstance(value, dict):
+        raise ConfigError(f"`{name}`: `{key}` must be a table")
+    of_whom: dict[int, str] = {}
+    for person, uids in value.items():
+        if not isinstance(uids, list) or not uids or not all(type(uid) is int and uid >= 0 for uid in uids):
+            raise ConfigError(f"`{name}`: `{key}.{person}` must be a list of uids, not `{uids!r}`")
+        for uid in uids:
+            if of_whom.setdefault(uid, person) != person:
+                raise ConfigError(f"`{name}`: uid {uid} is both `{key}.{of_whom[uid]}`'s and `{key}.{person}`'s")
+    return {person: tuple(uids) for person, uids in value.items()}
 
 
 def _nearest(key: str, known: list[str], prefix: str, what: str = "known keys") -> str:

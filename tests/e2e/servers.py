@@ -39,11 +39,14 @@ def fake(kind: str, directory: Path, *arguments: str) -> Iterator[Recorded]:
 
 
 @contextmanager
-def guarding(state: Path, port: int, *servers: str) -> Iterator[Remit]:
-    """A ready Remit that guards exactly `servers`, or its demonstration server when there are none."""
+def guarding(state: Path, port: int, *servers: str, more: str = "") -> Iterator[Remit]:
+    """A ready Remit that guards exactly `servers`, or its demonstration server when there are none.
+
+    `more` is put behind its settings.
+    """
     state.mkdir(parents=True, exist_ok=True)
     (state / "config.toml").write_text(
-        f"[discovery]\nlook = false\nservers = {json.dumps(servers)}\n[gateway]\nport = {port}\n"
+        f"[discovery]\nlook = false\nservers = {json.dumps(servers)}\n[gateway]\nport = {port}\n{more}"
     )
     with running(state) as remit:
         yield remit

@@ -49,13 +49,17 @@ class PeerProtocol(HttpToolsProtocol):
 
 
 class TaskStart(BaseModel):
-    """What a task is started with. `seconds` is its life; `launched`: it is for the process that asks."""
+    """What a task is started with. `seconds` is its life; `human`: whom it is for, if not the caller.
+
+    `launched`: it is for the process that asks.
+    """
 
     model_config = ConfigDict(extra="forbid")
     on: str
     actions: list[str] = Field(min_length=1, max_length=16)
     seconds: float
     purpose: str = Field(default="", max_length=PURPOSE_LENGTH)
+    human: str = Field(default="", max_length=MAX_NAME)
     launched: bool = False
 
 
@@ -147,7 +151,9 @@ def build(desk: Desk) -> FastAPI:
     @api.post("/tasks")
     async def start_task(body: TaskStart, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
         actions = tuple(body.actions)
-        return await desk.start_task(who, body.on, actions, body.purpose, body.seconds, launched=body.launched)
+        return await desk.start_task(
+            who, body.on, actions, body.purpose, body.seconds, human=body.human, launched=body.launched
+        )
 
     @api.delete("/tasks/{task_id}")
     async def end_task(task_id: str, body: Ended, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:

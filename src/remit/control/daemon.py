@@ -26,7 +26,7 @@ from remit.control.orphans import end_orphan, worker_file
 from remit.control.outside_spire import OutsideSpire
 from remit.control.own_authority import OwnAuthority
 from remit.control.own_log import OwnLog
-from remit.control.owner import Owner
+from remit.control.owner import Owner, others
 from remit.control.realm import PoliciesInForce, Realm
 from remit.control.serving import open_desk, serve
 from remit.control.serving_tokens import serve_tokens, token_address
@@ -218,7 +218,7 @@ class Daemon:
             return {}
 
     async def _meet_people(self) -> None:
-        for name, uids in self._owner.others():
+        for name, uids in others(self._owner, self._settings.people):
             await self._realm.meet(name, uids, only=True)
         await self._realm.meet(self._owner.name, self._owner.uids)
 

@@ -230,9 +230,13 @@ class Desk:
         purpose: str,
         seconds: float,
         *,
+        human: str = "",
         launched: bool = False,
     ) -> dict[str, Any]:
-        """Start a task; its token is in the answer and nowhere else. `launched`: for the very process that asks."""
+        """Start a task, for `human` or who asks; its token is in the answer and nowhere else.
+
+        `launched`: for the very process that asks.
+        """
         self._check_not_governed(who)
         workload = self._realm.workload_named(on)
         process = (who.process.pid, who.process.start) if launched else None
@@ -243,6 +247,7 @@ class Desk:
             purpose=purpose,
             seconds=seconds,
             proof=who.proof,
+            human=person_named(self._realm, human) if human else None,
             launched=process,
         )
         await self._launches.watch(task)
@@ -252,7 +257,9 @@ class Desk:
 
     async def end_task(self, who: Visitor, task_id: str, why: str) -> dict[str, Any]:
         task = self._realm.tasks.get(task_id)
-        if task is not None and task.human != who.human.name and who.process.uid != 0:
+        target = self._realm.known_workloads.get(task.on) if task is not None else None
+        own = who.human.name in {task.human if task else "", target.owner if target else ""}
+        if task is not None and not own and who.process.uid != 0:
             raise NotAdmittedError(f"task `{task_id}` is {task.human}'s")
         ended = await self._realm.tasking.end(task_id, why)
         settled = await self._deliver(self._realm.snapshot())

@@ -21,11 +21,21 @@ class Owner:
     name: str
     uids: tuple[int, ...]
 
-    def others(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """The other people with an account here, so that their calls are attributed to them too."""
-        for account in pwd.getpwall():
-            if FIRST_HUMAN_UID <= account.pw_uid <= LAST_HUMAN_UID and account.pw_uid not in self.uids:
-                yield account.pw_name, (account.pw_uid,)
+
+def others(owner: Owner, named: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The other people with an account here, so that their calls are attributed to them too.
+
+    `named` are those of the settings: a directory's accounts (LDAP) are not listed here, and one may have several.
+    Raises UsageError for a name that can't be a person's.
+    """
+    taken = {*owner.uids, *(uid for uids in named.values() for uid in uids)}
+    for account in pwd.getpwall():
+        if FIRST_HUMAN_UID <= account.pw_uid <= LAST_HUMAN_UID and account.pw_uid not in taken:
+            yield account.pw_name, (account.pw_uid,)
+    for name, uids in named.items():
+        rest = tuple(uid for uid in uids if uid not in owner.uids)
+        if rest and name != owner.name:
+            yield _checked(name), rest
 
 
 def find_owner(named: str | None, login_uid: int | None, environ: Mapping[str, str]) -> Owner:
