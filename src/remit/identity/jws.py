@@ -154,7 +154,8 @@ def _key(header: Mapping[str, Any], keys: Mapping[str, VerifyingKey], profile: P
     key = keys.get(header["kid"])
     if key is None:
         raise UnknownKeyError(
-            f"the token is signed with key `{header['kid'][:80]!r}`, which is not {profile.signer}'s"
+            f"the token is signed with key `{header['kid'][:80]!r}`, which is not {profile.signer}'s",
+            hint="if it is new there, it is known here within a minute",
         )
     return key
 
