@@ -101,7 +101,7 @@ for _depth in range(1, PARENTS + 1):
     KINDS.update(_parent(_depth))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=65_536)  # 10,000 registered workloads have some 30,000, and a registration looks at them all
 def split(selector: str) -> tuple[str, str]:
     """(kind, value) of `unix:uid:1000`. Raises IdentityError for what no process here could ever have."""
     if len(selector) > MAX_SELECTOR or not selector.isprintable():
