@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from remit.cli.client import ask
+from remit.cli.login_flow import id_token
+from remit.config import Places
+from remit.errors import RemitError
 from tests.e2e.conftest import REMIT, Remit
 from tests.interop.browser import Browser
 from tests.interop.openid import Provider
@@ -62,6 +66,21 @@ def test_the_first_login_is_the_person_s_and_another_account_is_refused(desk: De
     assert (status, said) == (1, "")
     assert "is bound to another login than `bob`" in told
     assert desk.login("ada")[0] == 0
+
+
+def test_control_takes_a_token_once_and_only_with_the_nonce_that_it_gave(desk: Desk) -> None:
+    socket, settings = Places.of(desk.remit.state, {}).api_socket, desk.provider.settings()
+    nonces = [ask(socket, "POST", "session", "nonce", body={})["nonce"] for _ in range(2)]
+    token = id_token(settings, nonces[0], open_browser=False, say=Browser().follow)
+    for nonce, said in (("", "not begun here"), (nonces[1], "made for another login")):
+        with pytest.raises(RemitError, match=said):
+            ask(socket, "POST", "session", body={"seconds": 60, "id_token": token, "nonce": nonce})
+    begun = {"seconds": 60, "id_token": token, "nonce": nonces[0]}
+    assert ask(socket, "POST", "session", body=begun)["session"]["login"] == desk.provider.issuer
+    with pytest.raises(RemitError, match="was ended already"):
+        ask(socket, "POST", "session", body=begun)
+    with pytest.raises(RemitError, match="asks for a login at its OpenID provider"):
+        ask(socket, "POST", "session", body={"seconds": 60})
 
 
 def test_a_person_who_gives_up_leaves_nothing_behind(desk: Desk) -> None:

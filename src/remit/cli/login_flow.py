@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from remit.cli.login_answer import LoginAnswer
 from remit.config import LoginSettings
-from remit.errors import IdentityError
+from remit.errors import ConfigError, IdentityError
 from remit.identity import oidc_http
 from remit.identity.jws import MAX_ID_TOKEN_BYTES
 from remit.identity.oidc_provider import OpenIdProvider, discovery_url
@@ -36,6 +36,8 @@ def id_token(settings: LoginSettings, nonce: str, *, open_browser: bool, say: Ca
 
     Left to control: all that makes the token a proof (`identity.oidc_login`), with keys that it fetches itself.
     """
+    if not settings.issuer:
+        raise ConfigError("no provider is set in `[login]`, but this Remit runs with one", hint="start it anew")
     # 1
     provider = OpenIdProvider.parse(oidc_http.get(discovery_url(settings.issuer)), settings.issuer)
     client = _client(settings, provider)
@@ -115,7 +117,7 @@ def _exchange(client: Any, provider: OpenIdProvider, code: str, verifier: str) -
         raise IdentityError(
             f"the provider gave no token: {said}", hint="check `[login]` against the client there"
         ) from error
-    except (ValueError, TypeError) as error:  # what Authlib can't read
+    except (ValueError, TypeError, OverflowError) as error:  # what Authlib can't read
         raise IdentityError("the provider's answer at its token endpoint can't be read", hint=_AGAIN) from error
     token = tokens.get("id_token")
     if not isinstance(token, str) or len(token) > MAX_ID_TOKEN_BYTES:
