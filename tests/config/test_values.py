@@ -1,5 +1,8 @@
 """Values that TOML or a shell takes and Remit does not."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from remit.cli.durations import seconds
@@ -34,3 +37,33 @@ def test_an_outside_ca_is_three_files_or_none() -> None:
 def test_what_is_no_duration_is_said_to_be_none(text: str) -> None:
     with pytest.raises(UsageError, match="not a duration"):
         seconds(text)
+
+
+@pytest.mark.parametrize("written", ["/run/spire/api.sock", "unix:///run/spire/api.sock", "unix:/run/spire/api.sock"])
+def test_spires_socket_is_a_path_or_an_address(written: str) -> None:
+    spire = parse(f'[spire]\nsocket = "{written}"'.encode(), "config.toml").spire
+    assert spire.path == Path("/run/spire/api.sock")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('[spire]\nsocket = "api.sock"', "must be an absolute path, not `api.sock`"),
+        ('[spire]\nsocket = "unix:api.sock"', "must be an absolute path"),
+        ('[spire]\nsocket = "unix://host/api.sock"', "must be an absolute path"),
+        ('[spire]\nsocket = "tcp://127.0.0.1:80"', "must be an absolute path"),
+        (f'[spire]\nsocket = "/{"a" * 107}"', "must be an absolute path"),
+        ("[spire]\nsocket = 1", "must be a str"),
+        (
+            '[spire]\nsocket = "/s"\n[authority]\nchain = "/c"\nkey = "/k"\nroots = "/r"',
+            "`authority` and `spire` don't go together",
+        ),
+        (
+            '[spire]\nsocket = "/s"\n[oidc]\nissuer = "https://a.example"',
+            "`oidc.issuer` and `spire` don't go together",
+        ),
+    ],
+)
+def test_a_spire_that_can_t_be_is_an_error(text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(why)):
+        parse(text.encode(), "config.toml")
