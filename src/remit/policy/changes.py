@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from remit.errors import ProtocolError
 from remit.identity import SpiffeId
+from remit.inventory import Workload
 from remit.policy.snapshot import Snapshot
 
 
@@ -27,7 +28,7 @@ class Changes:
             return None
         old = {row.spiffe_id: row for row in before.workloads}
         new = {row.spiffe_id for row in after.workloads}
-        put = tuple(row for row in after.workloads if old.get(row.spiffe_id) != row)
+        put = tuple(row for row in after.workloads if not _same(old.get(row.spiffe_id), row))
         part = dataclasses.replace(
             after,
             workloads=put,
@@ -46,3 +47,7 @@ class Changes:
         rows.update({row.spiffe_id: row for row in self.part.workloads})
         files = self.part.policy_files or before.policy_files
         return dataclasses.replace(self.part, workloads=tuple(rows.values()), policy_files=files)
+
+
+def _same(before: Workload | None, after: Workload) -> bool:
+    return before is after or before == after  # a dataclass compares its fields one by one, also with itself
