@@ -60,7 +60,7 @@ def _client(settings: LoginSettings, provider: OpenIdProvider) -> Any:
 
     path = settings.client_secret_file
     secret = Secret(read_private(Path(path)).decode("latin-1").strip()) if path else None
-    return OAuth2Client(
+    client = OAuth2Client(
         _Posts(),
         settings.client_id,
         secret.reveal() if secret else None,
@@ -68,6 +68,8 @@ def _client(settings: LoginSettings, provider: OpenIdProvider) -> Any:
         scope="openid",
         code_challenge_method="S256",
     )
+    client.oauth_error_class = _RefusedError  # Authlib's own takes no line breaks, which providers write
+    return client
 
 
 async def _answer(
@@ -106,8 +108,6 @@ def _code(answer: Mapping[str, str], provider: OpenIdProvider) -> str:
 
 
 def _exchange(client: Any, provider: OpenIdProvider, code: str, verifier: str) -> str:
-    from authlib.oauth2 import OAuth2Error
-
     try:
         tokens = client.fetch_token(
             provider.token_endpoint, grant_type="authorization_code", code=code, code_verifier=verifier
@@ -125,6 +125,13 @@ def _exchange(client: Any, provider: OpenIdProvider, code: str, verifier: str) -
             "the provider's answer has no ID token", hint="let the client there use the scope `openid`"
         )
     return token
+
+
+class _RefusedError(Exception):
+    """The provider's own words (RFC 6749 5.2)."""
+
+    def __init__(self, error: object, description: object = None) -> None:
+        super().__init__(description or error)
 
 
 class _Posts:
