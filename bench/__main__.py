@@ -16,6 +16,10 @@ PARTS: Final = {
     "memory": "bench.memory",
     "help": "bench.cli",
     "weights": "bench.weights",
+    "svids": "bench.svids",
+    "fetch": "bench.fetch",
+    "attest": "bench.loopback",
+    "registry": "bench.registry",
     "detail": "bench.detail",
 }
 BUSY: Final = 0.5

@@ -195,12 +195,12 @@ def remit(core: int, folder: Path, upstream: int) -> Iterator[Peer]:
     )
     command = [str(Path(sys.executable).with_name("remit")), "up", "--json", "--state", str(home)]
     with process(core, [*command, "--owner", getpass.getuser()], stdout=subprocess.PIPE, cwd=ROOT) as child:
-        ready = _ready(child)
-        port = int(ready["guarded"][0]["base_url"].split(":")[2].split("/")[0])
-        yield Peer("remit", port, int(ready["workers"]["inference"]), Path(ready["audit"]["dir"]))
+        said = ready(child)
+        port = int(said["guarded"][0]["base_url"].split(":")[2].split("/")[0])
+        yield Peer("remit", port, int(said["workers"]["inference"]), Path(said["audit"]["dir"]))
 
 
-def _ready(child: subprocess.Popen[bytes]) -> dict[str, Any]:
+def ready(child: subprocess.Popen[bytes]) -> dict[str, Any]:
     """Its `ready` event; everything before it is told when there is none."""
     assert child.stdout is not None
     said = []
