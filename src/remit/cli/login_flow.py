@@ -112,11 +112,8 @@ def _exchange(client: Any, provider: OpenIdProvider, code: str, verifier: str) -
         tokens = client.fetch_token(
             provider.token_endpoint, grant_type="authorization_code", code=code, code_verifier=verifier
         )
-    except OAuth2Error as error:
-        said = _plain(error.description or error.error)
-        raise IdentityError(
-            f"the provider gave no token: {said}", hint="check `[login]` against the client there"
-        ) from error
+    except _RefusedError as error:
+        raise IdentityError(f"the provider gave no token: {_plain(error)}", hint=_CLIENT) from error
     except (ValueError, TypeError, OverflowError) as error:  # what Authlib can't read
         raise IdentityError("the provider's answer at its token endpoint can't be read", hint=_AGAIN) from error
     token = tokens.get("id_token")
