@@ -15,6 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from grpclib import Status
+from hypothesis import given
+from hypothesis import strategies as st
 
 from remit.errors import IdentityError
 from remit.identity import Authority, SpiffeId, WorkloadApi, verify_jwt
@@ -357,3 +359,17 @@ def test_a_jwt_svid_is_verified_for_each_audience_and_the_id_it_is_given_as() ->
     for bad in (reply(THEIRS), reply(audience=("a",)), reply(named=READER + "s"), message_type("JWTSVIDResponse")()):
         with pytest.raises(IdentityError):
             take(bad)
+
+
+@given(content=st.binary(max_size=64) | st.binary(max_size=200).map(lambda rest: b"\x30" + rest))
+def test_any_bytes_in_a_certificates_place_are_refused_and_nothing_worse(content: bytes) -> None:
+    with contextlib.suppress(IdentityError):
+        parts = split_certificates(content)
+        assert b"".join(parts) == content
+    for name in ("x509_svid", "x509_svid_key", "bundle"):
+        with pytest.raises(IdentityError):
+            given_svids(svids_reply({**row(), name: content}), NOW)
+    with pytest.raises(IdentityError):
+        given_authorities(bundles("X509", content), "example.org")
+    with pytest.raises(IdentityError):
+        given_jwt_keys(bundles("JWT", content), "example.org")
