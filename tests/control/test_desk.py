@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from remit.control.desk import Desk, NotAdmittedError
+from remit.control.desk import Desk
+from remit.control.visitor import NotAdmittedError
 from remit.identity import PeerCredentials
 from remit.identity.attestation import EXECUTABLES, Connected, observe
 from remit.identity.attestation.pidfd import PidFd
@@ -36,7 +37,7 @@ def test_a_process_whose_uid_is_not_its_sockets_is_not_admitted() -> None:
         silent={},
         keys=nothing,
         request_stop=nothing,
-        registering=nothing,
+        registry=nothing,
         launches=nothing,
         sessions=nothing,
     )

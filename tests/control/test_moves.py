@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from remit.control.realm import Realm
-from remit.errors import AuditError, UsageError
+from remit.errors import AuditError
 from remit.inventory import LifeState, Workload
 from remit.inventory.lifecycle import Actor, LifecycleError, Verb
 from tests.control.test_realm import LLAMA, World, a_server

@@ -14,7 +14,8 @@ import pytest
 from fastapi.routing import APIRoute
 
 from remit.control import api
-from remit.control.desk import Desk, NotAdmittedError
+from remit.control.desk import Desk
+from remit.control.visitor import NotAdmittedError
 from remit.identity import PeerCredentials
 from remit.inventory.lifecycle import Verb
 from tests.e2e.conftest import Remit
@@ -160,7 +161,7 @@ def test_nonsense_is_refused_and_harms_nobody(remit: Remit) -> None:
     assert call(path, "GET", "/openapi.json")[0] == 404
     assert call(path, "GET", "/docs")[0] == 404
     assert call(path, "POST", "/tasks", {"on": "x"})[0] == 422
-    assert call(path, "POST", "/tasks", {"on": "x", "actions": ["infer"], "seconds": 60, "human": "root"})[0] == 422
+    assert call(path, "POST", "/tasks", {"on": "x", "actions": ["infer"], "seconds": 60, "person": "root"})[0] == 422
     assert call(path, "GET", "/whois?what=" + "x" * 3000)[0] == 422
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(path)
@@ -175,6 +176,8 @@ def test_a_governed_workload_widens_nothing(remit: Remit) -> None:
     path, name = ready_of(remit)["api"], ready_of(remit)["guarded"][0]["name"]
     asked: dict[str, list[tuple[str, dict[str, Any] | None]]] = {
         "/tasks": [("/tasks", {"on": name, "actions": ["administer"], "seconds": 60})],
+        "/session": [("/session", {"seconds": 60, "id_token": "", "nonce": ""})],
+        "/session/nonce": [("/session/nonce", None)],
         "/stop": [("/stop", None)],
         "/workload/{verb}": [(f"/workload/{verb}?name={name}&to=x", None) for verb in Verb],
         "/workloads": [("/workloads", {"name": "x", "kind": "agent", "selectors": ["unix:path:/opt/x"]})],

@@ -11,18 +11,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from remit import __version__
 from remit.control import uvicorn_server
-from remit.control.desk import Desk, Visitor
+from remit.control.api_workloads import MAX_NAME, PURPOSE_LENGTH, about_workloads
+from remit.control.desk import Desk
+from remit.control.visitor import Visitor
 from remit.errors import AttestationError, NotFoundError, RemitError, UsageError
 from remit.identity import PeerCredentials
 from remit.identity.jws import MAX_ID_TOKEN_BYTES
 from remit.identity.unix_socket import ListeningSocket
-from remit.inventory.lifecycle import Verb
-from remit.inventory.registration import MAX_MANY
 
-PURPOSE_LENGTH: Final = 200
-MAX_NAME: Final = 2048  # of a workload: SPIFFE-ID, section 2.3
 STATUS: Final = {2: 400, 3: 403}
-LATEST: Final = 253402300799.0  # Unix seconds: the end of the year 9999
 
 
 class PeerProtocol(HttpToolsProtocol):
@@ -86,29 +83,6 @@ class SessionEnd(BaseModel):
     session: str = Field(default="", max_length=64)
 
 
-class Facts(BaseModel):
-    """What is declared of a workload: what is left out stays as it is. `review_due` is Unix seconds, or null."""
-
-    model_config = ConfigDict(extra="forbid")
-    purpose: str = Field(default="", max_length=PURPOSE_LENGTH)
-    vendor: str = Field(default="", max_length=PURPOSE_LENGTH)
-    data_sets: list[str] = Field(default=[], max_length=MAX_MANY)
-    environment: str = Field(default="", max_length=PURPOSE_LENGTH)
-    zone: str = Field(default="", max_length=PURPOSE_LENGTH)
-    review_due: float | None = Field(default=None, ge=0, le=LATEST)
-
-
-class Registration(BaseModel):
-    """A workload that is registered by its selectors. The caller is its owner unless one is named."""
-
-    model_config = ConfigDict(extra="forbid")
-    name: str = Field(max_length=MAX_NAME)
-    kind: str = Field(max_length=PURPOSE_LENGTH)
-    selectors: list[str] = Field(max_length=MAX_MANY)
-    owner: str | None = Field(default=None, max_length=MAX_NAME)
-    facts: Facts = Facts()
-
-
 class Approved(BaseModel):
     """Which model is approved. `on` may be empty; `digest`, unless empty, is what it must be."""
 
@@ -164,7 +138,7 @@ def build(desk: Desk) -> FastAPI:
         return await desk.stop(who)
 
     _about_sessions(api, desk, visitor)
-    _about_workloads(api, desk, visitor)
+    about_workloads(api, desk, visitor)
     _about_models(api, desk, visitor)
     _about_keys(api, desk, visitor)
     return api
@@ -184,40 +158,6 @@ def _about_sessions(api: FastAPI, desk: Desk, visitor: Callable[[Request], Await
     @api.delete("/session")
     async def end_session(body: SessionEnd, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
         return await desk.end_session(who, body.session)
-
-
-def _about_workloads(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:
-    """The workloads, and their moves. Names come in the query: a SPIFFE ID has slashes."""
-    known = [Depends(visitor)]
-
-    @api.get("/workloads", dependencies=known)
-    async def workloads() -> list[dict[str, Any]]:
-        return desk.workloads()
-
-    @api.get("/workload", dependencies=known)
-    async def workload(name: Annotated[str, Query(max_length=MAX_NAME)]) -> dict[str, Any]:
-        return desk.workload(name)
-
-    @api.post("/workloads")
-    async def register(body: Registration, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
-        owner = who.human.name if body.owner is None else body.owner
-        said = body.facts.model_dump(exclude_unset=True)
-        return await desk.register(who, body.name, body.kind, body.selectors, owner, said)
-
-    @api.post("/workload/facts")
-    async def declare(
-        body: Facts, name: Annotated[str, Query(max_length=MAX_NAME)], who: Annotated[Visitor, Depends(visitor)]
-    ) -> dict[str, Any]:
-        return await desk.declare(who, name, body.model_dump(exclude_unset=True))
-
-    @api.post("/workload/{verb}")
-    async def move(
-        verb: Verb,
-        name: Annotated[str, Query(max_length=MAX_NAME)],
-        who: Annotated[Visitor, Depends(visitor)],
-        to: Annotated[str, Query(max_length=MAX_NAME)] = "",
-    ) -> dict[str, Any]:
-        return await desk.move(who, name, verb, to)
 
 
 def _about_models(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from remit.control.approving import described, meant
@@ -13,34 +12,15 @@ from remit.control.lately import Lately
 from remit.control.launches import Launches
 from remit.control.portrait import Sources
 from remit.control.realm import Realm
-from remit.control.registering import Registering, person_named
+from remit.control.registering import person_named
+from remit.control.registry_desk import RegistryDesk
 from remit.control.sessions import Sessions
+from remit.control.visitor import NotAdmittedError, Visitor
 from remit.control.whois import whois
-from remit.errors import AttestationError, RemitError
+from remit.errors import AttestationError
 from remit.identity import PeerCredentials, Process, SpiffeId
-from remit.inventory import Human, Workload
-from remit.inventory.lifecycle import FINAL, Actor, Verb, possible
-from remit.inventory.registration import Declared, overdue
+from remit.inventory.binding import standing_of
 from remit.policy import Engine, Snapshot
-
-
-class NotAdmittedError(RemitError):
-    """The peer may not use the control API, or not for this."""
-
-    exit_code = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who speaks to control. `proof` is `terminal` (weak) or `uid` (weaker): a uid alone is not a person.
-
-    `governor` is the workload that the process is or runs under, if it does: then it is no person at all.
-    """
-
-    process: Process
-    human: Human
-    proof: str
-    governor: Workload | None = None
 
 
 class Deliveries(Protocol):
@@ -80,7 +60,7 @@ class Desk:
         silent: Mapping[SpiffeId, float],
         keys: Keys,
         request_stop: Callable[[str], None],
-        registering: Registering,
+        registry: RegistryDesk,
         launches: Launches,
         issuer: str = "",
         sessions: Sessions,
@@ -90,7 +70,7 @@ class Desk:
         self._deliver, self._lately, self._ports, self._workers = deliver, lately, ports, workers
         self._failures = failures
         self._request_stop = request_stop
-        self._doors, self._silent, self._registering, self._launches = doors, silent, registering, launches
+        self._doors, self._silent, self._launches, self.registry = doors, silent, launches, registry
         self._keys, self._issuer, self._sessions = keys, issuer, sessions
 
     async def admit(self, peer: PeerCredentials) -> Visitor:
@@ -129,7 +109,7 @@ class Desk:
             "grade_why": deployment.grade_why,
             "raises": deployment.raises,
             "guarded": self.guarded(),
-            "registered": self.registered(),
+            "registered": self.registry.registered(),
             "policies": self.policies(),
             "tasks": self.tasks(),
             "sessions": self._sessions.open(),
@@ -163,7 +143,10 @@ class Desk:
                 "exe": workload.exe,
                 "exe_sha256": workload.exe_sha256,
                 "grade": self._realm.grade,
-                "models": [{"name": model.name, "digest": model.digest} for model in workload.models],
+                "models": [
+                    {"name": model.name, "digest": model.digest, "standing": standing_of(workload, model).value}
+                    for model in workload.models
+                ],
                 "demonstration": workload.demonstration,
                 "silent_since": self._silent.get(workload.spiffe_id),
                 **self._doors.get(workload.name, {}),
@@ -171,13 +154,6 @@ class Desk:
             for workload in self._realm.workloads.values()
             if workload.server
         ]
-
-    def registered(self) -> list[dict[str, Any]]:
-        """The workloads that nobody calls, and are known by their selectors as callers."""
-        own = (one for one in self._realm.workloads.values() if not one.server and one.state is not FINAL)
-        fields = ("name", "spiffe_id", "kind", "owner", "state", "selectors", "review_due")
-        rows = [one.to_dict() for one in sorted(own, key=lambda one: one.name)]
-        return [{field: row[field] for field in fields} | {"class": row["capabilities"]} for row in rows]
 
     def policies(self) -> dict[str, Any]:
         policies = self._realm.policies
@@ -237,7 +213,7 @@ class Desk:
 
         `launched`: for the very process that asks.
         """
-        self._check_not_governed(who)
+        who.check_not_governed()
         workload = self._realm.workload_named(on)
         process = (who.process.pid, who.process.start) if launched else None
         task, token = await self._realm.tasking.start(
@@ -268,12 +244,12 @@ class Desk:
 
     def session_nonce(self, who: Visitor) -> dict[str, Any]:
         """What beginning a session takes."""
-        self._check_not_governed(who)
+        who.check_not_governed()
         return self._sessions.asked(who.process.uid)
 
     async def begin_session(self, who: Visitor, seconds: float, id_token: str, nonce: str) -> dict[str, Any]:
         """Begin a person's session; its token is in the answer and nowhere else."""
-        self._check_not_governed(who)
+        who.check_not_governed()
         return await self._sessions.begin(who.human, who.process.uid, who.proof, seconds, id_token, nonce)
 
     async def end_session(self, who: Visitor, session_id: str) -> dict[str, Any]:
@@ -283,54 +259,6 @@ class Desk:
         finally:  # what was kept is in force, also when the end of one could not be written
             settled = await self._deliver(self._realm.snapshot())
         return {"ended": ended, "pending": not settled}
-
-    def workloads(self) -> list[dict[str, Any]]:
-        """Every workload that is known, in force or not, by name."""
-        known = sorted(self._realm.known_workloads.values(), key=lambda workload: workload.name)
-        return [self._described(workload) for workload in known]
-
-    def workload(self, name: str) -> dict[str, Any]:
-        """All that is kept about one, and what can be done with it now."""
-        return self._described(self._realm.known_named(name))
-
-    async def register(
-        self, who: Visitor, name: str, kind: str, selectors: Sequence[str], owner: str, declared: Declared
-    ) -> dict[str, Any]:
-        """Register a workload by its selectors: in force before the answer."""
-        self._check_not_governed(who)
-        await self._registering.add(
-            name, kind, selectors, declared, owner=owner, by=who.human, asking=who.process, proof=who.proof
-        )
-        settled = await self._deliver(self._realm.snapshot())
-        return {"workload": self.workload(name), "proof": who.proof, "pending": not settled}
-
-    async def declare(self, who: Visitor, name: str, declared: Declared) -> dict[str, Any]:
-        """Change what is declared of a workload: in force before the answer."""
-        self._check_not_governed(who)
-        changed = await self._registering.declare(name, declared, by=who.human, proof=who.proof)
-        settled = await self._deliver(self._realm.snapshot())
-        return {"workload": self.workload(name), "changed": changed, "proof": who.proof, "pending": not settled}
-
-    async def move(self, who: Visitor, name: str, verb: Verb, to: str = "") -> dict[str, Any]:
-        """Move a workload on in its life: in force, and what it ends cut, before the answer. `to` is a new owner."""
-        self._check_not_governed(who)
-        workload = self._realm.known_named(name)
-        actor = Actor.OWNER if who.human.name == workload.owner else Actor.OPERATOR
-        heir = person_named(self._realm, to) if verb is Verb.TRANSFER else None
-        try:
-            await self._realm.lives.move(workload.spiffe_id, verb, actor, who.human, who.proof, heir)
-        finally:  # what was kept is in force, also when a task's end could not be written
-            settled = await self._deliver(self._realm.snapshot())
-        return {"workload": self.workload(name), "proof": who.proof, "pending": not settled}
-
-    def _described(self, workload: Workload) -> dict[str, Any]:
-        return {
-            **workload.to_dict(),
-            "in_force": workload.spiffe_id in self._realm.workloads,
-            "overdue": overdue(workload, time.time()),
-            "possible": [verb.value for verb in possible(workload.state)],
-            "tasks": [task["id"] for task in self.tasks() if task["on"] == str(workload.spiffe_id)],
-        }
 
     def bundle(self) -> dict[str, Any]:
         """The trust domain's bundle in SPIFFE's format."""
@@ -342,7 +270,7 @@ class Desk:
 
     async def rotate(self, who: Visitor) -> dict[str, Any]:
         """Begin a rotation of the authority, or say how far the one under way is."""
-        self._check_not_governed(who)
+        who.check_not_governed()
         return await self._keys.rotate()
 
     def models(self) -> list[dict[str, Any]]:
@@ -351,7 +279,7 @@ class Desk:
 
     async def approve_model(self, who: Visitor, name: str, on: str, digest: str) -> dict[str, Any]:
         """Bind a server to its model as it is now, by its owner's word."""
-        self._check_not_governed(who)
+        who.check_not_governed()
         workload = meant(self._realm.workloads.values(), name, on)
         bound = await self._realm.bindings.approve(who.human, workload.spiffe_id, name, digest or None, who.proof)
         settled = await self._deliver(self._realm.snapshot())
@@ -359,22 +287,9 @@ class Desk:
         return {**told, "identity": bound.identity.digest, "proof": who.proof, "pending": not settled}
 
     async def stop(self, who: Visitor) -> dict[str, Any]:
-        self._check_not_governed(who)
+        who.check_not_governed()
         self._request_stop(f"`remit down` by {who.human.person} ({who.proof})")
         return {"pid": self._deployment.pid}
-
-    def _check_not_governed(self, who: Visitor) -> None:
-        """Refuse what widens reach when a governed workload is among the caller's ancestors: it is no person then."""
-        if who.process.task is not None:
-            raise NotAdmittedError(
-                f"process {who.process.pid} runs in task `{who.process.task}`, for which Remit launched it",
-                hint="a person must do this from their own terminal",
-            )
-        if who.governor is not None:
-            raise NotAdmittedError(
-                f"process {who.process.pid} runs under `{who.governor.name}`, a governed workload",
-                hint="a person must do this from their own terminal",
-            )
 
 
 def _public(task: dict[str, Any]) -> dict[str, Any]:

@@ -45,14 +45,15 @@ class Registering:
             # 1
             answers = person_named(self._realm, owner)
             # 2
-            workload = register(
+            workload = await asyncio.to_thread(
+                register,
                 name,
                 kind,
                 selectors,
                 declared,
                 trust_domain=self._realm.trust.domain,
                 environment=self._environment,
-                known=self._realm.known_workloads.values(),
+                known=tuple(self._realm.known_workloads.values()),
                 now=self._realm.clock(),
             )
             # 3

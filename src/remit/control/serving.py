@@ -17,6 +17,7 @@ from remit.control.own_log import OwnLog
 from remit.control.owner import Owner
 from remit.control.realm import Realm
 from remit.control.registering import Registering
+from remit.control.registry_desk import RegistryDesk
 from remit.control.sessions import Sessions
 from remit.control.workers import Workers
 from remit.identity.attestation import listeners
@@ -37,6 +38,7 @@ def open_desk(
     launches: Launches,
 ) -> Desk:
     """The desk over all that runs in this instance."""
+    registering = Registering(realm, settings.environment, launches.observe)
     return Desk(
         realm=realm,
         deployment=Deployment.of(places, owner),
@@ -51,7 +53,7 @@ def open_desk(
         silent=guards.silent,
         keys=keys,
         request_stop=request_stop,
-        registering=Registering(realm, settings.environment, launches.observe),
+        registry=RegistryDesk(realm, registering, workers.deliver),
         launches=launches,
         issuer=settings.oidc.issuer,
         sessions=Sessions(realm, LoginProvider(settings.login) if settings.login.issuer else None),

@@ -72,8 +72,9 @@ def check_registration(spiffe_id: SpiffeId, selectors: Sequence[str], workloads:
             hint="add `unix:uid` and `unix:sha256`, which the kernel answers for",
         )
     # 3. no process that has them can be somebody else
+    own = _single(selectors)
     for other in workloads:
-        if other.spiffe_id != spiffe_id and _registered(other) and not _apart(selectors, other.selectors):
+        if other.spiffe_id != spiffe_id and _registered(other) and not _apart(own, _single(other.selectors)):
             raise SelectorsError(
                 f"these selectors match two identities: a process can have those of `{spiffe_id}` "
                 f"and of `{other.spiffe_id}`",
@@ -85,13 +86,13 @@ def _registered(workload: Workload) -> bool:
     return workload.found == REGISTERED and workload.state is not LifeState.RETIRED
 
 
-def _apart(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether no process can have both: of some kind each has one value at most, and these differ."""
-    mine, theirs = _single(one), _single(other)
+def _apart(mine: dict[str, str], theirs: dict[str, str]) -> bool:
+    """Whether no process can have both: a kind of which each has one value, and these differ."""
     return any(mine[kind] != theirs[kind] for kind in mine.keys() & theirs.keys())
 
 
 def _single(selectors: Sequence[str]) -> dict[str, str]:
+    """The selectors of kinds of which a process has one value at most."""
     return {kind: value for kind, value in map(split, selectors) if not KINDS[kind].many}
 
 
