@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from remit.storage import Store
 from remit.storage.store import HEAD
 from remit.storage.tables import Base
 from remit.tasks import Task
+from tests.docs.pages import text
 
 LLAMA = SpiffeId.parse("spiffe://maple.local/inference/llama-8080")
 
@@ -67,6 +71,19 @@ def test_a_login_is_one_person_s(tmp_path: Path) -> None:
     store.close()
     store = Store(tmp_path / "state.db")
     assert [human.login for human in store.humans()] == [ada.login, None, None]
+    store.close()
+
+
+def test_the_page_s_way_to_take_a_login_back_works(tmp_path: Path) -> None:
+    [statement] = re.findall(r'^sqlite3 state\.db "([^"]+)"$', text("docs/login.md"), re.MULTILINE)
+    store = Store(tmp_path / "state.db")
+    store.save_human(Human("ada", "p-1", (1000,), ("https://login.maple.example", "24400320")))
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database:
+        database.execute(statement)
+        database.commit()
+    store = Store(tmp_path / "state.db")
+    assert list(store.humans()) == [Human("ada", "p-1", (1000,))]
     store.close()
 
 

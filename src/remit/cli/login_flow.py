@@ -118,9 +118,7 @@ def _exchange(client: Any, provider: OpenIdProvider, code: str, verifier: str) -
         raise IdentityError("the provider's answer at its token endpoint can't be read", hint=_AGAIN) from error
     token = tokens.get("id_token")
     if not isinstance(token, str) or len(token) > MAX_ID_TOKEN_BYTES:
-        raise IdentityError(
-            "the provider's answer has no ID token", hint="let the client there use the scope `openid`"
-        )
+        raise IdentityError("the provider's answer has no ID token", hint=_CLIENT)
     return token
 
 
