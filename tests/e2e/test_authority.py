@@ -78,6 +78,8 @@ def test_a_rotation_outlives_kill_9_and_breaks_no_client(state: Path, tmp_path: 
         said = json.loads(remit.run("authority", "rotate", "--json").stdout)
         assert 7000 < said["signs_from"] - time.time() < 7201
         assert json.loads(remit.run("authority", "rotate", "--json").stdout) == said
+        shown = json.loads(remit.run("status", "--json").stdout)["identity"]["keys"]
+        assert (shown["sequence"], shown["next_sign_from"], shown["former_kept_until"]) == (2, said["signs_from"], None)
         prepared = bundle(remit)
         assert (len(prepared.x509_authorities), len(prepared.jwt_keys), prepared.sequence) == (2, 2, 2)
         assert call(remit, old) == 200
@@ -90,6 +92,10 @@ def test_a_rotation_outlives_kill_9_and_breaks_no_client(state: Path, tmp_path: 
         active = bundle(remit)
         assert set(active.x509_authorities) == set(prepared.x509_authorities)
         assert active.sequence == 3
+        shown = json.loads(remit.run("status", "--json").stdout)["identity"]["keys"]
+        assert shown["next_sign_from"] is None
+        assert 4000 < shown["former_kept_until"] - time.time() < 4400
+        assert "; the former go at " in remit.run("status").stdout
         assert call(remit, old) == 200
         assert call(remit, fetch(remit, tmp_path)) == 200
     assert acts(state) == ["authority.prepared", "authority.activated"]

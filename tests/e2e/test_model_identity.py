@@ -89,6 +89,7 @@ def test_a_model_that_is_edited_is_refused_at_the_next_request_until_it_is_appro
         changed = until(remit, lambda now: now["standing"] == "changed")
         assert changed["digest"] == digest_file(str(weights)) != first["digest"]
         assert changed["differing"] == ["weights"]
+        assert "changed, so it is refused" in remit.run("status").stdout
         assert chat(guarded)[0] == 403, "to have looked at it is not to have approved it"
         event = remit.event("model_changed")
         assert event["approve"] == f"remit model approve smol --on {guarded['name']}"
@@ -96,6 +97,8 @@ def test_a_model_that_is_edited_is_refused_at_the_next_request_until_it_is_appro
         assert refused.returncode != 0, "what was looked at is not what it is now"
         remit.run("model", "approve", "smol", "--digest", changed["digest"])
         assert model(remit)["standing"] == "approved"
+        [shown] = json.loads(remit.run("status", "--json").stdout)["guarded"][0]["models"]
+        assert shown["standing"] == "approved"
         assert chat(guarded)[0] == 200
 
 

@@ -163,7 +163,7 @@ def print_status(status: dict[str, Any]) -> None:
         if server["state"] != "active":
             line("state", f"{server['state']}: it refuses every call", "yellow")
         for model in server["models"]:
-            line("model", f"{escape(model['name'])}   {escape(short(model['digest']))}")
+            _model(model)
         if server["silent_since"] is not None:
             since = time.strftime("%H:%M:%S", time.localtime(server["silent_since"]))
             line("note", f"silent since {since}: it runs and listens, but does not answer", "yellow")
@@ -188,11 +188,38 @@ def print_status(status: dict[str, Any]) -> None:
     line("runs", f"control pid {status['pid']}, {workers}; up {age(status['up_seconds'])}")
 
 
+def _model(model: dict[str, Any]) -> None:
+    """How it stands to what its server is bound to, where anything is known of it."""
+    standing = "" if model["standing"] == "unbound" else f"   {model['standing']}"
+    lost = ", so it is refused" if model["standing"] in {"changed", "unproven"} else ""
+    line(
+        "model",
+        f"{escape(model['name'])}   {escape(short(model['digest']))}{standing}{lost}",
+        "red" if lost else "cyan",
+    )
+
+
 def _identity(identity: dict[str, Any]) -> None:
     line("identity", escape(identity["text"]))
+    if "keys" in identity:
+        line("keys", _keys(identity["keys"]))
     if identity.get("silent_since"):
         since, until = (time.strftime("%H:%M:%S", time.localtime(identity[at])) for at in ("silent_since", "expires"))
         line("note", f"SPIRE is silent since {since}: what it gave last holds until {until}", "yellow")
+
+
+def _keys(keys: dict[str, Any]) -> str:
+    """Where the authority's rotation is."""
+    if keys["next_sign_from"] is not None:
+        text = f"the next are published, and sign from {_moment(keys['next_sign_from'])}"
+    else:
+        text = f"the next are published from {_moment(keys['next_published_from'])[:10]} on"
+    former = keys["former_kept_until"]
+    return text + (f"; the former go at {_moment(former)}" if former is not None else "")
+
+
+def _moment(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def print_facts(name: str, spiffe_id: str, facts: Iterable[tuple[str, str]]) -> None:

@@ -74,6 +74,16 @@ class KeptAuthority:
         times = {"next_keys": new, "good_until": new + self._pace.published, "overlap_seconds": self._pace.published}
         return {"jwks": jwks(self.authority.bundle()), **times}
 
+    def standing(self) -> dict[str, Any]:
+        """How far the rotation of the keys is. Times are Unix seconds, null for what is not to come."""
+        return {
+            "sequence": self.authority.sequence,
+            "signs_until": self.authority.x509_authorities[0].expires,
+            "next_published_from": next_published(self._own),
+            "next_sign_from": signs_from(self._own, self._pace),
+            "former_kept_until": max((old.until for old in self._own.retired), default=None),
+        }
+
     async def rotate(self) -> dict[str, Any]:
         """Begin a rotation before its time, unless one is under way; when its keys will sign."""
         await self.catch_up(asked=True)

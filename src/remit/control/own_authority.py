@@ -57,7 +57,8 @@ class OwnAuthority:
         return await self._kept.rotate()
 
     def described(self) -> dict[str, Any]:
-        return {"source": "own", "issues": True, "text": "own authority", "trust_domain": self.trust_domain}
+        known = {"source": "own", "issues": True, "text": "own authority", "trust_domain": self.trust_domain}
+        return {**known, "keys": self._kept.standing()}
 
     async def serve(
         self, stack: contextlib.AsyncExitStack, path: Path, identities: Identities, issuances: Issuances
