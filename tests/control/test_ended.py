@@ -3,9 +3,10 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 from remit.audit import Act, AuditLog, RootKey, WriterKey, certify, shard_name
-from remit.control.ended import ended_tasks, withheld_workloads
+from remit.control.ended import ended_tasks, owners, withheld_workloads
 from remit.inventory import LifeState
 
 DOMAIN = "maple.local"
@@ -64,6 +65,30 @@ def test_what_was_withheld_last_is_told_and_what_was_given_back_is_not(tmp_path:
     everything = {"a": (LifeState.RETIRED, 1001.0), "c": (LifeState.SUSPENDED, 2002.0)}
     assert withheld_workloads(tmp_path, 0.0) == everything
     assert withheld_workloads(tmp_path, 2050.0) == {"c": everything["c"]}
+
+
+def test_whose_a_workload_became_last_is_told(tmp_path: Path) -> None:
+    root = RootKey.open(tmp_path / "audit.key", tmp_path / "audit.pub", DOMAIN)
+    shard = shard_name("control", 1000.0)
+    key = WriterKey.fresh(DOMAIN, shard)
+    certificate = certify(root, DOMAIN, shard, key.verifier.public, 1000.0)
+    acts: list[tuple[str, str, str | None, dict[str, Any]]] = [
+        ("workload.owned", "one", "p-ada", {"to": "owned"}),
+        ("workload.owned", "two", "p-ada", {"to": "owned", "owner": "p-eve"}),
+        ("workload.transferred", "one", "p-ada", {"to": "active", "owner": "p-bob"}),
+        ("workload.transferred", "three", "p-bob", {"to": "active"}),
+        ("workload.suspended", "one", "p-eve", {"to": "suspended"}),
+        ("workload.owned", "four", None, {"to": "owned"}),
+    ]
+
+    async def record() -> None:
+        log = AuditLog.open(tmp_path, key, certificate, t=1000.0, m=time.monotonic())
+        for what, subject, person, facts in acts:
+            await log.record(Act(what, subject, person, 1001.0, 0.0, facts), b"")
+        log.close(t=1100.0, m=time.monotonic())
+
+    asyncio.run(record())
+    assert owners(tmp_path, 1000.0) == {"one": "p-bob", "two": "p-eve", "three": "p-bob"}
 
 
 def test_what_only_looks_like_a_move_is_none(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Workloads that somebody registers: known by the kernel's facts at the gateway and the Workload API, and kept."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -259,3 +261,18 @@ def test_a_workload_goes_to_another_owner_and_the_former_one_s_tasks_end(
         assert (told.returncode, "nobody known here" in told.stderr) == (1, True)
     finally:
         second.stop()
+    restore_as_ada_s(state / "state.db")
+    third = Remit(state, owner="bob")
+    try:
+        ready = third.event("ready")
+        assert [one["owner"] for one in (*ready["guarded"], *ready["registered"])] == ["bob", "bob"]
+    finally:
+        third.stop()
+
+
+def restore_as_ada_s(path: Path) -> None:
+    """The state as a backup of it would be that was made before anything was transferred."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        older = "owner = 'ada', record = json_set(record, '$.owner', 'ada')"
+        assert database.execute(f"update workloads set {older}").rowcount == 2
+        database.commit()

@@ -85,6 +85,14 @@ class Book:
         self.state.save_workload(workload)
         self.workloads[workload.spiffe_id] = self.known_workloads[workload.spiffe_id] = workload
 
+    def own_again(self, owners: Mapping[str, str]) -> None:
+        """Give workloads to whom the log says they went last: pseudonyms by SPIFFE ID. It outranks what is kept."""
+        names = {human.person: human.name for human in self.humans.values()}
+        for known in list(self.known_workloads.values()):
+            name = names.get(owners.get(str(known.spiffe_id), ""), known.owner)
+            if name != known.owner:
+                self.replace_workload(dataclasses.replace(known, owner=name))
+
     def replace_workload(self, workload: Workload) -> None:
         """Keep a known workload as it is now: in force if it was, else not."""
         self.state.save_workload(workload)

@@ -14,7 +14,7 @@ from remit.control import policy_watch
 from remit.control.book import KEEP_ENDED_SECONDS, State
 from remit.control.deployment import GRADE
 from remit.control.desk import Desk
-from remit.control.ended import ended_tasks, withheld_workloads
+from remit.control.ended import ended_tasks, owners, withheld_workloads
 from remit.control.gateway_link import GatewayLink
 from remit.control.guards import Guards
 from remit.control.identity_source import IdentitySource
@@ -101,6 +101,7 @@ class Daemon:
             await self._source.catch_up()
             ended = self._tasks_ended()
             self._realm = self._open_realm(policies, ended)
+            self._own_again()
             await self._meet_people()
             await self._realm.tasking.record_ends(ended)
             self._say(self._starting())
@@ -216,6 +217,14 @@ class Daemon:
             self._tell_failure(error)
             self._note("what was suspended lately can't be read: check `remit workload list`")
             return {}
+
+    def _own_again(self) -> None:
+        """Whoever was given a workload has it, also where a backup from before that was restored."""
+        kept = [workload.state_since for workload in self._realm.known_workloads.values()]
+        try:
+            self._realm.own_again(owners(self._places.audit, max(kept)) if kept else {})
+        except AuditError as error:
+            self._tell_failure(error)
 
     async def _meet_people(self) -> None:
         for name, uids in others(self._owner, self._settings.people):

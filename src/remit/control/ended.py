@@ -1,4 +1,4 @@
-"""What was ended or withheld, by the log's word: the state beside it may be older (a restored backup, a crash)."""
+"""What was ended, withheld or given away, by the log's word: the state may be older (a restored backup, a crash)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,11 +7,12 @@ from typing import Any, Final
 from remit.audit.read import records
 from remit.audit.shard import shard_name, shards_in, writer_of
 from remit.inventory import LifeState
-from remit.inventory.lifecycle import PARTICIPLES, WITHHELD
+from remit.inventory.lifecycle import PARTICIPLES, WITHHELD, Verb
 
 WRITER: Final = "control"
 ENDED: Final = b'.ended"'
 MOVED: Final = b'"what":"workload.'
+OWNINGS: Final = frozenset(f"workload.{PARTICIPLES[verb]}" for verb in (Verb.OWN, Verb.TRANSFER))
 MOVES: Final = frozenset(f"workload.{participle}" for participle in PARTICIPLES.values())
 
 
@@ -37,6 +38,27 @@ def withheld_workloads(directory: Path, since: float) -> dict[str, tuple[LifeSta
                 if what in MOVES:
                     last[spiffe_id] = LifeState(to), t
     return {spiffe_id: move for spiffe_id, move in last.items() if move[0] in WITHHELD}
+
+
+def owners(directory: Path, since: float) -> dict[str, str]:
+    """Whose each workload became last, of those owned or transferred after `since`: people's pseudonyms.
+
+    Raises AuditError.
+    """
+    last = {}
+    for row in _acts(directory, since, MOVED):
+        match row:
+            case {
+                "kind": "act",
+                "what": str(what),
+                "subject": str(spiffe_id),
+                "person": person,
+                "facts": dict(facts),
+            }:
+                owner = facts.get("owner", person)
+                if what in OWNINGS and isinstance(owner, str):
+                    last[spiffe_id] = owner
+    return last
 
 
 def _acts(directory: Path, since: float, needle: bytes) -> Iterator[dict[str, Any]]:
