@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from remit.cli import login_answer
 from remit.cli.login_answer import MAX_REQUEST, LoginAnswer, answer_in
@@ -13,7 +15,7 @@ STATE, HOST = "s-7c2a", "127.0.0.1:4000"
 
 
 def head(target: str, *, method: str = "GET", host: str = HOST) -> bytes:
-    return f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n\r\n".encode()
+    return f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n\r\n".encode(errors="replace")
 
 
 def test_the_answer_is_what_comes_back_with_the_state() -> None:
@@ -42,6 +44,11 @@ def test_the_answer_is_what_comes_back_with_the_state() -> None:
     ],
 )
 def test_everything_else_is_turned_away(stray: bytes) -> None:
+    assert answer_in(stray, HOST, STATE) is None
+
+
+@given(st.one_of(st.binary(max_size=300), st.text(max_size=200).map(lambda text: head("/remit?" + text))))
+def test_no_other_bytes_are_an_answer(stray: bytes) -> None:
     assert answer_in(stray, HOST, STATE) is None
 
 

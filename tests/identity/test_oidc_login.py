@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from joserfc import jwk, jws
 
 from remit.errors import IdentityError, UnknownKeyError
@@ -153,6 +155,30 @@ def test_an_unknown_key_is_told_apart_so_that_the_set_is_fetched_anew() -> None:
 def test_a_key_for_another_use_is_none_of_these() -> None:
     encrypting = jwk.ECKey.generate_key("P-256", {"kid": "e", "use": "enc"})
     assert "is not the provider's" in refusal(token(key=encrypting), public(encrypting))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.sampled_from([*CLAIMS, "azp", "auth_time", "nbf"]), JSON)
+def test_whatever_a_claim_is_the_answer_is_a_login_or_a_refusal(name: str, value: Any) -> None:
+    try:
+        assert login(token({name: value})).issuer == ISSUER
+    except IdentityError:
+        assert CLAIMS.get(name, "none") != value
+
+
+@settings(max_examples=40)
+@given(st.dictionaries(st.sampled_from(["kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "key_ops"]), JSON))
+def test_whatever_a_key_is_the_others_are_used(changes: dict[str, Any]) -> None:
+    odd = {**public(RSA)["keys"][0], **changes}
+    try:
+        assert login(token(), {"keys": [odd, *public(EC)["keys"]]}).subject == "24400320"
+    except IdentityError:
+        assert odd.get("kid") == "ec"
 
 
 def test_two_keys_with_one_name_are_neither() -> None:

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from remit.errors import IdentityError
 from remit.identity.oidc_provider import OpenIdProvider, check_url, discovery_url
@@ -62,6 +64,24 @@ def test_the_document_is_below_the_issuer(issuer: str) -> None:
 def test_a_document_that_says_otherwise_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(IdentityError, match=said):
         parse(**changes)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@settings(max_examples=40)
+@given(st.dictionaries(st.sampled_from([*DOCUMENT, "response_types_supported"]), JSON))
+def test_no_document_gets_past_the_checks(changes: dict[str, Any]) -> None:
+    try:
+        provider = parse(**changes)
+    except IdentityError:
+        return
+    assert provider.issuer == ISSUER
+    for url in (provider.authorization_endpoint, provider.token_endpoint, provider.jwks_uri):
+        assert url.startswith("https://")
 
 
 def test_a_document_is_strict_json() -> None:
