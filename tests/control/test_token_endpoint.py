@@ -130,6 +130,13 @@ def test_another_person_s_another_audience_s_and_old_tokens_are_refused(office: 
     office.refused("invalid_grant", ada, office.svid(AGENT), **NAMED, **stale)
 
 
+def test_another_person_s_process_gets_nothing_for_a_token_that_it_found(office: Office) -> None:
+    _, token = start(office)
+    _, session = office.world.run(lambda: office.world.realm.delegating.begin(office.ada, 600.0, "terminal"))
+    for found in (token, session):
+        office.refused("invalid_grant", office.client(human=office.bob), found, **NAMED)
+
+
 def test_the_client_s_own_svid_says_what_it_is_only_for_its_own_person(office: Office) -> None:
     def shown(spiffe_id: SpiffeId) -> dict[str, str]:
         return {"client_assertion": office.svid(spiffe_id), "client_assertion_type": SPIFFE_ASSERTION}
@@ -171,6 +178,16 @@ def test_nobody_s_server_is_lent_by_a_session(office: Office) -> None:
     bob = office.client(human=office.bob)
     _, token = office.world.run(lambda: office.world.realm.delegating.begin(office.bob, 600.0, "terminal"))
     assert "not a workload that bob owns" in office.refused("invalid_target", bob, token, **NAMED)
+
+
+def test_what_was_cut_ends_with_it_on_record_one_by_one(office: Office) -> None:
+    task, token = start(office)
+    first = office.exchange(office.client(AGENT), token)["access_token"]
+    second = office.exchange(office.client(HELPER), first)["access_token"]
+    office.world.run(lambda: office.world.realm.tasking.end(task, "done"))
+    parts = [office.read(one).id for one in (first, second)]
+    assert [act[1] for act in office.world.acts if act[0] == "task.ended"] == [task, *parts]
+    assert office.world.realm.snapshot().tasks == ()
 
 
 def test_what_was_cut_has_ended_after_a_crash_between_two_ends(office: Office) -> None:

@@ -140,7 +140,7 @@ def _united(matches: list[Match]) -> list[tuple[int, int, str, Label]]:
 
 def _one(group: list[Match]) -> tuple[int, int, str, Label]:
     def weight(match: Match) -> tuple[object, ...]:
-        always = match.rule in {HELD, "remit-task-token"}
+        always = match.rule in {HELD, "remit-task-token", "remit-session-token"}
         size = match.end - match.start
         return always, SCALE.index(match.label), not match.generic, size, -match.start, match.rule
 

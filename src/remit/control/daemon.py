@@ -123,6 +123,7 @@ class Daemon:
             if not found.found:
                 await self._guards.start_demo()
             # 5
+            tokens = await self._serve_tokens(stack)
             desk = open_desk(
                 self._places,
                 self._owner,
@@ -134,9 +135,9 @@ class Daemon:
                 self.request_stop,
                 self._settings,
                 launches,
+                tokens,
             )
             await serve(stack, self._places, desk, self._source, self._realm, self._log)
-            await self._serve_tokens(stack)
             self._source.changed = self._keys_changed
             self._ready(desk)
             self._watch_over(policies, demo=not found.found)
@@ -146,12 +147,15 @@ class Daemon:
             if self._log.failure is None:
                 await self._log.act("stopping", "control", None, {"why": self._why})
 
-    async def _serve_tokens(self, stack: contextlib.AsyncExitStack) -> None:
-        """The token endpoint; without its port all else goes on, and that is said."""
+    async def _serve_tokens(self, stack: contextlib.AsyncExitStack) -> str:
+        """The token endpoint's address; without its port all else goes on, and that is said."""
         try:
-            await serve_tokens(stack, self._settings, self._source, self._realm, self._workers, self._guards.urls)
+            return await serve_tokens(
+                stack, self._settings, self._source, self._realm, self._workers, self._guards.urls
+            )
         except StateError as error:
             self._note(f"{error}: {error.hint}")
+            return ""
 
     async def _open_log(self, stack: contextlib.AsyncExitStack) -> None:
         self._log = OwnLog.open(self._places, self._domain)

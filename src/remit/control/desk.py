@@ -64,6 +64,7 @@ class Desk:
         launches: Launches,
         issuer: str = "",
         sessions: Sessions,
+        tokens: str = "",
     ) -> None:
         self._realm, self._deployment = realm, deployment
         self._observe, self._terminal_proof = observe, terminal_proof
@@ -71,7 +72,7 @@ class Desk:
         self._failures = failures
         self._request_stop = request_stop
         self._doors, self._silent, self._launches, self.registry = doors, silent, launches, registry
-        self._keys, self._issuer, self._sessions = keys, issuer, sessions
+        self._keys, self._issuer, self._sessions, self._tokens = keys, issuer, sessions, tokens
 
     async def admit(self, peer: PeerCredentials) -> Visitor:
         """The visitor behind a connection's kernel credentials; raises NotAdmittedError for anyone else."""
@@ -121,6 +122,7 @@ class Desk:
                 "unrecorded": dict(realm.endings.unrecorded),
             },
             "workload_api": deployment.workload_api if identity["issues"] else "",
+            "tokens": self._tokens,
             "api": deployment.api,
             "state": deployment.state,
         }

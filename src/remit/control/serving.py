@@ -36,6 +36,7 @@ def open_desk(
     request_stop: Callable[[str], None],
     settings: Settings,
     launches: Launches,
+    tokens: str,
 ) -> Desk:
     """The desk over all that runs in this instance."""
     registering = Registering(realm, settings.environment, launches.observe)
@@ -55,6 +56,7 @@ def open_desk(
         request_stop=request_stop,
         registry=RegistryDesk(realm, registering, workers.deliver),
         launches=launches,
+        tokens=tokens,
         issuer=settings.oidc.issuer,
         sessions=Sessions(realm, LoginProvider(settings.login) if settings.login.issuer else None),
     )

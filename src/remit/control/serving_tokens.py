@@ -28,10 +28,10 @@ async def serve_tokens(
     realm: Realm,
     workers: Workers,
     doors: Mapping[str, Mapping[str, str]],
-) -> None:
-    """Serve it until `stack` ends; not at all with an outside SPIRE. Raises StateError when its port is taken."""
+) -> str:
+    """Serve it until `stack` ends: its address, or nothing with an outside SPIRE. StateError: its port is taken."""
     if not realm.trust.issuer:
-        return
+        return ""
     sock = oauth.bind(settings.gateway.address, _port(settings))
     clients = Clients(realm, _observed)
     stack.callback(clients.close)
@@ -40,7 +40,9 @@ async def serve_tokens(
         return await workers.deliver(realm.snapshot())
 
     endpoint = TokenEndpoint(realm, source.authority, realm.trust.issuer, doors, deliver)
-    await oauth.serve(oauth.build(endpoint, source, clients, token_address(settings)), stack, sock)
+    address = token_address(settings)
+    await oauth.serve(oauth.build(endpoint, source, clients, address), stack, sock)
+    return address
 
 
 def _port(settings: Settings) -> int:

@@ -56,9 +56,7 @@ class Sessions:
         own = [one for one in self._realm.sessions.values() if one.human == human.name and one.live(now)]
         meant = [one for one in own if session_id in {"", one.id}]
         if session_id and not meant:
-            raise NotFoundError(
-                f"no session `{session_id}` of {human.name} is open", hint="`remit status` shows them"
-            )
+            raise NotFoundError(f"no session `{session_id}` of {human.name} is open", hint="see `remit status`")
         return [public(await self._realm.delegating.end(one.id, "ended by its person")) for one in meant]
 
     def open(self) -> list[dict[str, Any]]:

@@ -11,8 +11,9 @@ from remit.errors import ConfigError
 
 SHIPPED: Final = Path(__file__).parent / "rules"
 TASK_TOKEN: Final = "remit-task-token"  # noqa: S105 - a rule's id
+SESSION_TOKEN: Final = "remit-session-token"  # noqa: S105 - a rule's id
 HELD: Final = "remit-held"
-ALWAYS_MASKED: Final = frozenset({TASK_TOKEN, HELD})
+ALWAYS_MASKED: Final = frozenset({TASK_TOKEN, SESSION_TOKEN, HELD})
 """Rules whose findings are masked whatever a policy says: what Remit itself holds or issued."""
 
 
