@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.cli import login_answer
@@ -47,6 +47,7 @@ def test_everything_else_is_turned_away(stray: bytes) -> None:
     assert answer_in(stray, HOST, STATE) is None
 
 
+@settings(deadline=None)
 @given(st.one_of(st.binary(max_size=300), st.text(max_size=200).map(lambda text: head("/remit?" + text))))
 def test_no_other_bytes_are_an_answer(stray: bytes) -> None:
     assert answer_in(stray, HOST, STATE) is None

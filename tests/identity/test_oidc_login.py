@@ -163,6 +163,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from([*CLAIMS, "azp", "auth_time", "nbf"]), JSON)
 def test_whatever_a_claim_is_the_answer_is_a_login_or_a_refusal(name: str, value: Any) -> None:
     try:
@@ -171,7 +172,7 @@ def test_whatever_a_claim_is_the_answer_is_a_login_or_a_refusal(name: str, value
         assert CLAIMS.get(name, "none") != value
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.sampled_from(["kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "key_ops"]), JSON))
 def test_whatever_a_key_is_the_others_are_used(changes: dict[str, Any]) -> None:
     odd = {**public(RSA)["keys"][0], **changes}

@@ -72,7 +72,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.sampled_from([*DOCUMENT, "response_types_supported"]), JSON))
 def test_no_document_gets_past_the_checks(changes: dict[str, Any]) -> None:
     try:
