@@ -140,6 +140,7 @@ def test_two_people_run_the_same_agent_at_once_and_every_record_says_who_acted(
         assert act["person"] == start["person"]
         assert (act["facts"]["parent"], act["facts"]["chain"]) == (before["task"], ids)
         persons[name] = start["person"]
+        assert f"handed on    {name}-agent → {name}-helper" in remit.run("explain", start["id"]).stdout
     assert persons["ada"] != persons["bob"]
 
 

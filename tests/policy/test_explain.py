@@ -64,6 +64,13 @@ def test_a_built_in_rule_is_told_in_words() -> None:
     assert "the caller's task does not cover it (remit:outside-task)" in text
 
 
+def test_what_was_handed_on_names_every_hand() -> None:
+    row = recorded(intent())
+    assert "handed on" not in explain(row, NAMES)
+    row["chain"] = ["spiffe://maple.local/agent/mail", "spiffe://maple.local/agent/search"]
+    assert "\n  handed on    mail → search\n" in explain(row, NAMES)
+
+
 def test_a_person_who_was_forgotten_stays_a_pseudonym() -> None:
     assert "(pid 5120, uid 1000 p-ada)" in explain(recorded(intent()), {})
     assert explain_json(recorded(intent()), {})["human"] is None

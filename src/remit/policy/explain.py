@@ -78,6 +78,7 @@ def _caller(record: Record, names: Names) -> str:
 def _rows(record: Record, policies: PolicySet | None) -> Iterator[tuple[str, str]]:
     yield "asked", _asked(record)
     yield "known by", _known_by(record)
+    yield "handed on", " → ".join(_short_name(actor) for actor in record.get("chain") or ())
     yield "found", ", ".join(f"{rule} ({label})" for rule, label in (record.get("found") or {}).items())
     yield "decided by", _decided_by(record, policies)
     if record.get("outcome") != "allowed":
