@@ -44,6 +44,17 @@ def test_the_holder_is_found_with_and_without_a_hint(server: Server) -> None:
         assert inline(inode, os.geteuid(), hint) == (os.getpid(),)
 
 
+def test_processes_that_just_started_are_looked_at_before_all_are_listed() -> None:
+    with forked(idle) as first, forked(idle) as second:
+        assert first.hear() == second.hear() == "ready"
+        newest = list(holders.just_started())
+        looked_at = list(holders.likely_of(os.geteuid(), [ME]))
+    assert newest.index(second.pid) < newest.index(first.pid)
+    assert looked_at[0] == ME
+    assert {first.pid, second.pid} <= set(looked_at[1 : 1 + len(newest)])
+    assert len(looked_at) == len(set(looked_at)), "each once"
+
+
 def test_a_socket_that_nobody_holds_has_no_holders(server: Server) -> None:
     with socket.socket() as gone:
         inode = inode_of(gone)
