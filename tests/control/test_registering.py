@@ -143,14 +143,18 @@ def test_a_transfer_ends_the_former_owner_s_tasks_and_outlasts_a_restart(world: 
 
 def test_selectors_of_a_found_server_s_process_or_of_who_asks_are_refused(world: World) -> None:
     with subprocess.Popen(["sleep", "60"]) as server:
-        process = seen(server.pid)
-        running = dataclasses.replace(
-            a_find(), selectors=(f"unix:uid:{process.uid}",), pid=process.pid, start=process.start
-        )
-        world.run(lambda: world.realm.lives.enrol(running))
-        with pytest.raises(SelectorsError, match=f"process {server.pid} has those of .*agent/one.*is .*llama-8080"):
-            add(world, "one", f"unix:path:{process.exe}")
-        server.kill()
+        try:
+            process = seen(server.pid)
+            running = dataclasses.replace(
+                a_find(), selectors=(f"unix:uid:{process.uid}",), pid=process.pid, start=process.start
+            )
+            world.run(lambda: world.realm.lives.enrol(running))
+            with pytest.raises(
+                SelectorsError, match=f"process {server.pid} has those of .*agent/one.*is .*llama-8080"
+            ):
+                add(world, "one", f"unix:path:{process.exe}")
+        finally:
+            server.kill()
     for exe in (ME.exe, seen(os.getppid()).exe):
         with pytest.raises(SelectorsError, match="could not be told from its owner") as refused:
             add(world, "one", f"unix:uid:{ME.uid}", f"unix:path:{exe}")

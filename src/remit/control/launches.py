@@ -1,7 +1,6 @@
 """What was launched for a task: each process held by a pidfd, so that its task ends as soon as it has exited."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -32,7 +31,7 @@ class Launches:
 
     def with_task(self, process: Process) -> Process:
         """`process`, with the task it was launched for, or one of its ancestors was."""
-        return with_task(process, Launched(self._realm.tasks.values(), time.time()))
+        return with_task(process, Launched(self._realm.tasks.values(), self._realm.clock()))
 
     def observe(self, pid: int) -> Process:
         """What the kernel says of a process, and Remit of its task; raises AttestationError."""
@@ -40,7 +39,7 @@ class Launches:
 
     async def take_up(self) -> None:
         """Go on with what an earlier run launched; what has exited since has no task any more."""
-        for task in [one for one in self._realm.tasks.values() if one.launched and one.live(time.time())]:
+        for task in [one for one in self._realm.tasks.values() if one.launched and one.live(self._realm.clock())]:
             await self.watch(task)
 
     async def watch(self, task: Task) -> None:
