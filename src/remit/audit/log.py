@@ -18,54 +18,18 @@ from typing import Final
 
 from remit.audit.entry import Closed, Entry, Header, encode
 from remit.audit.keys import Certificate, WriterKey, sync_directory
-from remit.audit.note import Head, SignedHead, b64
+from remit.audit.note import Head, SignedHead
+from remit.audit.opening import claim, previous, take_lock
 from remit.audit.receipt import Receipt
-from remit.audit.shard import (
-    MAX_BATCH,
-    SUFFIX,
-    Checkpoint,
-    Previous,
-    last_lines,
-    marks_of,
-    read_opening,
-    shards_in,
-    writer_of,
-)
+from remit.audit.shard import MAX_BATCH, SUFFIX, Checkpoint, marks_of, writer_of
 from remit.audit.space import Space, write_all
 from remit.audit.tree import Tree, leaf_hash
+from remit.audit.waiting import Answer, Pending, Turn, answer_all
 from remit.errors import AuditError
 
 NOTE_SECONDS: Final = 0.02  # how long a note may wait for a record to ride with; a record never waits
 MAX_HAND_OVER: Final = 256  # records put on the queue at once: a batch stays within MAX_BATCH
 _STOP: Final = None
-
-
-class _Pending:
-    """One record on its way to disk. `waiter` is the future that its receipt goes to, if anyone waits."""
-
-    __slots__ = ("loop", "of", "stored", "waiter")
-
-    def __init__(
-        self,
-        stored: bytes,
-        of: bytes,
-        waiter: "asyncio.Future[Receipt] | ThreadFuture[Receipt] | None" = None,
-        loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        self.stored, self.of, self.waiter, self.loop = stored, of, waiter, loop
-
-
-class _Turn:
-    """What one turn of an event loop wants written. `soon`: its end is scheduled, as somebody waits."""
-
-    __slots__ = ("records", "soon")
-
-    def __init__(self) -> None:
-        self.records: list[_Pending] = []
-        self.soon = False
-
-
-_Answer = tuple[_Pending, Receipt | AuditError]
 
 
 class AuditLog:
@@ -76,8 +40,8 @@ class AuditLog:
         self._fd, self._lock, self._key = fd, lock, key
         self._tree, self._length = Tree(), 0
         self._space = Space(fd, self._fail)
-        self._queue: SimpleQueue[list[_Pending] | None] = SimpleQueue()
-        self._turns: dict[asyncio.AbstractEventLoop, _Turn] = {}
+        self._queue: SimpleQueue[list[Pending] | None] = SimpleQueue()
+        self._turns: dict[asyncio.AbstractEventLoop, Turn] = {}
         self._gate = threading.Lock()
         self._closed = False
         self._failure: Exception | None = None
@@ -95,9 +59,9 @@ class AuditLog:
         path = directory / (certificate.shard + SUFFIX)
         with _told(path):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = _take_lock(directory, writer)
+            lock = take_lock(directory, writer)
             try:
-                header = encode(Header(certificate.to_dict(), _previous(directory, writer), t, m))
+                header = encode(Header(certificate.to_dict(), previous(directory, writer), t, m))
                 return cls._create(path, lock, key, header)
             except BaseException:
                 os.close(lock)
@@ -113,7 +77,7 @@ class AuditLog:
             log = cls(path, fd, lock, key)
             log._commit([header])
             os.fsync(fd)
-            _claim(draft, path)
+            claim(draft, path)
             sync_directory(path.parent)
         except BaseException:
             os.close(fd)
@@ -140,14 +104,14 @@ class AuditLog:
         """
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
-        self._join_turn(_Pending(encode(entry), of, waiter, loop), loop)
+        self._join_turn(Pending(encode(entry), of, waiter, loop), loop)
         receipt: Receipt = await waiter
         return receipt
 
     def record_sync(self, entry: Entry, of: bytes) -> Receipt:
         """As `record`, for threads: blocks until the record is durable."""
         waiter: ThreadFuture[Receipt] = ThreadFuture()
-        self._put(_Pending(encode(entry), of, waiter))
+        self._put(Pending(encode(entry), of, waiter))
         return waiter.result()
 
     def note(self, entry: Entry) -> None:
@@ -155,7 +119,7 @@ class AuditLog:
 
         Raises AuditError when the log is known not to take it.
         """
-        pending = _Pending(encode(entry), b"")
+        pending = Pending(encode(entry), b"")
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # a thread of its own: nothing to ride with
@@ -175,7 +139,7 @@ class AuditLog:
             for turn in self._turns.values():
                 self._hand_over(turn.records)
             self._turns.clear()
-            self._queue.put([_Pending(encode(Closed(t, m)), b"")])
+            self._queue.put([Pending(encode(Closed(t, m)), b"")])
             self._queue.put(_STOP)
         self._thread.join()
         self._space.settle()
@@ -190,19 +154,19 @@ class AuditLog:
         if self._failure is not None:
             raise self._refusal()
 
-    def _put(self, pending: _Pending) -> None:
+    def _put(self, pending: Pending) -> None:
         with self._gate:
             self._check_open()
             self._queue.put([pending])
 
-    def _join_turn(self, pending: _Pending, loop: asyncio.AbstractEventLoop) -> None:
+    def _join_turn(self, pending: Pending, loop: asyncio.AbstractEventLoop) -> None:
         """Hand records over once for each turn of their loop: each hand-over wakes the commit thread.
 
         One at a time, 64 callers made batches of 2.6 records, and the thread took the loop's place 5 times a request.
         """
         with self._gate:
             self._check_open()
-            turn = self._turns.setdefault(loop, _Turn())
+            turn = self._turns.setdefault(loop, Turn())
             turn.records.append(pending)
             if pending.waiter is not None and not turn.soon:
                 turn.soon = True
@@ -216,7 +180,7 @@ class AuditLog:
             if turn is not None:
                 self._hand_over(turn.records)
 
-    def _hand_over(self, records: list[_Pending]) -> None:
+    def _hand_over(self, records: list[Pending]) -> None:
         for start in range(0, len(records), MAX_HAND_OVER):
             self._queue.put(records[start : start + MAX_HAND_OVER])
 
@@ -241,11 +205,11 @@ class AuditLog:
         while running:
             batch, running = self._take()
             if batch:
-                self._answer(self._committed(batch))
+                answer_all(self._committed(batch))
 
-    def _take(self) -> tuple[list[_Pending], bool]:
+    def _take(self) -> tuple[list[Pending], bool]:
         """Wait for records, then take all that are there. False: these are the last."""
-        batch: list[_Pending] = []
+        batch: list[Pending] = []
         while not batch or (len(batch) <= MAX_BATCH - MAX_HAND_OVER and not self._queue.empty()):
             records = self._queue.get()
             if records is _STOP:
@@ -253,7 +217,7 @@ class AuditLog:
             batch += records
         return batch, True
 
-    def _committed(self, batch: list[_Pending]) -> list[_Answer]:
+    def _committed(self, batch: list[Pending]) -> list[Answer]:
         """Commit `batch`; each record's receipt, or the reason why there is none."""
         if self._failure is None:
             first = self._tree.size
@@ -287,35 +251,6 @@ class AuditLog:
         self._space.prepare(self._length)
         return leaves
 
-    def _answer(self, answers: list[_Answer]) -> None:
-        """Hand out the receipts: one wake-up a loop, however many wait there."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
-        for pending, answer in answers:
-            if pending.loop is not None:
-                by_loop.setdefault(pending.loop, []).append((pending, answer))
-            else:
-                _resolve(pending, answer)
-        for loop, theirs in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_resolve_all, theirs)
-            except RuntimeError:  # the loop is closed: nobody waits there any more
-                continue
-
-
-def _resolve_all(answers: list[_Answer]) -> None:
-    for pending, answer in answers:
-        _resolve(pending, answer)
-
-
-def _resolve(pending: _Pending, answer: Receipt | AuditError) -> None:
-    waiter = pending.waiter
-    if waiter is None or waiter.done():  # done: the task that waited was cancelled
-        return
-    if isinstance(answer, Receipt):
-        waiter.set_result(answer)
-    else:
-        waiter.set_exception(answer)
-
 
 def _refusal(path: Path, error: Exception | None) -> AuditError:
     reason = getattr(error, "strerror", None) or str(error)
@@ -332,56 +267,3 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _refusal(path, error) from error
-
-
-def _claim(draft: Path, path: Path) -> None:
-    """Give the draft its name, unless that is taken: unlike rename, a link replaces nothing."""
-    try:
-        os.link(draft, path)
-    except FileExistsError as error:
-        raise AuditError(
-            f"audit shard `{path}` is there already", hint="start again: a shard is written once"
-        ) from error
-
-
-def _take_lock(directory: Path, writer: str) -> int:
-    """Be the only process that writes as `writer`; the lock goes with the process."""
-    fd = os.open(directory / f".{writer}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise AuditError(
-            f"another process writes the audit log as `{writer}` in `{directory}`", hint="see `remit status`"
-        ) from error
-    return fd
-
-
-def _previous(directory: Path, writer: str) -> dict[str, object] | None:
-    """The head of this writer's last shard: the one that no other follows, as clocks jump."""
-    openings = {path: read_opening(path)[1] for path in shards_in(directory) if writer_of(path.stem) == writer}
-    named = {opening.previous.shard for opening in openings.values() if opening.previous is not None}
-    tips = [path for path in openings if path.stem not in named]
-    if not tips:
-        return None
-    tip = max(tips, key=lambda path: openings[path].certificate.started)
-    checkpoint = _last_checkpoint(tip)
-    head = None if checkpoint is None else checkpoint.signed_head(openings[tip].certificate.origin)
-    if (
-        checkpoint is None
-        or head is None
-        or not openings[tip].certificate.key.signed(head.head.body(), head.signature)
-    ):
-        raise AuditError(
-            f"audit shard `{tip}` has no checkpoint that its writer signed",
-            hint="someone changed it: `remit audit verify` says where; move the directory aside to start a new log",
-        )
-    return Previous(tip.stem, checkpoint.size, b64(checkpoint.root)).to_dict()
-
-
-def _last_checkpoint(path: Path) -> Checkpoint | None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return last_lines(fd, 0)[1]
-    finally:
-        os.close(fd)
