@@ -6,6 +6,7 @@ import os
 import socket
 import statistics
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from bench.load import percentile
 from bench.loop_watch import LoopWatch, watch
 from bench.peers import SCRATCH, alone
 from bench.report import Part, Row, Table
+from bench.starter import starter
 from remit.identity.attestation import Arrivals, Memory, Walks
 
 PROCESSES, SOCKETS = (300, 2_000), 10_000
@@ -76,11 +78,11 @@ def _among(processes: int, rounds: int) -> Measured:
         [oldest] = stack.enter_context(client_of(listener, 1))
         stack.enter_context(open_sockets(SOCKETS))
         stack.enter_context(sleeping(max(0, processes - _running())))
-        [newest] = stack.enter_context(client_of(listener, 1))
+        start = stack.enter_context(starter(listener))
         seen = stack.enter_context(watch())
         gc.collect()
         gc.freeze()  # as a gateway does
-        uvloop.run(_measure(measured, oldest, newest, seen, rounds))
+        uvloop.run(_measure(measured, oldest, start, seen, rounds))
         gc.unfreeze()
     return measured
 
@@ -90,19 +92,26 @@ def _running() -> int:
 
 
 async def _measure(
-    measured: Measured, oldest: socket.socket, newest: socket.socket, seen: LoopWatch, rounds: int
+    measured: Measured,
+    oldest: socket.socket,
+    start: Callable[[], socket.socket],
+    seen: LoopWatch,
+    rounds: int,
 ) -> None:
     with ThreadPoolExecutor(THREADS) as threads:
         known = Memory()
         seen.start()
-        for what, caller, memory, times in (
-            (KNOWN, oldest, known, rounds),
-            (KNOWN, oldest, known, rounds),  # the first round warms up
-            (NEWEST, newest, None, rounds),
-            (OLDEST, oldest, None, rounds // 4),
+        await _inline(threads, oldest, known)  # from now on it has called before
+        for what, memory, times in (
+            (KNOWN, known, rounds),
+            (NEWEST, known, rounds // 2),
+            (OLDEST, None, rounds // 4),
         ):
             seen.take()
-            measured.took[what] = [await _inline(threads, caller, memory) for _ in range(times)]
+            measured.took[what] = []
+            for _ in range(times):
+                caller = await asyncio.to_thread(start) if what == NEWEST else oldest
+                measured.took[what].append(await _inline(threads, caller, memory))
             measured.longest[what] = seen.take()
         begun = time.perf_counter()
         measured.took[WALK] = [await _walk(threads, oldest, known) for _ in range(rounds // 4)]
