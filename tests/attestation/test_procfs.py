@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.errors import AttestationError
-from remit.identity.attestation import Digests, attest_pid, observe, procfs
+from remit.identity.attestation import Digests, ReplacedError, attest_pid, observe, procfs
 from remit.identity.person import terminal_proof
 from tests.attestation.children import NOBODY, become_nobody, forked, idle, needs_root, set_name
 
@@ -111,9 +111,11 @@ def test_a_process_is_seen_by_its_effective_ids() -> None:
 def test_an_executable_removed_while_it_runs_is_known_and_flagged(tmp_path: Path) -> None:
     tool = shutil.copy(SLEEP, tmp_path / "tool")
     with subprocess.Popen([tool, "30"]) as running, attest_pid(running.pid) as caller:
+        caller.still()
         (tmp_path / "tool").unlink()
         process = observe(running.pid, digests=Digests())
-        caller.still()
+        with pytest.raises(ReplacedError):
+            caller.still()
         running.kill()
     assert (process.exe, process.exe_deleted) == (str(tool), True)
     assert process.exe_sha256 == sha256(SLEEP)
@@ -123,9 +125,11 @@ def test_an_executable_replaced_while_it_runs_keeps_its_own_digest(tmp_path: Pat
     tool = shutil.copy(SLEEP, tmp_path / "tool")
     with subprocess.Popen([tool, "30"]) as running, attest_pid(running.pid) as caller:
         shutil.copy(shutil.which("cat") or "/bin/cat", tmp_path / "new")
+        caller.still()
         (tmp_path / "new").rename(tool)
         process = observe(running.pid, digests=Digests())
-        caller.still()
+        with pytest.raises(ReplacedError):
+            caller.still()
         running.kill()
     assert (process.exe, process.exe_deleted) == (str(tool), True)
     assert process.exe_sha256 == sha256(SLEEP) != sha256(tool)

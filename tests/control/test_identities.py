@@ -2,9 +2,12 @@
 
 import asyncio
 import dataclasses
+import hashlib
 import os
+import shutil
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -151,3 +154,52 @@ def test_a_later_process_of_the_same_number_inherits_nothing(world: World, unix_
 
 def test_credentials_that_no_socket_gave_are_nobody_s(world: World) -> None:
     assert identities(world, PeerCredentials(os.getpid(), os.getuid(), os.getgid())) == ()
+
+
+def test_an_executable_replaced_between_two_fetches_takes_the_identity_away(
+    world: World, unix_server: Server, tmp_path: Path
+) -> None:
+    tool = str(shutil.copy(SLEEP, tmp_path / "tool"))
+    whoever_runs(world, tool)
+
+    def connect_then_exec(line: socket.socket) -> None:
+        client = unix_server.connect()
+        line.send(b"connected")
+        client.set_inheritable(True)
+        os.execv(tool, ["tool", "60"])
+
+    with forked(connect_then_exec) as child:
+        assert child.hear() == "connected"
+        calling = PeerCredentials.of(unix_server.accept())
+        while os.readlink(f"/proc/{child.pid}/exe") != tool:
+            os.sched_yield()
+        assert identities(world, calling) == (LLAMA,)
+        Path(shutil.copy(shutil.which("cat") or "/bin/cat", tmp_path / "new")).replace(tool)
+        assert identities(world, calling) == ADA
+        calling.close()
+
+
+def test_a_script_rewritten_in_place_between_two_fetches_takes_the_identity_away(
+    world: World, unix_server: Server, tmp_path: Path
+) -> None:
+    script = tmp_path / "agent.py"
+    script.write_text("import time; time.sleep(60)")
+    digest = hashlib.sha256(script.read_bytes()).hexdigest()
+    whoever_runs(world, "/unused")
+    world.realm.workloads[LLAMA] = dataclasses.replace(
+        world.realm.workloads[LLAMA], selectors=(f"script:path:{script}", f"script:sha256:{digest}")
+    )
+
+    def connect_then_exec(line: socket.socket) -> None:
+        client = unix_server.connect()
+        client.set_inheritable(True)
+        os.execv(sys.executable, [sys.executable, str(script)])
+
+    with forked(connect_then_exec) as child:
+        calling = PeerCredentials.of(unix_server.accept())
+        while str(script).encode() not in Path(f"/proc/{child.pid}/cmdline").read_bytes():
+            os.sched_yield()
+        assert identities(world, calling) == (LLAMA,)
+        script.write_text("import os; os.abort()")
+        assert identities(world, calling) == ADA
+        calling.close()

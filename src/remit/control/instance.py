@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from remit.errors import StateError
+from remit.identity.disk_hints import hint
 
 STARTING_SECONDS: Final = 5.0
 
@@ -41,7 +42,7 @@ class Lock:
             os.close(self._fd)
             raise _already(run_file) from None
         except OSError as error:
-            raise StateError(f"`{path}` can't be locked: {error.strerror}") from error
+            raise StateError(f"`{path}` can't be locked: {error.strerror}", hint=hint(path, error)) from error
 
     def release(self) -> None:
         os.close(self._fd)

@@ -5,6 +5,7 @@ when it is this user's own and nobody holds it.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from remit.errors import StateError
+from remit.identity.disk_hints import hint
 
 _ANOTHER: Final = "give another with --state DIR"
 _DEMO: Final = "demo"  # the demonstration server's own socket is in it
@@ -31,13 +33,16 @@ class RunDirectory:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             raise StateError(f"`{path}` can't be used: {error.strerror}", hint=_ANOTHER) from error
+        held = cls(path, fd)
         try:
             _claim(path, fd)
+            held._clear()
         except StateError:
             os.close(fd)
             raise
-        held = cls(path, fd)
-        held._clear()
+        except OSError as error:
+            os.close(fd)
+            raise StateError(f"`{path}` can't be cleared: {error.strerror}", hint=hint(path, error)) from error
         return held
 
     def remove(self) -> None:
@@ -81,6 +86,11 @@ def _claim(path: Path, fd: int) -> None:
         raise StateError(f"`{path}` is in use by another Remit", hint=_ANOTHER) from None
     if facts.st_mode & 0o077:
         os.fchmod(fd, 0o700)
+    if os.fstatvfs(fd).f_flag & os.ST_RDONLY:
+        raise StateError(
+            f"`{path}` is on a read-only disk: no socket can be made there",
+            hint=hint(path, OSError(errno.EROFS, "")),
+        )
 
 
 def _is_note(name: str) -> bool:

@@ -12,11 +12,12 @@ from typing import Final
 from cryptography.x509 import load_der_x509_certificate
 
 from remit.errors import AttestationError
-from remit.gateway.connection import Address, Connection
+from remit.gateway.attesting import as_it_is, attesting
+from remit.gateway.connection import Connection
 from remit.gateway.message import Request
 from remit.gateway.zone import Zone
 from remit.identity import Caller, Process, Proof, SpiffeId, access_token, verify_jwt, verify_x509
-from remit.identity.attestation import Attested, attest_unix, with_task
+from remit.identity.attestation import Attested, with_task
 from remit.inventory import Human, Workload
 from remit.policy import Engine, Snapshot
 from remit.tasks import Launched
@@ -62,21 +63,17 @@ class Peer:
 def meet(connection: Connection, door: SpiffeId, hosts: frozenset[str] | None, zone: Zone) -> Peer:
     """Begin to find out who is at the other end, off the event loop; TLS was verified against the bundle."""
     peer = Peer(connection, door, hosts)
-    loop = asyncio.get_running_loop()
     if connection.kind == "tls":
         peer.svid, peer.svid_until = _from_certificate(connection, zone)
-    elif connection.kind == "unix":
-        peer.attesting = loop.run_in_executor(zone.executor, attest_unix, connection.sock)
     else:
-        theirs, ours = _end(connection.remote), _end(connection.local)
-        peer.attesting = asyncio.wrap_future(zone.arrivals.attest(theirs, ours), loop=loop)
+        peer.attesting = attesting(connection, zone)
     return peer
 
 
 async def identify(peer: Peer, request: Request, zone: Zone) -> Caller:
     """The caller of this request; raises AttestationError when it can't be known.
 
-    1. the process behind the connection is still the one that was attested
+    1. the process behind the connection is still the one that was attested, and its executable's file the same
     2. what it presents in the API key's place: nothing of ours, a task's token, a JWT-SVID
     3. the same connection, token and Snapshot mean the same caller
     4. whoever claims more than a person's least remit has every holder of its socket looked at
@@ -84,9 +81,11 @@ async def identify(peer: Peer, request: Request, zone: Zone) -> Caller:
     # 1
     attested = None
     if peer.attesting is not None:
-        attested = peer.attesting.result() if peer.attesting.done() else await asyncio.shield(peer.attesting)
+        begun = peer.attesting
+        peer.attesting = await as_it_is(begun, peer.connection, zone)
+        attested = peer.attesting.result()
         peer.uid = attested.uid
-        attested.still()
+        peer.known = peer.known if peer.attesting is begun else None
     # 2
     token = presented(request)
     # 3
@@ -235,12 +234,6 @@ def _from_certificate(connection: Connection, zone: Zone) -> tuple[SpiffeId, flo
         raise AttestationError("no X.509-SVID can be verified now", hint="see `remit status`: SPIRE may be silent")
     spiffe_id = verify_x509(chain, snapshot.x509_authorities, zone.clock(), trust_domain=snapshot.trust_domain)
     return spiffe_id, min(load_der_x509_certificate(der).not_valid_after_utc.timestamp() for der in chain)
-
-
-def _end(address: Address) -> tuple[str, int]:
-    if isinstance(address, str):
-        raise AttestationError("a TCP connection without an address")
-    return str(address[0]), int(address[1])
 
 
 def _close(task: asyncio.Future[Attested]) -> None:

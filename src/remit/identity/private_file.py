@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from remit.errors import StateError
+from remit.identity.disk_hints import hint
 
 MAX_BYTES: Final = 1 << 20  # an authority with a handful of keys is under 10 KiB
 
@@ -28,7 +29,7 @@ def write_private(path: Path, content: bytes) -> None:
             spare.unlink(missing_ok=True)
         _sync_directory(path.parent)
     except OSError as error:
-        raise StateError(f"can't write `{path}`: {error.strerror}") from error
+        raise StateError(f"can't write `{path}`: {error.strerror}", hint=hint(path.parent, error)) from error
 
 
 def clear_spares(path: Path) -> None:
@@ -37,7 +38,7 @@ def clear_spares(path: Path) -> None:
         for spare in path.parent.glob(f".{glob.escape(path.name)}.*"):
             spare.unlink(missing_ok=True)
     except OSError as error:
-        raise StateError(f"can't clear `{path.parent}`: {error.strerror}") from error
+        raise StateError(f"can't clear `{path.parent}`: {error.strerror}", hint=hint(path.parent, error)) from error
 
 
 def read_private(path: Path) -> bytes:
@@ -51,7 +52,7 @@ def read_private(path: Path) -> bytes:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise StateError(f"can't read `{path}`: {error.strerror}") from error
+        raise StateError(f"can't read `{path}`: {error.strerror}", hint=hint(path, error)) from error
     if len(content) > MAX_BYTES:
         raise StateError(f"`{path}` is longer than {MAX_BYTES} bytes: it is not a key file")
     return content
@@ -61,7 +62,10 @@ def _check_file(path: Path, facts: os.stat_result) -> None:
     if not stat.S_ISREG(facts.st_mode):
         raise StateError(f"`{path}` is not a plain file")
     if facts.st_uid != os.geteuid():
-        raise StateError(f"`{path}` belongs to uid {facts.st_uid}, not to you (uid {os.geteuid()})")
+        raise StateError(
+            f"`{path}` belongs to uid {facts.st_uid}, not to you (uid {os.geteuid()})",
+            hint="start Remit as that user, or give another directory with --state DIR",
+        )
     if facts.st_mode & 0o077:
         raise StateError(
             f"`{path}` can be read by others (mode {stat.S_IMODE(facts.st_mode):04o}): its keys may be known",
@@ -72,7 +76,10 @@ def _check_file(path: Path, facts: os.stat_result) -> None:
 def _check_directory(directory: Path) -> None:
     facts = directory.stat()
     if facts.st_uid not in {os.geteuid(), 0}:
-        raise StateError(f"`{directory}` belongs to uid {facts.st_uid}, not to you (uid {os.geteuid()})")
+        raise StateError(
+            f"`{directory}` belongs to uid {facts.st_uid}, not to you (uid {os.geteuid()})",
+            hint="start Remit as that user, or give another directory with --state DIR",
+        )
     if facts.st_mode & 0o077:
         raise StateError(
             f"`{directory}` is open to others (mode {stat.S_IMODE(facts.st_mode):04o}): it holds keys",

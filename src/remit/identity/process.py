@@ -38,7 +38,8 @@ class Process:
     """The kernel's facts about one process. `None` means unknown, never "not there".
 
     `start` is clock ticks since boot (field 22 of `/proc/PID/stat`): with `pid` it names the process once.
-    `exe_sha256` is lower-case hex. `exe_node` is (device, inode) of the executable that runs now.
+    `exe_sha256` is lower-case hex. `exe_node` is (device, inode) of the executable that runs now,
+    `exe_stamp` its size, mtime and ctime (ns): they change when its file is written to, replaced or removed.
     `login_uid` is the kernel's audit login uid. `terminal` is the controlling terminal's device number, if any.
     `exe_deleted` is true when the executable runs on though its path is gone or names another file. An `exe` that is
     not what that path names here begins with its mount namespace: `mnt:[4026532198]/usr/bin/sleep`.
@@ -70,6 +71,7 @@ class Process:
     script: Script | None = None
     nested: bool = False
     task: str | None = None
+    exe_stamp: tuple[int, int, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {

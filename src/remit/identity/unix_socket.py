@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from remit.errors import StateError
+from remit.identity.disk_hints import hint
 
 MAX_PATH_BYTES: Final = 107  # unix(7): sun_path is 108 bytes with its final NUL
 BACKLOG: Final = 128
@@ -41,7 +42,7 @@ class ListeningSocket:
             facts = path.lstat()
         except OSError as error:
             listener.close()
-            raise StateError(f"can't listen at `{path}`: {error.strerror}") from error
+            raise StateError(f"can't listen at `{path}`: {error.strerror}", hint=hint(path.parent, error)) from error
         except StateError:
             listener.close()
             raise

@@ -7,7 +7,7 @@ seen; a process whose descriptors can't be read is counted (`Holders.unreadable`
 """
 
 from remit.identity.attestation.arrivals import Arrivals
-from remit.identity.attestation.attested import Attested
+from remit.identity.attestation.attested import Attested, ReplacedError
 from remit.identity.attestation.connected import Connected
 from remit.identity.attestation.digests import EXECUTABLES, Digests
 from remit.identity.attestation.holders import Holders, exhaustive
@@ -31,6 +31,7 @@ __all__ = [
     "Lineages",
     "Listener",
     "Memory",
+    "ReplacedError",
     "SocketFacts",
     "UnixListener",
     "Walks",

@@ -12,6 +12,10 @@ from remit.identity.attestation.shortage import told
 from remit.identity.process import Process
 
 
+class ReplacedError(AttestationError):
+    """The process runs on as it was, and the file that it runs is another by now: attest it anew."""
+
+
 class Attested:
     """Who is calling, by the kernel's word alone. Close it, or use it as a context manager.
 
@@ -45,7 +49,8 @@ class Attested:
     def still(self) -> None:
         """Raises AttestationError unless the caller is what it was: alive, with the same uid and executable.
 
-        Never blocks: about 10 µs. Where the executable can't be read its start time is compared instead, which an
+        ReplacedError where the executable's file was replaced or written to: what proved it may do so no more.
+        Never blocks: about 12 µs. Where the executable can't be read its start time is compared instead, which an
         exec does not change: such a caller is known by uid alone.
         """
         if self._recheck is not None:
@@ -159,6 +164,8 @@ def _unchanged(process: Process) -> None:
         raise AttestationError(f"process {pid} changed its uid from {process.uid} to {uid}")
     if procfs.executable_node(pid) != process.exe_node:
         raise AttestationError(f"process {pid} changed its executable", hint="connect again")
+    if procfs.executable_stamp(pid) != process.exe_stamp:
+        raise ReplacedError(f"the executable of process {pid} was replaced or written to", hint="connect again")
     if process.exe_node is None:
         with told():
             if procfs.read_stat(pid).start != process.start:
