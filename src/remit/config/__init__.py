@@ -1,0 +1,32 @@
+"""One frozen tree of settings with one loader, and the places of an instance."""
+
+from remit.config.checks import ENVIRONMENTS, MAX_ISSUER, check_issuer
+from remit.config.load import load, parse
+from remit.config.places import LONGEST_SOCKET_NAME, MAX_SOCKET_PATH_BYTES, Places
+from remit.config.settings import (
+    AuthoritySettings,
+    DiscoverySettings,
+    GatewaySettings,
+    LoginSettings,
+    OidcSettings,
+    Settings,
+    SpireSettings,
+)
+
+__all__ = [
+    "ENVIRONMENTS",
+    "LONGEST_SOCKET_NAME",
+    "MAX_ISSUER",
+    "MAX_SOCKET_PATH_BYTES",
+    "AuthoritySettings",
+    "DiscoverySettings",
+    "GatewaySettings",
+    "LoginSettings",
+    "OidcSettings",
+    "Places",
+    "Settings",
+    "SpireSettings",
+    "check_issuer",
+    "load",
+    "parse",
+]

@@ -1,0 +1,86 @@
+"""The tree of settings, frozen; every key is described in docs/configuration.md."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """The data path. Times are seconds, sizes bytes."""
+
+    address: str = "127.0.0.1"
+    port: int = 7400
+    body_bytes: int = 32 << 20
+    header_seconds: float = 10.0
+    idle_seconds: float = 75.0
+    connections: int = 4096
+    first_byte_seconds: float = 600.0
+    chunk_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoverySettings:
+    """Which model servers are guarded: those found when `look` is on, and `servers`; never those in `ignore`."""
+
+    look: bool = True
+    servers: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuthoritySettings:
+    """An outside CA: PEM files of the signing certificate and what is above it, of its key, of the roots. Or none."""
+
+    chain: str = ""
+    key: str = ""
+    roots: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """The address under which others find this trust domain's keys, and which JWT-SVIDs carry. Or none.
+
+    `port` is the token endpoint's, on the gateway's address; 0: the one below the gateway's first.
+    """
+
+    issuer: str = ""
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpireSettings:
+    """The Workload API's socket of an outside SPIRE, as a path or `unix:///path`. Or none."""
+
+    socket: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The socket's path; of no use when it is relative."""
+        path = self.socket.removeprefix("unix:") if self.socket.startswith("unix:") else self.socket
+        return Path(path.removeprefix("//") if path.startswith("///") else path)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSettings:
+    """The OpenID provider that people log in at, and what it calls this client. Or none."""
+
+    issuer: str = ""
+    client_id: str = ""
+    client_secret_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be configured. Empty strings mean: decided by the program."""
+
+    trust_domain: str = ""
+    environment: str = "dev"
+    snapshot_seconds: float = 300.0
+    people: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
+    authority: AuthoritySettings = field(default_factory=AuthoritySettings)
+    oidc: OidcSettings = field(default_factory=OidcSettings)
+    spire: SpireSettings = field(default_factory=SpireSettings)
+    login: LoginSettings = field(default_factory=LoginSettings)
