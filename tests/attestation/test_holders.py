@@ -55,6 +55,21 @@ def test_processes_that_just_started_are_looked_at_before_all_are_listed() -> No
     assert len(looked_at) == len(set(looked_at)), "each once"
 
 
+def test_a_thread_that_just_started_is_not_taken_for_a_process() -> None:
+    """`/proc` has a directory for a thread's number too, with the open files of its process."""
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    try:
+        assert thread.native_id in holders.just_started()
+        looked_at = list(holders.likely_of(os.geteuid()))
+    finally:
+        over.set()
+        thread.join()
+    assert thread.native_id not in looked_at
+    assert ME in looked_at
+
+
 def test_a_socket_that_nobody_holds_has_no_holders(server: Server) -> None:
     with socket.socket() as gone:
         inode = inode_of(gone)
