@@ -76,7 +76,7 @@ def test_suspending_cuts_open_streams_ends_tasks_and_refuses_the_next_request(
             stream.wait()
             assert not stream.whole
             assert stream.ended - told < CUT_SECONDS
-    assert answer["workload"]["possible"] == ["resume", "retire"]
+    assert answer["workload"]["possible"] == ["resume", "transfer", "retire"]
     assert (refused.status, refused.code) == (403, "not-active")
     message = refused.json["error"]["message"]
     assert f"{server['name']} is suspended until its owner, {server['owner']}, or root resumes it" in message
@@ -128,6 +128,23 @@ def test_each_move_is_in_the_log_with_who_made_it(remit: Remit, server: dict[str
     [last] = [row for row in acts if row["what"] == "workload.suspended"][-1:]
     assert last["person"]
     assert last["facts"] == {"from": "active", "to": "suspended", "by": "its owner", "proof": "uid"}
+
+
+def test_what_is_declared_is_judged_by_policies_at_once_also_for_streams(
+    remit: Remit, server: dict[str, Any]
+) -> None:
+    with streaming(server, "unused") as stream:
+        remit.run("workload", "set", server["name"], "--purpose", "tickets")
+        remit.run("workload", "set", server["name"], "--environment", "prod")  # where a model must have a digest
+        told = time.monotonic()
+        stream.wait()
+        assert not stream.whole
+        assert stream.ended - told < CUT_SECONDS
+    try:
+        assert (hello(server).status, hello(server).code) == (403, "no-unknown-model-in-prod")
+    finally:
+        remit.run("workload", "set", server["name"], "--environment", "dev", "--purpose", "")
+    assert hello(server).status == 200
 
 
 def test_retired_is_final_for_its_address_too(tmp_path: Path) -> None:

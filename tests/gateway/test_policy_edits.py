@@ -1,5 +1,6 @@
 """What an edit of the policies does to the calls under way."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,4 +56,32 @@ def test_a_call_goes_on_if_it_could_begin_now_and_lets_no_more_through(
     call.may(here.engine.decide(call.asks(intent()), NOW, call.id))
     call.recorded = True
     here.put(snapshot(after, epoch=2))
+    assert (cuts == []) is goes_on
+
+
+OWNERS = '@id("own") permit(principal, action, resource) when { principal.owner == resource.owner };'
+NOT_IN_PROD = OWNERS + '@id("prod") forbid(principal, action, resource) when { resource.environment == "prod" };'
+
+
+@pytest.mark.parametrize(
+    ("change", "goes_on"),
+    [
+        ({"owner": "bob"}, False),
+        ({"environment": "prod"}, False),
+        ({"environment": "staging"}, True),
+        ({"purpose": "tickets", "review_due": 1.0}, True),
+    ],
+)
+def test_a_call_is_judged_again_when_a_workload_in_it_is_another_to_policies(
+    change: dict[str, Any], goes_on: bool
+) -> None:
+    here = zone(NOT_IN_PROD)
+    cuts: list[Any] = []
+    call = Call.begin(LLAMA, NOW, 0.0, cuts.append)
+    here.live.add(call)
+    call.may(here.engine.decide(call.asks(intent()), NOW, call.id))
+    call.recorded = True
+    now = snapshot(NOT_IN_PROD, epoch=2)
+    rows = tuple(replace(one, **change) if one.spiffe_id == LLAMA else one for one in now.workloads)
+    here.put(replace(now, workloads=rows))
     assert (cuts == []) is goes_on

@@ -3,6 +3,7 @@
 import concurrent.futures
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from remit.audit import AuditLog, DigestKey
 from remit.credentials import Broker
@@ -15,6 +16,7 @@ from remit.identity.attestation import Arrivals, Walks
 from remit.inventory import Workload
 from remit.policy import Engine, Permit, RefusedError, Snapshot
 from remit.policy.link import Refused
+from remit.policy.question import workload_entity
 from remit.redaction import Scrubber, allowed_by
 
 
@@ -60,7 +62,7 @@ class Zone:
         """Decide by `snapshot` from now on, and cut every open call that it no longer permits."""
         before, self.engine = self.engine, Engine(snapshot, self.engine)
         self.sweep()
-        if before.policies.digest != self.engine.policies.digest:
+        if before.policies.digest != self.engine.policies.digest or self._seen_otherwise(before):
             self._decide_again()
 
     def sweep(self) -> None:
@@ -76,8 +78,14 @@ class Zone:
             elif (idle := self.engine.idle(call.resource, call.caller)) is not None:
                 call.cut(ended(call.id, f"{idle.name} is {idle.state}"))
 
+    def _seen_otherwise(self, before: Engine) -> bool:
+        """Whether policies see a workload in an open call as another than before: of another owner, in production."""
+        callers = {call.caller.spiffe_id for call in self.live if call.caller is not None}
+        ends = callers | {call.resource for call in self.live}
+        return any(_as_seen(before.workload(one)) != _as_seen(self.workload(one)) for one in ends)
+
     def _decide_again(self) -> None:
-        """The policies were edited: whoever may no longer begin a call may not go on with it either."""
+        """The policies, or who is judged by them, were edited: who may not begin a call may not go on with it."""
         for call in tuple(self.live):
             if call.recorded and not self._still_permits(call):
                 call.cut(ended(call.id, "the policies no longer permit it"))
@@ -100,3 +108,7 @@ class Zone:
         gone = self.workload(call.resource) is None or self.engine.idle(call.resource, call.caller) is not None
         if task_over or gone or now >= permit.expires:
             raise ended(call.id, "between the decision and its record")
+
+
+def _as_seen(workload: Workload | None) -> dict[str, Any] | None:
+    return None if workload is None else workload_entity(workload)
