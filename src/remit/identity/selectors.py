@@ -74,7 +74,9 @@ KINDS: Final[dict[str, Kind]] = {
     "unix:sha256": Kind(lambda one: _known(one.exe_sha256), _DIGEST, "the SHA-256 of the executable it runs"),
     "systemd:unit": Kind(lambda one: _known(one.unit), _TEXT, "the unit that systemd started it in", _UNIT),
     "cgroup": Kind(_cgroups, _TEXT, "its control group: the path, for v1 behind the controllers", _CGROUP, many=True),
-    "remit:task": Kind(lambda one: _known(one.task), _TEXT, "the task that Remit itself launched it for, or one of its ancestors"),
+    "remit:task": Kind(
+        lambda one: _known(one.task), _TEXT, "the task that Remit itself launched it for, or one of its ancestors"
+    ),
     "script:path": Kind(_script, _PATH, "the script its interpreter was told to run", _ARGUMENTS),
     "script:sha256": Kind(_script_sha256, _DIGEST, "the SHA-256 of that script as it is now", _ARGUMENTS),
 }
