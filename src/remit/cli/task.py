@@ -15,6 +15,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
 @app.command()
 def start(
     on: Annotated[str, typer.Argument(metavar="WORKLOAD", help="Its name or SPIFFE ID.")],
