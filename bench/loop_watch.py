@@ -13,22 +13,27 @@ from pathlib import Path
 
 EVERY = 0.001
 STAMP = struct.Struct("=d")
+TASKS = Path("/proc/self/task")
 
 
 @dataclass
 class LoopWatch:
-    """Seconds from each write to its turn in the loop: `late` in all, `blocked` without the time that the loop's
-    thread was ready and waited for a core, which is the machine's.
+    """Seconds from each write to its turn in the loop: `late` in all, `blocked` without what the machine took.
+
+    That is the time for which the loop's thread was ready and had no core, and the same of the one other thread that
+    had none for longest: it may have had the interpreter's lock.
     """
 
     sock: socket.socket
     late: list[float] = field(default_factory=list)
     blocked: list[float] = field(default_factory=list)
-    _waited: float = 0.0
+    _waited: dict[str, float] = field(default_factory=dict)
+    _own: str = ""
 
     def start(self) -> None:
         self.sock.setblocking(False)
         self._waited = waited_for_a_core()
+        self._own = str(threading.get_native_id())
         asyncio.get_running_loop().add_reader(self.sock, self._turn)
 
     def take(self) -> tuple[float, float]:
@@ -43,13 +48,14 @@ class LoopWatch:
         [first, *_] = STAMP.iter_unpack(self.sock.recv(4096 * STAMP.size))
         late = now - first[0]
         self.late.append(late)
-        self.blocked.append(max(0.0, late - (waited - self._waited)))
+        lacked = {thread: spent - self._waited.get(thread, 0.0) for thread, spent in waited.items()}
+        self.blocked.append(max(0.0, late - lacked.pop(self._own) - max(lacked.values(), default=0.0)))
         self._waited = waited
 
 
-def waited_for_a_core() -> float:
-    """Seconds that this thread was ready to run and did not (sched-stats.rst)."""
-    return int(Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").read_text().split()[1]) / 1e9
+def waited_for_a_core() -> dict[str, float]:
+    """Seconds that each thread here was ready to run and did not (sched-stats.rst)."""
+    return {one.name: int((one / "schedstat").read_text().split()[1]) / 1e9 for one in TASKS.iterdir()}
 
 
 @contextmanager

@@ -65,9 +65,9 @@ def run(quick: bool) -> Part:
 
 NOTES = (
     "Through the entry points that a gateway uses, in two threads beside a uvloop. Another process writes to it each "
-    "millisecond: how late its turn comes is how long the loop was blocked. The time that its thread was ready "
-    "and had no core is not counted as such, but shown in the last column. `nothing` is the same loop idle. The "
-    "oldest process is looked for among all that are newer: once, then it is known."
+    "millisecond: how late its turn comes is how long the loop was blocked. The last column is all of that; the one "
+    "before leaves out for how long this process's threads were ready and had no core, which other programs took. "
+    "`nothing` is the same loop idle. The oldest process is looked for among all newer ones: once, then it is known."
 )
 
 
