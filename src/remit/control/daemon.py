@@ -11,16 +11,16 @@ from typing import Any, Final
 from remit import __version__
 from remit.config import Places, Settings
 from remit.control import policy_watch
-from remit.control.book import KEEP_ENDED_SECONDS, State
+from remit.control.book import State
 from remit.control.deployment import GRADE
 from remit.control.desk import Desk
-from remit.control.ended import ended_tasks, owners, withheld_workloads
 from remit.control.gateway_link import GatewayLink
 from remit.control.guards import Guards
 from remit.control.identity_source import IdentitySource
 from remit.control.instance import write_run_file
 from remit.control.kept_authority import KeptAuthority
 from remit.control.launches import Launches
+from remit.control.logs_word import LogsWord
 from remit.control.mind_ends import mind_ends
 from remit.control.orphans import end_orphan, worker_file
 from remit.control.outside_spire import OutsideSpire
@@ -35,7 +35,6 @@ from remit.control.workers import Workers
 from remit.errors import AuditError, StateError
 from remit.inventory import LifeState, Probe
 from remit.models import Hasher, KeptDigests
-from remit.tasks import Session, Task
 
 ZONE: Final = "inference"
 SVID_SECONDS: Final = 1800.0  # half of an X.509-SVID's hour
@@ -99,9 +98,11 @@ class Daemon:
             policies = policy_watch.first(self._places.policies)
             self._source = self._open_source()
             await self._source.catch_up()
-            ended = self._tasks_ended()
-            self._realm = self._open_realm(policies, ended)
-            self._own_again()
+            said = LogsWord(self._places.audit, self._tools.state, self._tell_failure, self._note)
+            ended = said.ended(time.time())
+            withheld, owned = said.withheld(), said.owners()
+            self._realm = self._open_realm(policies, ended, withheld)
+            self._realm.own_again(owned)
             await self._meet_people()
             await self._realm.tasking.record_ends(ended)
             self._say(self._starting())
@@ -182,7 +183,9 @@ class Daemon:
         kept = KeptAuthority(path, self._domain, settings.authority, self._log.act, time.time)
         return OwnAuthority(kept, settings.oidc.issuer, token_address(settings))
 
-    def _open_realm(self, policies: PoliciesInForce, ended: dict[str, float]) -> Realm:
+    def _open_realm(
+        self, policies: PoliciesInForce, ended: dict[str, float], withheld: dict[str, tuple[LifeState, float]]
+    ) -> Realm:
         return Realm(
             self._source.trust(),
             self._tools.state,
@@ -192,43 +195,8 @@ class Daemon:
             lifetime=self._settings.snapshot_seconds,
             grade=GRADE,
             ended=ended,
-            withheld=self._workloads_withheld(),
+            withheld=withheld,
         )
-
-    def _tasks_ended(self) -> dict[str, float]:
-        """Which of the kept tasks and sessions the log says were ended: all of them when it can't be read."""
-        now, state = time.time(), self._tools.state
-        every: tuple[Task | Session, ...] = (*state.tasks(), *state.sessions())
-        kept = [one for one in every if one.expires > now - KEEP_ENDED_SECONDS]
-        if not kept:
-            return {}
-        try:
-            return ended_tasks(self._places.audit, min(task.started for task in kept))
-        except AuditError as error:
-            self._tell_failure(error)
-            self._note("which tasks were ended can't be read: every task is ended now")
-            return {task.id: now for task in kept}
-
-    def _workloads_withheld(self) -> dict[str, tuple[LifeState, float]]:
-        """Which workloads the log says were suspended or retired since the newest thing that is kept."""
-        state = self._tools.state
-        kept = [workload.state_since for workload in state.workloads()] + [task.started for task in state.tasks()]
-        if not kept:
-            return {}
-        try:
-            return withheld_workloads(self._places.audit, max(kept))
-        except AuditError as error:
-            self._tell_failure(error)
-            self._note("what was suspended lately can't be read: check `remit workload list`")
-            return {}
-
-    def _own_again(self) -> None:
-        """Whoever was given a workload has it, also where a backup from before that was restored."""
-        kept = [workload.state_since for workload in self._realm.known_workloads.values()]
-        try:
-            self._realm.own_again(owners(self._places.audit, max(kept)) if kept else {})
-        except AuditError as error:
-            self._tell_failure(error)
 
     async def _meet_people(self) -> None:
         for name, uids in others(self._owner, self._settings.people):
