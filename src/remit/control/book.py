@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from remit.control.endings import Deadlines, Endings, since_boot
 from remit.errors import NotFoundError
+from remit.identity.latest import Latest
 from remit.inventory import Enrolled, Human, LifeState, Workload
 from remit.inventory.lifecycle import FINAL
 from remit.inventory.registry import Humans, Workloads
@@ -54,6 +55,7 @@ class Book:
         self.tasks = {task.id: task for task in state.tasks() if task.expires > clock() - KEEP_ENDED_SECONDS}
         self.sessions = {one.id: one for one in state.sessions() if one.expires > clock() - KEEP_ENDED_SECONDS}
         self.endings, self.deadlines = Endings(state, acts), Deadlines(clock, steady)
+        self.latest = Latest(clock)
         self._end_again(ended or {})
         self._withhold_again(withheld or {})
         self._end_what_was_cut()

@@ -134,7 +134,7 @@ class TokenEndpoint:
         """The workload that a JWT-SVID for this issuer proves."""
         domain = self._realm.trust.domain
         try:
-            jwks, now = self._realm.trust.jwt_authorities, self._realm.clock()
+            jwks, now = self._realm.trust.jwt_authorities, self._realm.latest()
             claims = verify_jwt(svid, jwks, self.issuer, now, trust_domain=domain)
         except IdentityError as error:
             raise DelegationError(code, f"`{name}`: {error}", hint=f"a JWT-SVID for `{self.issuer}`") from error

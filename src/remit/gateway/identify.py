@@ -90,7 +90,7 @@ async def identify(peer: Peer, request: Request, zone: Zone) -> Caller:
     token = presented(request)
     # 3
     epoch, now = zone.snapshot.epoch, zone.clock()
-    if peer.known is not None and peer.known[:2] == (epoch, token) and now < peer.known[3]:
+    if peer.known is not None and peer.known[:2] == (epoch, token) and zone.latest() < peer.known[3]:
         caller = peer.known[2]
     else:
         caller, good_until = _resolve(peer, attested, token, zone, now)
@@ -122,10 +122,10 @@ def presented(request: Request) -> str:
 
 
 def _resolve(peer: Peer, attested: Attested | None, token: str, zone: Zone, now: float) -> tuple[Caller, float]:
-    snapshot = zone.snapshot
+    snapshot, latest = zone.snapshot, zone.latest()
     forever = snapshot.issued + 10 * snapshot.lifetime
     if peer.svid is not None:
-        if now >= peer.svid_until:
+        if latest >= peer.svid_until:
             raise AttestationError("the X.509-SVID of this connection has expired", hint="connect with a fresh one")
         caller, forever = _by_svid(peer.svid, Proof.MTLS, None, zone.engine), peer.svid_until
     elif attested is not None:
@@ -141,7 +141,8 @@ def _resolve(peer: Peer, attested: Attested | None, token: str, zone: Zone, now:
         )
         return _in_task(token, caller, snapshot, now), min(forever, said.expires)
     if _is_spiffe_jwt(token):
-        claims = verify_jwt(token, snapshot.jwt_authorities, str(peer.door), now, trust_domain=snapshot.trust_domain)
+        door, domain = str(peer.door), snapshot.trust_domain
+        claims = verify_jwt(token, snapshot.jwt_authorities, door, latest, trust_domain=domain)
         holder = _by_svid(claims.spiffe_id, Proof.JWT_SVID, caller.process, zone.engine)
         holder = replace(holder, exhaustive=caller.exhaustive)
         if holder.human != caller.human:
@@ -232,7 +233,7 @@ def _from_certificate(connection: Connection, zone: Zone) -> tuple[SpiffeId, flo
         raise AttestationError("the TLS connection has no client certificate")
     if not snapshot.x509_authorities:
         raise AttestationError("no X.509-SVID can be verified now", hint="see `remit status`: SPIRE may be silent")
-    spiffe_id = verify_x509(chain, snapshot.x509_authorities, zone.clock(), trust_domain=snapshot.trust_domain)
+    spiffe_id = verify_x509(chain, snapshot.x509_authorities, zone.latest(), trust_domain=snapshot.trust_domain)
     return spiffe_id, min(load_der_x509_certificate(der).not_valid_after_utc.timestamp() for der in chain)
 
 

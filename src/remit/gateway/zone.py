@@ -13,6 +13,7 @@ from remit.gateway.upstream import Upstream
 from remit.gateway.upstream_connection import Timeouts
 from remit.identity import SpiffeId
 from remit.identity.attestation import Arrivals, Walks
+from remit.identity.latest import Latest
 from remit.inventory import Workload
 from remit.policy import Engine, Permit, RefusedError, Snapshot
 from remit.policy.link import Refused
@@ -26,7 +27,7 @@ class Zone:
 
     `clock` is Unix seconds, `monotonic` seconds. `cache_key` keeps callers out of each other's prompt cache.
     `arrivals` are the connections whose callers are being found out, `walks` what looks at all holders of a
-    caller's socket; both in the threads of `executor`.
+    caller's socket; both in the threads of `executor`. `latest` judges whether what a caller shows is over.
     """
 
     name: str
@@ -45,11 +46,13 @@ class Zone:
     live: set[Call] = field(default_factory=set)
     arrivals: Arrivals = field(init=False)
     walks: Walks = field(init=False)
+    latest: Latest = field(init=False)
     control_gone: bool = False
 
     def __post_init__(self) -> None:
         self.arrivals = Arrivals(self.executor)
         self.walks = Walks(self.executor)
+        self.latest = Latest(self.clock)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -67,6 +70,7 @@ class Zone:
 
     def sweep(self) -> None:
         """Cut the open calls that nothing covers any more; called with each Snapshot and twice a second."""
+        self.latest()  # it knows only the times at which it is asked
         now = self.clock()
         tasks = {task.id: task for task in self.snapshot.tasks}
         for call in tuple(self.live):

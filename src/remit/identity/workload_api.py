@@ -11,8 +11,10 @@ from grpclib import GRPCError, Status
 
 from remit.errors import IdentityError, RemitError, StateError
 from remit.identity.authority import MAX_JWT_TTL, MAX_X509_TTL, Authority
+from remit.identity.certificate import BACKDATE
 from remit.identity.grpc_server import Method, Request, UnixServer
 from remit.identity.jwt_svid import verify_jwt
+from remit.identity.latest import Latest
 from remit.identity.peer import PeerCredentials
 from remit.identity.spiffe_id import SpiffeId
 from remit.identity.spiffe_proto import message_type
@@ -62,6 +64,7 @@ class WorkloadApi:
     ) -> None:
         self._authority, self._identities, self._issuances, self._clock = authority, identities, issuances, clock
         self._x509_ttl, self._jwt_ttl, self._recheck, self._issuer = x509_ttl, jwt_ttl, recheck, issuer
+        self._latest = Latest(clock)
         self._changed = asyncio.Event()
         self._server: UnixServer | None = None
         self._listening: ListeningSocket | None = None
@@ -170,7 +173,7 @@ class WorkloadApi:
         if not message.audience or not message.svid:
             raise GRPCError(Status.INVALID_ARGUMENT, "audience and svid must be specified")
         await self._identified(request.peer)
-        bundle, now = self._authority.bundle(), self._clock()
+        bundle, now = self._authority.bundle(), self._latest()
         try:
             proven = verify_jwt(message.svid, bundle.jwks(), message.audience, now, trust_domain=bundle.trust_domain)
         except IdentityError as error:
@@ -182,6 +185,7 @@ class WorkloadApi:
         await request.send(reply)
 
     async def _identified(self, peer: PeerCredentials) -> tuple[SpiffeId, ...]:
+        self._latest()
         try:
             ids = tuple(await self._identities.identities(peer))
         except IdentityError:  # AttestationError too: the reason is for the operator's log, not for the caller
@@ -195,8 +199,12 @@ class WorkloadApi:
     async def _until_news(
         self, peer: PeerCredentials, ids: tuple[SpiffeId, ...], changed: asyncio.Event, deadline: float | None
     ) -> None:
-        """Wait until there is something new to send. The clock is read again at each look, as machines sleep."""
-        while deadline is None or self._clock() < deadline:
+        """Wait until there is something new to send. The clock is read again at each look, as machines sleep.
+
+        There is, too, when the clock was set back to before what was sent is valid.
+        """
+        valid_from = self._clock() - BACKDATE
+        while deadline is None or valid_from <= self._clock() < deadline:
             wait = self._recheck if deadline is None else min(self._recheck, deadline - self._clock())
             try:
                 await asyncio.wait_for(changed.wait(), max(wait, 0.0))
