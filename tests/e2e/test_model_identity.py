@@ -107,10 +107,12 @@ def test_an_answer_under_way_is_cut_within_a_second_when_its_model_is_swapped(tm
     with llama(weights, port), guarding(tmp_path / "state", free_port(), f"http://127.0.0.1:{port}") as remit:
         (guarded,) = remit.ready["guarded"]
         until(remit, lambda now: now["standing"] == "bound")
-        with raw_chat(int(guarded["base_url"].split(":")[2].split("/")[0]), "Count to a million.") as sock:
+        other = Path(shutil.copy(weights, tmp_path / "other.gguf"))
+        door = int(guarded["base_url"].split(":")[2].split("/")[0])
+        with raw_chat(door, "Count to a million.", ignore_eos=True) as sock:  # it does not stop by itself
             sock.recv(4096)
             swapped = time.monotonic()
-            Path(shutil.copy(weights, tmp_path / "other.gguf")).replace(weights)
+            other.replace(weights)
             said = read_all(sock)
         assert time.monotonic() - swapped < 1.0
         assert b"[DONE]" not in said

@@ -67,8 +67,9 @@ def port_of(remit: Remit) -> int:
     return int(ready_of(remit)["guarded"][0]["url"].rsplit(":", 1)[1])
 
 
-def chat_body(prompt: str, *, stream: bool = False) -> bytes:
-    return json.dumps({"model": "m", "messages": [{"role": "user", "content": prompt}], "stream": stream}).encode()
+def chat_body(prompt: str, *, stream: bool = False, **more: Any) -> bytes:
+    message = {"role": "user", "content": prompt}
+    return json.dumps({"model": "m", "messages": [message], "stream": stream, **more}).encode()
 
 
 def ask(
@@ -92,10 +93,10 @@ def chat(port: int, prompt: str = "hello", *, stream: bool = False) -> Reply:
     return ask(port, "POST", CHAT, chat_body(prompt, stream=stream))
 
 
-def raw_chat(port: int, prompt: str, *, stream: bool = True) -> socket.socket:
-    """A chat sent on a raw socket; the caller reads, and hangs up as it likes."""
+def raw_chat(port: int, prompt: str, *, stream: bool = True, **more: Any) -> socket.socket:
+    """A chat sent on a raw socket; the caller reads, and hangs up as it likes. `more` is of the request's body."""
     sock = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
-    body = chat_body(prompt, stream=stream)
+    body = chat_body(prompt, stream=stream, **more)
     head = (
         f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     )
