@@ -8,11 +8,24 @@ import sys
 from pathlib import Path
 
 from remit.errors import AttestationError
-from remit.identity.attestation import Digests, observe
+from remit.identity.attestation import Digests, observe, proc_net
 from tests.attestation.children import forked
 
 SHORT = "Too many open files"
 TRIED = 24  # one directory of the path to a script after the other is opened
+
+
+def test_a_socket_table_that_can_t_be_opened_says_why_in_the_same_words() -> None:
+    def read(line: socket.socket) -> None:
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            proc_net.read_table("tcp")
+        except AttestationError as error:
+            line.send(str(error).encode())
+
+    with forked(read) as child:
+        assert child.hear() == f"who is calling can't be found out now: {SHORT}"
 
 
 def test_facts_are_whole_or_not_told_however_few_files_may_be_opened(tmp_path: Path) -> None:

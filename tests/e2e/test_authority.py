@@ -79,7 +79,11 @@ def test_a_rotation_outlives_kill_9_and_breaks_no_client(state: Path, tmp_path: 
         assert 7000 < said["signs_from"] - time.time() < 7201
         assert json.loads(remit.run("authority", "rotate", "--json").stdout) == said
         shown = json.loads(remit.run("status", "--json").stdout)["identity"]["keys"]
-        assert (shown["sequence"], shown["next_sign_from"], shown["former_kept_until"]) == (2, said["signs_from"], None)
+        assert (shown["sequence"], shown["next_sign_from"], shown["former_kept_until"]) == (
+            2,
+            said["signs_from"],
+            None,
+        )
         prepared = bundle(remit)
         assert (len(prepared.x509_authorities), len(prepared.jwt_keys), prepared.sequence) == (2, 2, 2)
         assert call(remit, old) == 200

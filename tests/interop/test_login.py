@@ -26,7 +26,8 @@ class Desk:
 
     def begin(self) -> "tuple[subprocess.Popen[str], str]":
         """`remit login`, and the address that it shows."""
-        command = [REMIT, "login", "--no-browser", "--json", "--state", str(self.remit.state)]
+        heeds_interrupts = ["env", "--default-signal=INT"]  # a suite that runs in the background ignores them
+        command = [*heeds_interrupts, REMIT, "login", "--no-browser", "--json", "--state", str(self.remit.state)]
         typed = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert typed.stderr is not None
         return typed, typed.stderr.readline().strip().removeprefix("log in here: ")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from remit.errors import AttestationError
+from remit.identity.attestation.shortage import is_shortage, refused
 
 MAX_TABLE_BYTES: Final = 64 << 20  # about 400,000 lines of 150 bytes
 _LISTENING_FLAG: Final = 0x10000  # __SO_ACCEPTCON, shown in /proc/net/unix as Flags
@@ -22,6 +23,8 @@ def read_table(name: str) -> bytes:
     except FileNotFoundError:
         return b""
     except OSError as error:
+        if is_shortage(error):
+            raise refused(error) from error
         raise AttestationError(f"can't read `/proc/net/{name}`: {error.strerror}") from error
     if len(text) > MAX_TABLE_BYTES:
         raise AttestationError(f"`/proc/net/{name}` is larger than {MAX_TABLE_BYTES} bytes")
