@@ -1,12 +1,9 @@
 """The authority of a whole Remit: rotated, killed, under an outside CA, with a spoilt key file."""
 
-import http.client
 import json
 import os
 import signal
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +13,11 @@ import pytest
 
 from remit.identity import Authority, Bundle
 from tests.e2e.conftest import Remit
+from tests.e2e.svids import called, context_of, stock_client
 from tests.faults.world import apart, configure, records, running
 from tests.identity.outside import OutsideCa
 
 PORT = 18310
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +33,9 @@ def state(server: str, tmp_path: Path) -> Path:
 
 
 def fetch(remit: Remit, directory: Path) -> ssl.SSLContext:
-    """A client's TLS context with what the stock client fetched: its SVID, and the bundle to trust."""
-    environ = {**os.environ, "SPIFFE_ENDPOINT_SOCKET": "unix:" + remit.ready["workload_api"]}
-    command = [sys.executable, "-m", "tests.e2e.spiffe_workload", "x509", str(directory)]
-    subprocess.run(command, cwd=ROOT, env=environ, check=True, timeout=60, capture_output=True)
-    context = ssl.create_default_context(cafile=str(directory / "bundle.pem"))
-    context.check_hostname = False  # the certificate names a SPIFFE ID; the chain is checked all the same
-    context.load_cert_chain(directory / "svid.pem", directory / "key.pem")
-    return context
-
-
-def call(remit: Remit, context: ssl.SSLContext) -> int:
-    port = int(remit.ready["guarded"][0]["mtls_url"].rsplit(":", 1)[-1])
-    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
-    try:
-        connection.request("GET", "/v1/models")
-        return connection.getresponse().status
-    finally:
-        connection.close()
+    """A client's TLS context with what the stock client fetched."""
+    stock_client(remit.ready["workload_api"], "x509", str(directory))
+    return context_of(directory)
 
 
 def bundle(remit: Remit) -> Bundle:
@@ -86,7 +68,7 @@ def test_a_rotation_outlives_kill_9_and_breaks_no_client(state: Path, tmp_path: 
         )
         prepared = bundle(remit)
         assert (len(prepared.x509_authorities), len(prepared.jwt_keys), prepared.sequence) == (2, 2, 2)
-        assert call(remit, old) == 200
+        assert called(remit, old) == 200
         os.kill(json.loads(remit.run("status", "--json").stdout)["pid"], signal.SIGKILL)
         remit.event("ready")
         assert bundle(remit) == prepared
@@ -100,8 +82,8 @@ def test_a_rotation_outlives_kill_9_and_breaks_no_client(state: Path, tmp_path: 
         assert shown["next_sign_from"] is None
         assert 4000 < shown["former_kept_until"] - time.time() < 4400
         assert "; the former go at " in remit.run("status").stdout
-        assert call(remit, old) == 200
-        assert call(remit, fetch(remit, tmp_path)) == 200
+        assert called(remit, old) == 200
+        assert called(remit, fetch(remit, tmp_path)) == 200
     assert acts(state) == ["authority.prepared", "authority.activated"]
 
 
@@ -114,7 +96,7 @@ def test_under_an_outside_ca_both_sides_verify_against_its_root(server: str, tmp
     configure(state, PORT, server, top=f'trust_domain = "maple.example"\n[authority]\n{lines}')
     with running(state) as remit:
         assert bundle(remit).x509_authorities == (ca.root.der,)
-        assert call(remit, fetch(remit, tmp_path)) == 200
+        assert called(remit, fetch(remit, tmp_path)) == 200
     ca.give("other.example")
     refused = Remit(state)
     try:

@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,12 +18,12 @@ import pytest
 from remit.config import Places
 from remit.identity import Authority, SpiffeId
 from tests.e2e.conftest import Remit
+from tests.e2e.svids import called, context_of, stock_client
 from tests.e2e.test_authority import put_back
 from tests.faults.world import alive, apart, configure, processes, records, running, until
 from tests.identity.outside import OutsideCa
 
 OUTER_PORT, INNER_PORT = 18_700, 18_800
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -61,32 +59,6 @@ def world(server: str, tmp_path: Path) -> World:
     made = World(tmp_path / "outer", tmp_path / "inner", server)
     made.configure()
     return made
-
-
-def workload(socket: Path, *arguments: str) -> str:
-    """What the stock client, in a process of its own, got at this Workload API."""
-    environ = {**os.environ, "SPIFFE_ENDPOINT_SOCKET": f"unix:{socket}"}
-    command = [sys.executable, "-m", "tests.e2e.spiffe_workload", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=environ, check=True, timeout=60, capture_output=True, text=True
-    ).stdout.strip()
-
-
-def context_of(directory: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(directory / "bundle.pem"))
-    context.check_hostname = False  # the certificate names a SPIFFE ID; the chain is checked all the same
-    context.load_cert_chain(directory / "svid.pem", directory / "key.pem")
-    return context
-
-
-def call(inner: Remit, context: ssl.SSLContext) -> int:
-    port = int(inner.ready["guarded"][0]["mtls_url"].rsplit(":", 1)[-1])
-    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
-    try:
-        connection.request("GET", "/v1/models")
-        return connection.getresponse().status
-    finally:
-        connection.close()
 
 
 def bearing(inner: Remit, token: str) -> tuple[int, Any]:
@@ -144,13 +116,13 @@ def test_it_takes_its_identity_from_there_and_issues_nothing(world: World, tmp_p
             refused = inner.run(*arguments, "--json", check=False)
             assert (refused.returncode, str(world.socket) in refused.stderr) == (3, True)
 
-        workload(world.socket, "x509", str(tmp_path))
-        assert call(inner, context_of(tmp_path)) == 200
+        stock_client(world.socket, "x509", str(tmp_path))
+        assert called(inner, context_of(tmp_path)) == 200
         with pytest.raises((ssl.SSLError, ConnectionError)):
-            call(inner, a_third(tmp_path))
+            called(inner, a_third(tmp_path))
 
         audience = told["guarded"][0]["spiffe_id"]
-        assert bearing(inner, workload(world.socket, "jwt", audience))[0] == 200
+        assert bearing(inner, stock_client(world.socket, "jwt", audience))[0] == 200
         third = Authority.create("outer.example", time.time())  # the name is right, the key is not
         forged = third.issue_jwt(SpiffeId.of("outer.example", "user", "root"), (audience,), time.time())
         assert bearing(inner, forged.token.reveal())[0] == 401
@@ -171,17 +143,17 @@ def test_a_caller_whose_svid_needs_an_intermediate_is_verified_by_all_that_it_pr
     with world.both() as (_, inner):
         assert len(json.loads(inner.run("bundle").stdout)["keys"]) == 2  # the root, a token key
         whole = fetched(world, tmp_path / "whole")
-        assert [call(inner, whole), call(inner, whole)] == [200, 200]
+        assert [called(inner, whole), called(inner, whole)] == [200, 200]
         svid = tmp_path / "whole" / "svid.pem"
         leaf, end, _ = svid.read_text().partition("-----END CERTIFICATE-----\n")
         svid.write_text(leaf + end)
         with pytest.raises((ssl.SSLError, ConnectionError)):
-            call(inner, context_of(svid.parent))
+            called(inner, context_of(svid.parent))
 
 
 def fetched(world: World, directory: Path) -> ssl.SSLContext:
     directory.mkdir()
-    workload(world.socket, "x509", str(directory))
+    stock_client(world.socket, "x509", str(directory))
     return context_of(directory)
 
 
@@ -193,7 +165,7 @@ def test_a_rotation_there_reaches_it_without_a_failed_call(world: World, tmp_pat
     def caller(inner: Remit, held: list[ssl.SSLContext]) -> None:
         while not done.is_set():
             try:
-                if (answer := call(inner, held[-1])) != 200:
+                if (answer := called(inner, held[-1])) != 200:
                     failed.append(str(answer))
             except OSError as error:
                 failed.append(repr(error))
@@ -214,7 +186,7 @@ def test_a_rotation_there_reaches_it_without_a_failed_call(world: World, tmp_pat
                 notes(inner, "answers again")
                 until(lambda: status(inner)["identity"]["expires"] != before, "a new SVID came")
                 held.append(fetched(world, tmp_path / "active"))
-                assert [call(inner, context) for context in held[1:]] == [200, 200]
+                assert [called(inner, context) for context in held[1:]] == [200, 200]
         finally:
             done.set()
             calling.join(20)
@@ -224,17 +196,17 @@ def test_a_rotation_there_reaches_it_without_a_failed_call(world: World, tmp_pat
 
 def test_killed_there_it_serves_on_here_and_says_so(world: World, tmp_path: Path) -> None:
     with running(world.outer) as outer:
-        workload(world.socket, "x509", str(tmp_path))
+        stock_client(world.socket, "x509", str(tmp_path))
         with running(world.inner) as inner:
             audience = inner.ready["guarded"][0]["spiffe_id"]
-            token = workload(world.socket, "jwt", audience)
+            token = stock_client(world.socket, "jwt", audience)
             pids = list(processes(world.outer))
             outer.process.send_signal(signal.SIGKILL)
             for pid in pids:
                 os.kill(pid, signal.SIGKILL) if alive(pid) else None
             text = notes(inner, "stays in force until")
             assert str(world.socket) in text
-            assert call(inner, context_of(tmp_path)) == 200
+            assert called(inner, context_of(tmp_path)) == 200
             assert bearing(inner, token)[0] == 200
             assert status(inner)["identity"]["silent_since"] is not None
             assert "note     SPIRE is silent since" in inner.run("status").stdout
