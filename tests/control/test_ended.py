@@ -88,7 +88,11 @@ def test_whose_a_workload_became_last_is_told(tmp_path: Path) -> None:
         log.close(t=1100.0, m=time.monotonic())
 
     asyncio.run(record())
-    assert owners(tmp_path, 1000.0) == {"one": "p-bob", "two": "p-eve", "three": "p-bob"}
+    assert owners(tmp_path, 1000.0) == {
+        "one": ("p-bob", 1001.0),
+        "two": ("p-eve", 1001.0),
+        "three": ("p-bob", 1001.0),
+    }
 
 
 def test_what_only_looks_like_a_move_is_none(tmp_path: Path) -> None:

@@ -153,3 +153,25 @@ def test_what_the_log_withheld_stays_so_with_an_older_state(world: World) -> Non
     assert world.realm.snapshot().tasks == ()
     move(world, Verb.RETIRE)
     assert state_of(world.restart(withheld={str(LLAMA): (LifeState.SUSPENDED, 1010.0)})) is LifeState.RETIRED
+
+
+def test_a_crash_between_a_move_and_the_ends_of_tasks_brings_none_back(world: World) -> None:
+    enrol(world, a_find())
+    ada, bob = world.realm.humans["ada"], world.meet("bob", 1001)
+
+    def start() -> str:
+        begun = world.realm.tasking.start(ada, LLAMA, ("infer",), purpose="", seconds=60.0, proof="terminal")
+        return str(world.run(lambda: begun)[0].id)
+
+    first = start()
+    suspended = dataclasses.replace(world.realm.workloads[LLAMA], state=LifeState.SUSPENDED, state_since=world.now)
+    world.store.save_workload(suspended)  # and no task's end: there it died
+    for told in ({str(LLAMA): (LifeState.SUSPENDED, world.now)}, {}):
+        assert world.restart(withheld=told).tasks[first].ended == world.now
+    move(world, Verb.RESUME)
+    world.realm.workloads[LLAMA] = world.realm.known_workloads[LLAMA]
+    second = start()
+    world.now += 5
+    world.restart().own_again({str(LLAMA): (bob.person, world.now)})
+    assert world.realm.known_workloads[LLAMA].owner == "bob"
+    assert world.realm.tasks[second].ended == world.now, "it was its former owner's"

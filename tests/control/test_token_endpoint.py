@@ -17,7 +17,7 @@ from remit.identity import Authority, SpiffeId, access_token
 from remit.identity.oidc import TOKEN_EXCHANGE
 from remit.inventory import Human, Kind, Workload
 from remit.inventory.lifecycle import Actor, Verb
-from remit.tasks.delegation import DelegationError
+from remit.tasks.delegation import UNAVAILABLE, DelegationError
 from tests.control.test_realm import LLAMA, World, a_server
 
 ISSUER = "http://127.0.0.1:7399"
@@ -32,7 +32,7 @@ class Office:
     def __init__(self, directory: Path) -> None:
         self.world = World(directory)
         self.authority = Authority.create("maple.local", self.world.now)
-        self.delivered = 0
+        self.delivered, self.settled = 0, True
         realm = self.world.realm
         realm.trust = Trust("maple.local", (), self.authority.bundle().jwks(), ISSUER)
         self.ada, self.bob = self.world.meet("ada", 1000), self.world.meet("bob", 1001)
@@ -49,7 +49,7 @@ class Office:
 
     async def _deliver(self) -> bool:
         self.delivered += 1
-        return True
+        return self.settled
 
     def client(self, spiffe_id: SpiffeId | None = None, human: Human | None = None) -> Client:
         workload: Workload | None = self.world.realm.workloads[spiffe_id] if spiffe_id else None
@@ -154,8 +154,10 @@ def test_a_hand_that_is_not_active_is_stale(office: Office) -> None:
     first = office.exchange(office.client(AGENT), token)["access_token"]
     office.world.run(lambda: realm.lives.move(AGENT, Verb.SUSPEND, Actor.OWNER, office.ada, "terminal"))
     office.refused("invalid_grant", office.client(HELPER), first)
-    office.refused("invalid_grant", office.client(AGENT), token)
-    office.refused("invalid_grant", office.client(AGENT), office.svid(AGENT), **NAMED)
+    office.refused("invalid_client", office.client(AGENT), token)
+    office.refused("invalid_grant", office.client(HELPER), office.svid(AGENT), **NAMED)
+    actor = {"actor_token": office.svid(HELPER), "actor_token_type": JWT}
+    assert "suspended" in office.refused("invalid_client", office.client(AGENT), token, **actor)
     office.world.run(lambda: realm.lives.move(AGENT, Verb.RESUME, Actor.OWNER, office.ada, "terminal"))
     office.refused("invalid_grant", office.client(HELPER), first)
     assert office.read(office.exchange(office.client(AGENT), token)["access_token"]).actors == (AGENT,)
@@ -187,6 +189,16 @@ def test_what_was_cut_ends_with_it_on_record_one_by_one(office: Office) -> None:
     office.world.run(lambda: office.world.realm.tasking.end(task, "done"))
     parts = [office.read(one).id for one in (first, second)]
     assert [act[1] for act in office.world.acts if act[0] == "task.ended"] == [task, *parts]
+    assert office.world.realm.snapshot().tasks == ()
+
+
+def test_what_was_cut_from_what_was_cut_ends_however_often_that_was_done(office: Office) -> None:
+    task, token = start(office)
+    for _ in range(400):
+        token = office.exchange(office.client(AGENT), token)["access_token"]
+    office.world.run(lambda: office.world.realm.tasking.end(task, "done"))
+    assert office.world.realm.snapshot().tasks == ()
+    office.world.restart()
     assert office.world.realm.snapshot().tasks == ()
 
 
@@ -230,6 +242,30 @@ def test_neither_kind_of_token_passes_for_the_other(office: Office) -> None:
     office.refused("invalid_grant", office.client(AGENT), "remit_task_x", **NAMED)
     actor = {"actor_token": answer["access_token"], "actor_token_type": JWT}
     assert "typ" in office.refused("invalid_grant", office.client(AGENT), office.svid(AGENT), **NAMED, **actor)
+
+
+def test_an_action_that_is_named_often_is_one(office: Office) -> None:
+    answer = office.exchange(
+        office.client(AGENT), office.svid(AGENT), resource=str(LLAMA), scope="infer " * 99 + "infer"
+    )
+    assert answer["scope"] == "infer"
+
+
+def test_what_people_and_terminals_are_shown_is_one_line_of_text(office: Office) -> None:
+    for text in (r"\ud800", r"\u001b[2J", r"a\nb", r"\u0000"):
+        for member in (f'"purpose": "{text}"', f'"locations": ["{text}"]', f'"actions": ["{text}"]'):
+            with pytest.raises(DelegationError) as raised:
+                office.asked("remit_task_x", authorization_details='[{"type": "remit_task", ' + member + "}]")
+            assert raised.value.code == "invalid_authorization_details"
+
+
+def test_a_revocation_that_a_gateway_has_not_taken_up_is_not_told_as_done(office: Office) -> None:
+    _, token = start(office)
+    office.settled = False
+    with pytest.raises(DelegationError) as raised:
+        asyncio.run(office.endpoint.revoke(office.client(), token, None))
+    assert raised.value.code == UNAVAILABLE
+    assert office.world.realm.snapshot().tasks == ()
 
 
 def test_a_form_says_each_thing_once() -> None:

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from remit.identity import SpiffeId
 from remit.tasks import Session, Task
-from remit.tasks.delegation import MAX_CHAIN, MAX_SECONDS, DelegationError, Origin, Wanted, begun, cut
+from remit.tasks.delegation import (
+    MAX_CHAIN,
+    MAX_PARTS,
+    MAX_SECONDS,
+    UNAVAILABLE,
+    DelegationError,
+    Origin,
+    Wanted,
+    begun,
+    check_room,
+    cut,
+)
 
 NOW = 1_000.0
 LLAMA = SpiffeId.parse("spiffe://maple.local/inference/llama")
@@ -121,6 +132,16 @@ def test_a_workload_s_own_task_is_no_person_s() -> None:
     assert not task.of_a_person
     assert task.chain == (AGENTS[0], AGENTS[1])
     assert not part(Wanted(), AGENTS[2], task).of_a_person
+
+
+def test_one_person_s_live_parts_have_a_most_and_nobody_else_s_count() -> None:
+    parts = [replace(PARENT, id=f"t-{number}", parent="t-1") for number in range(MAX_PARTS)]
+    others = replace(PARENT, human="bob", parent="t-1"), PARENT, replace(PARENT, parent="t-1", ended=NOW)
+    check_room("ada", [*parts[1:], *others], NOW)
+    with pytest.raises(DelegationError) as raised:
+        check_room("ada", parts, NOW)
+    assert raised.value.code == UNAVAILABLE
+    check_room("ada", parts, PARENT.expires)
 
 
 def test_it_is_kept_whole() -> None:

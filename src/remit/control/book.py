@@ -9,7 +9,7 @@ from remit.control.endings import Deadlines, Endings, since_boot
 from remit.errors import NotFoundError
 from remit.identity.latest import Latest
 from remit.inventory import Enrolled, Human, LifeState, Workload
-from remit.inventory.lifecycle import FINAL
+from remit.inventory.lifecycle import FINAL, WITHHELD
 from remit.inventory.registry import Humans, Workloads
 from remit.inventory.selectors import REGISTERED
 from remit.tasks import Session, Task
@@ -87,13 +87,20 @@ class Book:
         self.state.save_workload(workload)
         self.workloads[workload.spiffe_id] = self.known_workloads[workload.spiffe_id] = workload
 
-    def own_again(self, owners: Mapping[str, str]) -> None:
-        """Give workloads to whom the log says they went last: pseudonyms by SPIFFE ID. It outranks what is kept."""
+    def own_again(self, owners: Mapping[str, tuple[str, float]]) -> None:
+        """Give workloads to whom the log says they went last: pseudonyms, and when, by SPIFFE ID.
+
+        It outranks what is kept. Their tasks from before that end: a crash may have come between the two.
+        """
         names = {human.person: human.name for human in self.humans.values()}
         for known in list(self.known_workloads.values()):
-            name = names.get(owners.get(str(known.spiffe_id), ""), known.owner)
+            person, since = owners.get(str(known.spiffe_id), ("", 0.0))
+            name = names.get(person, known.owner)
             if name != known.owner:
                 self.replace_workload(dataclasses.replace(known, owner=name))
+            before = [task for task in self.tasks.values() if task.started < since]
+            self._end_again({task.id: since for task in before if task.involves(known.spiffe_id)})
+        self._end_what_was_cut()
 
     def replace_workload(self, workload: Workload) -> None:
         """Keep a known workload as it is now: in force if it was, else not."""
@@ -138,9 +145,10 @@ class Book:
 
     def _withhold_again(self, withheld: Mapping[str, tuple[LifeState, float]]) -> None:
         for known in list(self.known_workloads.values()):
-            after, since = withheld.get(str(known.spiffe_id), (known.state, 0.0))
+            after, since = withheld.get(str(known.spiffe_id), (known.state, known.state_since))
             if known.state not in {after, FINAL}:
                 again = dataclasses.replace(known, state=after, state_since=since)
                 self.state.save_workload(again)
                 self.known_workloads[known.spiffe_id] = again
+            if after in WITHHELD:  # a crash may come between this and the ends of its tasks
                 self._end_again({task.id: since for task in self.tasks.values() if task.involves(known.spiffe_id)})

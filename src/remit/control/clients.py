@@ -8,8 +8,10 @@ from typing import Final
 from remit.control.governed import Observe, governor
 from remit.control.realm import Realm
 from remit.errors import AttestationError
-from remit.identity.attestation import attest_tcp
+from remit.identity import Process
+from remit.identity.attestation import attest_tcp, with_task
 from remit.inventory import Human, Workload, workload_of
+from remit.tasks import Launched
 
 THREADS: Final = 2
 
@@ -18,7 +20,7 @@ THREADS: Final = 2
 class Client:
     """One caller. `human` answers for it, `workload` is what it is itself, if it is one; `uid` is the kernel's.
 
-    `a_person`: known beyond doubt to run under no governed workload.
+    `a_person`: known beyond doubt to run under no governed workload, and in no task that it was launched for.
     """
 
     human: Human
@@ -44,15 +46,20 @@ class Clients:
 
     def _look(self, theirs: tuple[str, int], ours: tuple[str, int]) -> Client:
         in_force = tuple(self._realm.workloads.values())
+        launched = Launched(tuple(self._realm.tasks.values()), self._realm.clock())
         with attest_tcp(theirs, ours) as attested:
             attested.finish_walk()
-            process, uid = attested.process, attested.uid
+            process, uid = attested.process and with_task(attested.process, launched), attested.uid
             workload = None if process is None else workload_of(process, in_force)
-            above = None if process is None else governor(process, in_force, self._observe)
+            a_person = process is not None and self._under_nothing(process, in_force, launched)
         human = self._realm.humans.get(workload.owner) if workload is not None else self._realm.human_of(uid)
         if human is None:
             raise AttestationError(
                 f"uid {uid} acts for no person known here",
                 hint="only people with an account on this machine are known; ask the owner of this Remit",
             )
-        return Client(human, workload, process is not None and above is None, uid)
+        return Client(human, workload, a_person, uid)
+
+    def _under_nothing(self, process: Process, in_force: tuple[Workload, ...], launched: Launched) -> bool:
+        above = governor(process, in_force, lambda pid: with_task(self._observe(pid), launched))
+        return process.task is None and above is None

@@ -12,7 +12,7 @@ from remit.identity import SpiffeId
 from remit.inventory import Human, Workload
 from remit.secret import Secret
 from remit.tasks import Session, Task
-from remit.tasks.delegation import DelegationError, Origin, Wanted, begun, cut
+from remit.tasks.delegation import DelegationError, Origin, Wanted, begun, check_room, cut
 from remit.tasks.token import SESSION_PREFIX, digest, mint
 
 MAX_SESSION_SECONDS: Final = 86_400.0
@@ -60,7 +60,7 @@ class Delegating:
         """The part of `source` that `actor` gets, and its token, made by `sign`; raises DelegationError.
 
         1. whoever has held it is still active, and whoever gets it acts for the same person
-        2. it is no more than there is
+        2. it is no more than there is, and not one too many
         3. signed, recorded, kept
         """
         async with self._book.one_act:
@@ -70,6 +70,7 @@ class Delegating:
             self._check_hands(source, actor)
             # 2
             task = self._cut(source, wanted, actor.spiffe_id if actor is not None else None, now)
+            check_room(task.human, self._book.tasks.values(), now)
             # 3
             token = sign(task)
             task = dataclasses.replace(task, token_sha256=digest(token.reveal()))
@@ -95,7 +96,7 @@ class Delegating:
             if holder is None or not holder.active:
                 raise DelegationError("invalid_grant", f"`{spiffe_id}`, which has held it, is not active")
         human = source.owner if isinstance(source, Workload) else source.human
-        if actor is not None and actor.owner != human:
+        if actor is not None and self._book.workloads[actor.spiffe_id].owner != human:
             raise DelegationError("invalid_grant", f"`{actor.name}` acts for another person")
 
     def _cut(self, source: Source, wanted: Wanted, actor: SpiffeId | None, now: float) -> Task:

@@ -40,8 +40,8 @@ def withheld_workloads(directory: Path, since: float) -> dict[str, tuple[LifeSta
     return {spiffe_id: move for spiffe_id, move in last.items() if move[0] in WITHHELD}
 
 
-def owners(directory: Path, since: float) -> dict[str, str]:
-    """Whose each workload became last, of those owned or transferred after `since`: people's pseudonyms.
+def owners(directory: Path, since: float) -> dict[str, tuple[str, float]]:
+    """Whose each workload became last, and when, of those owned or transferred after `since`: people's pseudonyms.
 
     Raises AuditError.
     """
@@ -53,11 +53,12 @@ def owners(directory: Path, since: float) -> dict[str, str]:
                 "what": str(what),
                 "subject": str(spiffe_id),
                 "person": person,
+                "t": float(t),
                 "facts": dict(facts),
             }:
                 owner = facts.get("owner", person)
                 if what in OWNINGS and isinstance(owner, str):
-                    last[spiffe_id] = owner
+                    last[spiffe_id] = owner, t
     return last
 
 

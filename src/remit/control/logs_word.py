@@ -43,8 +43,8 @@ class LogsWord:
             self._note("what was suspended lately can't be read: check `remit workload list`")
             return {}
 
-    def owners(self) -> dict[str, str]:
-        """To whom workloads were given since the newest move that is kept: by SPIFFE ID, a pseudonym."""
+    def owners(self) -> dict[str, tuple[str, float]]:
+        """To whom workloads were given since the newest move that is kept: by SPIFFE ID, a pseudonym and when."""
         kept = self._moved()
         try:
             return owners(self._directory, max(kept)) if kept else {}

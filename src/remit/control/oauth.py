@@ -17,12 +17,12 @@ from remit.control.token_endpoint import TokenEndpoint
 from remit.errors import AttestationError, RemitError, StateError
 from remit.identity.oidc import DISCOVERY_PATH, KEYS_PATH, authorization_server, discovery
 from remit.policy import Action
-from remit.tasks.delegation import DelegationError
+from remit.tasks.delegation import UNAVAILABLE, DelegationError
 
 METADATA_PATH: Final = ".well-known/oauth-authorization-server"  # RFC 8414 3
 FORM: Final = "application/x-www-form-urlencoded"
 NO_STORE: Final = {"cache-control": "no-store"}  # RFC 6749 5.1
-UNAUTHORIZED: Final = {"invalid_client"}  # RFC 6749 5.2
+STATUS: Final = {"invalid_client": 401, UNAVAILABLE: 503, "server_error": 500}  # RFC 6749 5.2, RFC 7009 2.2.1
 
 
 class EndsProtocol(HttpToolsProtocol):
@@ -130,5 +130,5 @@ async def _answer_error(_request: Request, error: Exception) -> JSONResponse:
     code = "invalid_client" if isinstance(error, AttestationError) else code
     hint = getattr(error, "hint", "")
     said = f"{error}" + (f" ({hint})" if hint else "")
-    status = 500 if code == "server_error" else 401 if code in UNAUTHORIZED else 400
+    status = STATUS.get(code, 400)
     return JSONResponse({"error": code, "error_description": said}, status_code=status, headers=NO_STORE)

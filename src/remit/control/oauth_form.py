@@ -117,7 +117,7 @@ def _bad_detail(what: str) -> DelegationError:
 
 def _texts(detail: Mapping[str, Any], name: str) -> tuple[str, ...]:
     values = detail.get(name, [])
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+    if not isinstance(values, list) or not all(_is_a_line(value) for value in values):
         raise _bad_detail(f"has `{name}` that is not a list of texts")
     return tuple(values)
 
@@ -142,6 +142,11 @@ def _seconds(detail: Mapping[str, Any]) -> float | None:
 
 def _purpose(detail: Mapping[str, Any]) -> str:
     value = detail.get("purpose", "")
-    if not isinstance(value, str) or len(value) > PURPOSE_LENGTH:
-        raise _bad_detail(f"has a `purpose` that is no text of at most {PURPOSE_LENGTH} characters")
-    return value
+    if not _is_a_line(value) or len(value) > PURPOSE_LENGTH:
+        raise _bad_detail(f"has a `purpose` that is no line of at most {PURPOSE_LENGTH} characters")
+    return str(value)
+
+
+def _is_a_line(value: object) -> bool:
+    """Whether people can be shown it: no half of a surrogate pair, nothing that a terminal takes as a command."""
+    return isinstance(value, str) and value.isprintable()

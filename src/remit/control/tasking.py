@@ -12,10 +12,12 @@ from remit.inventory import Human
 from remit.inventory.lifecycle import LifecycleError, standing
 from remit.policy import Action
 from remit.tasks import Task
+from remit.tasks.delegation import with_what_was_cut
 from remit.tasks.token import mint
 
 MAX_TASK_SECONDS: Final = 7 * 86400.0
 OVER: Final = "its time is over"
+CUT_FROM_IT: Final = "the task that it was cut from has ended"
 LATE: Final = "it ended while the log took nothing, or with what it was cut from"
 
 
@@ -59,7 +61,8 @@ class Tasking:
             now = self._book.clock()
             if task is None or task.ended is not None or now >= task.expires:
                 raise NotFoundError(f"no task `{task_id}` is running", hint="`remit task list` shows those that are")
-            return await self._end(task, why)
+            await self._end_those(lambda one: one.id == task_id, why)
+            return self._book.tasks[task_id]
 
     async def end_all_on(self, spiffe_id: SpiffeId, why: str) -> None:
         """End every live task on a workload, or that passed through its hands; for an act that is under way."""
@@ -93,15 +96,13 @@ class Tasking:
                     await self._book.end_task(task, {**facts(task), "why": LATE, "ended": round(task.ended, 3)})
 
     async def _end_those(self, meant: Callable[[Task], bool], why: str) -> None:
-        for task in [one for one in self._book.tasks.values() if meant(one)]:
-            if self._book.tasks[task.id].ended is None:  # an earlier one may have taken it along
-                await self._end(task, why)
-
-    async def _end(self, task: Task, why: str) -> Task:
-        ended = dataclasses.replace(task, ended=self._book.clock())
-        await self._book.end_task(ended, {**facts(ended), "why": why})
-        await self.end_all_of(task.id, "the task that it was cut from has ended")
-        return ended
+        """All of them have ended at once, with what was cut from them; then that is written, one by one."""
+        live = [one for one in self._book.tasks.values() if one.ended is None]
+        now, first = self._book.clock(), {one.id for one in live if meant(one)}
+        ended = [dataclasses.replace(one, ended=now) for one in with_what_was_cut(first, live)]
+        self._book.tasks.update({one.id: one for one in ended})
+        for one in ended:
+            await self._book.end_task(one, {**facts(one), "why": why if one.id in first else CUT_FROM_IT})
 
     def check(self, human: Human, on: SpiffeId, actions: tuple[str, ...], seconds: float) -> None:
         """Whether this person may start such a task; raises UsageError or LifecycleError."""

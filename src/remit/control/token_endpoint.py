@@ -12,9 +12,10 @@ from remit.identity import Authority, SpiffeId, verify_jwt
 from remit.identity.access_token import AccessToken, sign
 from remit.identity.oidc import TASK_DETAILS
 from remit.inventory import Workload
+from remit.inventory.lifecycle import standing
 from remit.secret import Secret
 from remit.tasks import Session, Task
-from remit.tasks.delegation import DelegationError, Wanted
+from remit.tasks.delegation import UNAVAILABLE, DelegationError, Wanted
 from remit.tasks.token import SESSION_PREFIX, digest
 
 _STALE: Final = "the token has ended, or never was one of this Remit's"
@@ -56,6 +57,7 @@ class TokenEndpoint:
         try:
             # 1
             caller = self._caller(client, asked.assertion)
+            _check_active(caller)
             # 2
             source = self._source(client, asked)
             # 3
@@ -93,7 +95,8 @@ class TokenEndpoint:
             await end(source.id, "revoked by its holder")
         except NotFoundError:
             return  # it has ended meanwhile
-        await self._deliver()
+        if not await self._deliver():
+            raise DelegationError(UNAVAILABLE, "it has ended, and a gateway has not taken that up yet")
 
     def _caller(self, client: Client, assertion: str | None) -> Workload | None:
         if assertion is None:
@@ -186,6 +189,11 @@ class TokenEndpoint:
         who = str(client.workload.spiffe_id) if client.workload is not None else ""
         facts = {"error": error.code, "uid": client.uid, "workload": who}
         await self._realm.acts("token.refused", who, client.human.person, facts)
+
+
+def _check_active(caller: Workload | None) -> None:
+    if caller is not None and not caller.active:
+        raise DelegationError("invalid_client", standing(caller))
 
 
 def _details(task: Task) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Delegation: what may be cut from a task. It only narrows, and every hand it passed through stays in its chain."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,7 +10,10 @@ from remit.tasks.session import Session
 from remit.tasks.task import WORKLOAD, Task
 
 MAX_CHAIN: Final = 5  # a person's agent, its agent, and so on: nobody can answer for more
+MAX_PARTS: Final = 1_000  # of one person, live at once: each is in every Snapshot
 MAX_SECONDS: Final = 3600.0  # of an access token: its key is kept no longer once it signs no more
+
+UNAVAILABLE: Final = "temporarily_unavailable"  # RFC 6749 4.1.2.1: the same may be had later
 
 
 class DelegationError(RemitError):
@@ -69,7 +72,7 @@ def begun(origin: Origin, wanted: Wanted, actor: SpiffeId | None, now: float, *,
         task_id,
         origin.human,
         wanted.on,
-        wanted.actions,
+        tuple(dict.fromkeys(wanted.actions)),
         wanted.purpose,
         now,
         expires,
@@ -113,6 +116,34 @@ def cut(parent: Task, wanted: Wanted, actor: SpiffeId | None, now: float, *, tas
         chain=_joined(parent.chain, actor),
         launched=None,
     )
+
+
+def check_room(human: str, tasks: Iterable[Task], now: float) -> None:
+    """Raises DelegationError when as much as may be is cut for this person at once."""
+    parts = (one for one in tasks if one.human == human and (one.parent or not one.of_a_person))
+    if sum(one.live(now) for one in parts) >= MAX_PARTS:
+        raise DelegationError(
+            UNAVAILABLE,
+            f"{MAX_PARTS:,} parts are live for {human}, which is the most at once",
+            hint="use one for many calls, ask for shorter ones, or revoke those that are done",
+        )
+
+
+def with_what_was_cut(first: Collection[str], tasks: Iterable[Task]) -> list[Task]:
+    """Those of the `tasks` with these ids and all that was cut from them, each before what was cut from it.
+
+    Without recursion: whoever holds a task may cut from it, and from that, as often as they like.
+    """
+    parts: dict[str | None, list[Task]] = {}
+    found = []
+    for task in tasks:
+        if task.id in first:
+            found.append(task)
+        else:
+            parts.setdefault(task.parent, []).append(task)
+    for task in found:
+        found.extend(parts.pop(task.id, ()))
+    return found
 
 
 def _fewer(may: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:
