@@ -1,5 +1,6 @@
 """A gateway that may open no more files: nobody is let in unknown, it is said, and it passes."""
 
+import itertools
 import os
 import resource
 from collections.abc import Iterator
@@ -18,8 +19,9 @@ MOST = 14  # descriptors that a call takes at most, one after the other
 def no_more_than(pid: int, more: int) -> Iterator[None]:
     """`pid` may open `more` files beside those that it has."""
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    highest = max(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1 + more, before[1]))
+    used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    free = (number for number in itertools.count() if number not in used)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (next(itertools.islice(free, more, None)), before[1]))
     try:
         yield
     finally:
