@@ -1,15 +1,17 @@
 """What happens to the calls under way when a workload is suspended or retired."""
 
 import dataclasses
+import os
 
 import pytest
 
 from remit.gateway.call import Call
 from remit.identity import SpiffeId
+from remit.identity.attestation import EXECUTABLES, observe
 from remit.inventory import LifeState
 from remit.policy import RefusedError, Snapshot
 from tests.gateway.test_policy_edits import LETS, zone
-from tests.policy.worlds import BOT, LLAMA, NOW, WORKLOADS, bot, intent, snapshot
+from tests.policy.worlds import BOT, LLAMA, NOW, WORKLOADS, bot, intent, snapshot, task
 
 
 def idle(spiffe_id: SpiffeId, state: LifeState) -> Snapshot:
@@ -41,3 +43,22 @@ def test_what_was_permitted_just_before_does_not_begin() -> None:
     here.put(idle(LLAMA, LifeState.SUSPENDED))
     with pytest.raises(RefusedError, match="has just ended"):
         here.check_current(permit, call)
+
+
+def test_who_called_as_what_was_launched_for_a_task_is_cut_with_its_end() -> None:
+    mine = task("infer", human="bob", named="t-7")
+    launched = [dataclasses.replace(one, selectors=("remit:task:t-7",)) for one in WORKLOADS if one.spiffe_id == BOT]
+    rows = (*(one for one in WORKLOADS if one.spiffe_id != BOT), *launched)
+    here = zone(LETS)
+    here.put(snapshot(LETS, workloads=rows, tasks=(mine,), epoch=2))
+    cuts: list[str] = []
+    call = Call.begin(LLAMA, NOW, 0.0, cuts.append)
+    here.live.add(call)
+    call.by(
+        dataclasses.replace(bot(), process=dataclasses.replace(observe(os.getpid(), digests=EXECUTABLES), task="t-7"))
+    )
+    here.put(snapshot(LETS, workloads=rows, tasks=(mine,), epoch=3))
+    assert cuts == []
+    here.put(snapshot(LETS, workloads=rows, epoch=4))
+    [why] = cuts
+    assert why.endswith("the task that its caller was launched for is over")

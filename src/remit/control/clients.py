@@ -9,7 +9,7 @@ from remit.control.governed import Observe, governor
 from remit.control.realm import Realm
 from remit.errors import AttestationError
 from remit.identity import Process
-from remit.identity.attestation import attest_tcp, with_task
+from remit.identity.attestation import Attested, Walks, attest_tcp, with_task
 from remit.inventory import Human, Workload, workload_of
 from remit.tasks import Launched
 
@@ -35,23 +35,28 @@ class Clients:
     def __init__(self, realm: Realm, observe: Observe) -> None:
         self._realm, self._observe = realm, observe
         self._threads = concurrent.futures.ThreadPoolExecutor(THREADS, thread_name_prefix="clients")
+        self._walks = Walks(self._threads)
 
     def close(self) -> None:
         """End its threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def at(self, theirs: tuple[str, int], ours: tuple[str, int]) -> Client:
-        """The client whose end of the connection is `theirs`; raises AttestationError when it can't be known."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._look, theirs, ours)
+        """The client whose end of the connection is `theirs`; raises AttestationError when it can't be known.
 
-    def _look(self, theirs: tuple[str, int], ours: tuple[str, int]) -> Client:
+        All that wait share a walk: however many come at once, nobody is kept waiting for a walk each.
+        """
+        run = asyncio.get_running_loop().run_in_executor
+        with await run(self._threads, attest_tcp, theirs, ours) as attested:
+            await asyncio.wrap_future(self._walks.finish(attested))
+            return await run(self._threads, self._look, attested)
+
+    def _look(self, attested: Attested) -> Client:
         in_force = tuple(self._realm.workloads.values())
         launched = Launched(tuple(self._realm.tasks.values()), self._realm.clock())
-        with attest_tcp(theirs, ours) as attested:
-            attested.finish_walk()
-            process, uid = attested.process and with_task(attested.process, launched), attested.uid
-            workload = None if process is None else workload_of(process, in_force)
-            a_person = process is not None and self._under_nothing(process, in_force, launched)
+        process, uid = attested.process and with_task(attested.process, launched), attested.uid
+        workload = None if process is None else workload_of(process, in_force)
+        a_person = process is not None and self._under_nothing(process, in_force, launched)
         human = self._realm.humans.get(workload.owner) if workload is not None else self._realm.human_of(uid)
         if human is None:
             raise AttestationError(

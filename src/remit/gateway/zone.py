@@ -11,7 +11,7 @@ from remit.gateway.call import Call
 from remit.gateway.cut_short import ended, not_guarded
 from remit.gateway.upstream import Upstream
 from remit.gateway.upstream_connection import Timeouts
-from remit.identity import SpiffeId
+from remit.identity import Caller, SpiffeId
 from remit.identity.attestation import Arrivals, Walks
 from remit.identity.latest import Latest
 from remit.inventory import Workload
@@ -81,6 +81,17 @@ class Zone:
                 call.cut(not_guarded())
             elif (idle := self.engine.idle(call.resource, call.caller)) is not None:
                 call.cut(ended(call.id, f"{idle.name} is {idle.state}"))
+            elif self._launched_for_what_is_over(call.caller):
+                call.cut(ended(call.id, "the task that its caller was launched for is over"))
+
+    def _launched_for_what_is_over(self, caller: Caller | None) -> bool:
+        """Whether it was the workload that called by a task alone (`remit:task`) that has ended."""
+        if caller is None or not caller.enrolled or caller.process is None or caller.process.task is None:
+            return False
+        now, own = self.clock(), caller.process.task
+        workload = self.workload(caller.spiffe_id)
+        named = workload is not None and f"remit:task:{own}" in workload.selectors
+        return named and not any(task.id == own and task.live(now) for task in self.snapshot.tasks)
 
     def _seen_otherwise(self, before: Engine) -> bool:
         """Whether policies see a workload in an open call as another than before: of another owner, in production."""
