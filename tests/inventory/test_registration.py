@@ -68,6 +68,7 @@ def test_what_changed_is_told_as_it_was_and_is() -> None:
 def test_a_review_is_overdue_once_its_time_is_over() -> None:
     one = registered(review_due=9.0)
     assert (overdue(one, 9.0), overdue(one, 9.1), overdue(registered(), 9.1)) == (False, True, False)
+    assert not overdue(dataclasses.replace(one, state=LifeState.RETIRED), 9.1), "nobody has to look at it again"
 
 
 @pytest.mark.parametrize("name", ["", "1234", "a/b", "a b", "..", "ünder", "x" * 100, "a\nb"])
@@ -97,8 +98,8 @@ def test_facts_that_can_t_be_are_refused(kind: str, declared: dict[str, Any], pr
 
 def test_a_name_is_given_once_also_over_kinds_and_lives() -> None:
     retired = dataclasses.replace(registered(), state=LifeState.RETIRED)
-    for taken in (registered(), retired):
-        with pytest.raises(UsageError, match="a workload is called `one` already"):
+    for taken, why in ((registered(), "is called `one` already"), (retired, "was called `one`, and its name is not")):
+        with pytest.raises(UsageError, match=why):
             registered("one", "tool_server", "unix:path:/opt/other", known=[taken])
 
 

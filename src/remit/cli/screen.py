@@ -178,7 +178,7 @@ def print_status(status: dict[str, Any]) -> None:
     line("policies", f"{escape(policies['dir'])}   set {short(policies['set'])}")
     if policies["warning"]:
         line("policy", f"a newer edit is NOT in force: {escape(policies['warning'])}", "red")
-    line("tasks", f"{len(status['tasks'])} running" if status["tasks"] else "none")
+    _handed_out(status)
     line("log", escape(status["audit"]["dir"]))
     for failure in status["audit"]["failures"]:
         line("log", f"NO CALL GOES THROUGH: {escape(failure)}", "red")
@@ -186,6 +186,15 @@ def print_status(status: dict[str, Any]) -> None:
         line("log", f"the end of {escape(ended)} is NOT ON RECORD: {escape(why)}", "red")
     workers = ", ".join(f"{name} pid {pid}" for name, pid in status["workers"].items())
     line("runs", f"control pid {status['pid']}, {workers}; up {age(status['up_seconds'])}")
+
+
+def _handed_out(status: dict[str, Any]) -> None:
+    """The tasks and sessions there are, and where they are exchanged for less."""
+    line("tasks", f"{len(status['tasks'])} running" if status["tasks"] else "none")
+    for one in status["sessions"]:
+        line("sessions", f"{one['id']} of {escape(one['human'])} until {_moment(one['expires'])}")
+    if status["tokens"]:
+        line("tokens", f"{status['tokens']}/token   (docs/delegation.md)")
 
 
 def _model(model: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """`remit task`: start, list and end tasks."""
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,13 +62,20 @@ def list_(json: JsonOption = False, state: StateOption = None) -> None:
     if not tasks:
         typer.echo("no task is running", err=True)
         return
-    rows = [(t["id"], t["human"], t["on_name"], ", ".join(t["actions"]), age(t["left"]), t["purpose"]) for t in tasks]
-    table(("task", "for", "on", "may", "left", "purpose"), rows)
+    parts = any(task["parent"] for task in tasks)
+    heads = ("task", "for", "on", "may", "left", *(("cut from",) if parts else ()), "purpose")
+    table(heads, [(*_told(t), age(t["left"]), *((t["parent"] or "",) if parts else ()), t["purpose"]) for t in tasks])
+
+
+def _told(task: dict[str, Any]) -> tuple[str, ...]:
+    return task["id"], task["human"], task["on_name"], ", ".join(task["actions"])
 
 
 @app.command()
 def end(
-    task_id: Annotated[str, typer.Argument(metavar="TASK")], json: JsonOption = False, state: StateOption = None
+    task_id: Annotated[str, typer.Argument(metavar="TASK", help="Its id, as `remit task list` has it.")],
+    json: JsonOption = False,
+    state: StateOption = None,
 ) -> None:
     """End a task now: its token is dead and its open streams are cut."""
     from remit.cli.client import ask

@@ -145,7 +145,7 @@ def _facts(known: dict[str, Any]) -> list[tuple[str, str]]:
 def _server(known: dict[str, Any]) -> str:
     if not known["server"]:
         return "none"
-    return "here" if known["in_force"] else "away"
+    return "here" if known["here"] else "away"
 
 
 def _due(known: dict[str, Any]) -> str:

@@ -76,8 +76,9 @@ class Book:
         for workload in self.workloads.values():
             if name in {workload.name, str(workload.spiffe_id)}:
                 return workload
-        names = ", ".join(f"`{workload.name}`" for workload in self.workloads.values()) or "none"
-        raise NotFoundError(f"no workload is called `{name}`", hint=f"guarded now: {names}")
+        living = (one for one in self.workloads.values() if one.state is not LifeState.RETIRED)
+        names = ", ".join(f"`{one.name}`" for one in living) or "none"
+        raise NotFoundError(f"no workload is called `{name}`", hint=f"known here: {names}")
 
     def keep_human(self, human: Human) -> None:
         self.state.save_human(human)

@@ -7,7 +7,7 @@ from typing import Any
 from remit.control.realm import Realm
 from remit.control.registering import Registering, person_named
 from remit.control.visitor import Visitor
-from remit.inventory import Workload
+from remit.inventory import LifeState, Workload
 from remit.inventory.lifecycle import FINAL, Actor, Verb, possible
 from remit.inventory.registration import Declared, overdue
 from remit.policy import Snapshot
@@ -70,11 +70,12 @@ class RegistryDesk:
         return {"workload": self.workload(name), "proof": who.proof, "pending": not settled}
 
     def _described(self, workload: Workload) -> dict[str, Any]:
-        now = time.time()
+        now, here = time.time(), workload.spiffe_id in self._realm.workloads
         tasks = (task for task in self._realm.tasks.values() if task.on == workload.spiffe_id and task.live(now))
         return {
             **workload.to_dict(),
-            "in_force": workload.spiffe_id in self._realm.workloads,
+            "here": here,
+            "in_force": here and workload.state is LifeState.ACTIVE,
             "overdue": overdue(workload, now),
             "possible": [verb.value for verb in possible(workload.state)],
             "tasks": [task.id for task in tasks],

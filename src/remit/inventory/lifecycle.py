@@ -181,7 +181,7 @@ def _why_not(workload: Workload, verb: Verb) -> str:
 
 def _instead(state: LifeState) -> str:
     verbs = ", ".join(possible(state))
-    return f"possible now: {verbs}" if verbs else "nothing more is possible: enrol another workload"
+    return f"possible now: {verbs}" if verbs else "nothing more is possible: add another workload"
 
 
 def _or(words: tuple[str, ...]) -> str:

@@ -57,8 +57,7 @@ def register(
     what, selectors = _kind(kind), tuple(dict.fromkeys(selectors))
     segment, zone = PLACES[what]
     spiffe_id = _spiffe_id(trust_domain, segment, name)
-    if any(one.name == name or one.spiffe_id == spiffe_id for one in known):
-        raise UsageError(f"a workload is called `{name}` already", hint="`remit workload list` shows what is known")
+    _check_free(name, spiffe_id, known)
     if len(selectors) > MAX_MANY:
         raise UsageError(f"a workload has {MAX_MANY} selectors at most")
     check_registration(spiffe_id, selectors, known)
@@ -110,7 +109,19 @@ def changed(before: Workload, after: Workload) -> dict[str, list[Any]]:
 
 def overdue(workload: Workload, now: float) -> bool:
     """Whether its owner should have looked at it again by `now` (Unix seconds)."""
-    return workload.review_due is not None and workload.review_due < now
+    ended = workload.state is LifeState.RETIRED
+    return not ended and workload.review_due is not None and workload.review_due < now
+
+
+def _check_free(name: str, spiffe_id: SpiffeId, known: Iterable[Workload]) -> None:
+    taken = next((one for one in known if one.name == name or one.spiffe_id == spiffe_id), None)
+    if taken is None:
+        return
+    if taken.state is LifeState.RETIRED:
+        raise UsageError(
+            f"a workload was called `{name}`, and its name is not given again", hint="choose another name"
+        )
+    raise UsageError(f"a workload is called `{name}` already", hint="`remit workload list` shows what is known")
 
 
 def _kind(text: str) -> Kind:
