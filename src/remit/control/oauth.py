@@ -20,18 +20,30 @@ from remit.policy import Action
 from remit.tasks.delegation import UNAVAILABLE, DelegationError
 
 METADATA_PATH: Final = ".well-known/oauth-authorization-server"  # RFC 8414 3
+MAX_CONNECTIONS: Final = 128
+CONNECTION_SECONDS: Final = 60.0  # of a connection, whatever it does
 FORM: Final = "application/x-www-form-urlencoded"
 NO_STORE: Final = {"cache-control": "no-store"}  # RFC 6749 5.1
 STATUS: Final = {"invalid_client": 401, UNAVAILABLE: 503, "server_error": 500}  # RFC 6749 5.2, RFC 7009 2.2.1
 
 
 class EndsProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, with both ends of the connection in each request's state."""
+    """uvicorn's HTTP protocol, with both ends of the connection in each request's state, and an end to each.
+
+    Anybody on this machine can connect: without a most they would have all of control's descriptors.
+    """
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
+        self._end = self.loop.call_later(CONNECTION_SECONDS, transport.close)
         theirs, ours = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self.app_state = {**self.app_state, "ends": (theirs[:2], ours[:2])}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end.cancel()
+        super().connection_lost(exc)
 
 
 def build(endpoint: TokenEndpoint, source: IdentitySource, clients: Clients, base: str) -> FastAPI:
