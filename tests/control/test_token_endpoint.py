@@ -11,6 +11,7 @@ import pytest
 from remit.control.clients import Client
 from remit.control.oauth_form import ACCESS_TOKEN, JWT, SPIFFE_ASSERTION, Asked, exchange, fields
 from remit.control.realm import Trust
+from remit.control.tasking import PARTS_KEPT
 from remit.control.token_endpoint import TokenEndpoint
 from remit.errors import IdentityError
 from remit.identity import Authority, SpiffeId, access_token
@@ -200,6 +201,32 @@ def test_what_was_cut_from_what_was_cut_ends_however_often_that_was_done(office:
     assert office.world.realm.snapshot().tasks == ()
     office.world.restart()
     assert office.world.realm.snapshot().tasks == ()
+
+
+def test_gateways_hear_of_an_end_before_the_disk_does(office: Office) -> None:
+    task, token = start(office)
+    office.exchange(office.client(AGENT), token)
+    realm, heard = office.world.realm, []
+    realm.narrowed = lambda: heard.append((len(office.world.acts), realm.current().tasks))
+    before = len(office.world.acts)
+    office.world.run(lambda: realm.tasking.end(task, "done"))
+    assert heard == [(before, ())]
+
+
+def test_parts_are_forgotten_an_hour_after_their_end_and_stay_ended(office: Office) -> None:
+    task, token = start(office)
+    part = office.read(office.exchange(office.client(AGENT), token)["access_token"]).id
+    own = office.read(office.exchange(office.client(AGENT), office.svid(AGENT), **NAMED)["access_token"]).id
+    realm = office.world.realm
+    office.world.run(lambda: realm.tasking.end(task, "done"))
+    office.world.run(lambda: realm.tasking.end(own, "done"))
+    for later, kept in ((PARTS_KEPT, {task, part, own}), (1.0, {task})):
+        office.world.now += later
+        office.world.run(realm.tasking.forget_parts)
+        assert set(realm.tasks) == {one.id for one in office.world.store.tasks()} == kept
+    office.refused("invalid_grant", office.client(AGENT), token)
+    again = office.world.restart(ended={task: 1_000.0, part: 1_000.0, own: 1_000.0})
+    assert set(again.tasks) == {task}
 
 
 def test_what_was_cut_has_ended_after_a_crash_between_two_ends(office: Office) -> None:

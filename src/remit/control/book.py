@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Protocol
 
 from remit.control.endings import Deadlines, Endings, since_boot
@@ -56,13 +56,16 @@ class Book:
         self.sessions = {one.id: one for one in state.sessions() if one.expires > clock() - KEEP_ENDED_SECONDS}
         self.endings, self.deadlines = Endings(state, acts), Deadlines(clock, steady)
         self.latest = Latest(clock)
+        self.narrowed: Callable[[], None] = _nobody_yet
+        """Told as soon as something has ended, before that is written: gateways need not wait for the disk."""
         self._end_again(ended or {})
         self._withhold_again(withheld or {})
         self._end_what_was_cut()
         self.workloads.update({key: one for key, one in self.known_workloads.items() if one.found == REGISTERED})
 
     def human_of(self, uid: int) -> Human | None:
-        return next((human for human in self.humans.values() if uid in human.uids), None)
+        """Whose account it is; also for threads beside the event loop."""
+        return next((human for human in tuple(self.humans.values()) if uid in human.uids), None)
 
     def known_named(self, name: str) -> Workload:
         """The workload of this name or SPIFFE ID, in force or not; raises NotFoundError."""
@@ -114,6 +117,12 @@ class Book:
         self.state.save_task(task)
         self.tasks[task.id] = task
 
+    def forget_tasks(self, ids: Collection[str]) -> None:
+        """Keep these no longer. The log says all that they were, and that they ended."""
+        self.state.drop_tasks(ids)
+        for task_id in ids:
+            del self.tasks[task_id]
+
     async def end_task(self, ended: Task, facts: dict[str, Any]) -> None:
         """It has ended, at once; then that is written, with `facts`."""
         self.tasks[ended.id] = ended
@@ -153,3 +162,7 @@ class Book:
                 self.known_workloads[known.spiffe_id] = again
             if after in WITHHELD:  # a crash may come between this and the ends of its tasks
                 self._end_again({task.id: since for task in self.tasks.values() if task.involves(known.spiffe_id)})
+
+
+def _nobody_yet() -> None:
+    """Before there are gateways."""

@@ -108,6 +108,7 @@ class Daemon:
             self._say(self._starting())
             # 3
             self._link, self._workers = self._open_link()
+            self._realm.narrowed = lambda: self._workers.push(self._realm.snapshot())
             self._guards = self._open_guards(stack)
             launches = Launches(self._realm, self._workers.deliver, self._watches.spawn)
             stack.callback(launches.close)

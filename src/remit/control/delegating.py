@@ -83,7 +83,7 @@ class Delegating:
         """The source as the book has it now: it was found before this act's turn came."""
         match source:
             case Task():
-                return self._book.tasks[source.id]
+                return self._book.tasks.get(source.id, source)
             case Session():
                 return self._book.sessions[source.id]
         return self._book.workloads.get(source.spiffe_id, source)

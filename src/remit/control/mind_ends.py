@@ -36,5 +36,6 @@ async def mind_ends(realm: Realm, deliver: Callable[[Snapshot], Awaitable[bool]]
         realm.latest()
         realm.endings.keep_again()
         ended = await realm.tasking.end_those_over()
+        await realm.tasking.forget_parts()
         if steps.taken() or ended:
             await deliver(realm.snapshot())

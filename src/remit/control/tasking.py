@@ -16,6 +16,7 @@ from remit.tasks.delegation import with_what_was_cut
 from remit.tasks.token import mint
 
 MAX_TASK_SECONDS: Final = 7 * 86400.0
+PARTS_KEPT: Final = 3600.0  # seconds
 OVER: Final = "its time is over"
 CUT_FROM_IT: Final = "the task that it was cut from has ended"
 LATE: Final = "it ended while the log took nothing, or with what it was cut from"
@@ -85,6 +86,17 @@ class Tasking:
             await self._end_those(lambda task: task in tasks, OVER)
         return bool(sessions or tasks)
 
+    async def forget_parts(self) -> None:
+        """Keep parts no longer than PARTS_KEPT after their end: an agent may ask for one each second of a day."""
+        before = self._book.clock() - PARTS_KEPT
+        async with self._book.one_act:
+            unwritten = self._book.endings.unrecorded
+            parts = [one for one in self._book.tasks.values() if one.parent is not None or not one.of_a_person]
+            over = [one.id for one in parts if one.ended is not None and one.ended < before]
+            gone = [task_id for task_id in over if task_id not in unwritten]
+            if gone:
+                self._book.forget_tasks(gone)
+
     async def record_ends(self, recorded: Container[str]) -> None:
         """Record the ends that are kept and not among the `recorded` ones: the log took nothing when they came."""
         async with self._book.one_act:
@@ -101,6 +113,8 @@ class Tasking:
         now, first = self._book.clock(), {one.id for one in live if meant(one)}
         ended = [dataclasses.replace(one, ended=now) for one in with_what_was_cut(first, live)]
         self._book.tasks.update({one.id: one for one in ended})
+        if ended:
+            self._book.narrowed()
         for one in ended:
             await self._book.end_task(one, {**facts(one), "why": why if one.id in first else CUT_FROM_IT})
 

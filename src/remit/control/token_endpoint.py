@@ -9,6 +9,7 @@ from remit.control.oauth_form import ACCESS_TOKEN, Asked
 from remit.control.realm import Realm
 from remit.errors import IdentityError, NotFoundError
 from remit.identity import Authority, SpiffeId, verify_jwt
+from remit.identity.access_token import ACCESS_TOKEN as ACCESS_TOKEN_PROFILE
 from remit.identity.access_token import AccessToken, sign
 from remit.identity.oidc import TASK_DETAILS
 from remit.inventory import Workload
@@ -173,7 +174,10 @@ class TokenEndpoint:
             id=task.id,
             details=(_details(task),),
         )
-        return sign(token, self._authority().jwt_authorities[0])
+        signed = sign(token, self._authority().jwt_authorities[0])
+        if len(signed.reveal()) > ACCESS_TOKEN_PROFILE.size:
+            raise DelegationError("invalid_request", "the token would be longer than anybody takes")
+        return signed
 
     def _answer(self, task: Task, token: Secret) -> dict[str, Any]:
         return {

@@ -1,7 +1,7 @@
 """The state of one instance in SQLite (WAL): implements the ports of `inventory` and `tasks`."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -66,6 +66,12 @@ class Store:
 
     def save_task(self, task: Task) -> None:
         self._save(TaskRow(id=task.id, human=task.human, expires=task.expires, record=task.to_dict()))
+
+    def drop_tasks(self, ids: Collection[str]) -> None:
+        with self._session() as session:
+            for task_id in ids:
+                session.execute(sa.delete(TaskRow).where(TaskRow.id == task_id))
+            session.commit()
 
     def sessions(self) -> Sequence[Session]:
         with self._session() as session:
