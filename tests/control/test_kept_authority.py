@@ -71,8 +71,8 @@ def test_each_step_is_recorded_kept_and_told(path: Path) -> None:
         world = World(path)
         kept = world.open()
         begun = await kept.rotate()
-        assert begun == {"sequence": 2, "signs_from": NOW + PACE.published}
-        assert await kept.rotate() == begun
+        assert begun == {"begun": True, "sequence": 2, "signs_from": NOW + PACE.published}
+        assert await kept.rotate() == {**begun, "begun": False}
         for seconds in (PACE.published, PACE.kept):
             later(world, seconds)
             await kept.catch_up()

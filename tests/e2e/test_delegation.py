@@ -284,3 +284,7 @@ def test_pages_strangers_and_nonsense_get_nothing(remit: Remit, server: dict[str
             (400, "unsupported_grant_type"),
         }, body[:40]
     assert curl(f"{TOKENS}/token", "-H", "content-type: application/json", "-d", "{}", **agent("ada")).status == 400
+    for nothing, status in (("/authorize", 404), ("/token", 405)):
+        told = curl(f"{TOKENS}{nothing}")
+        assert (told.status, told.json["error"]) == (status, "invalid_request")
+        assert ".well-known/oauth-authorization-server" in told.json["error_description"]

@@ -120,6 +120,21 @@ def test_it_stays_suspended_when_control_is_killed(remit: Remit, server: dict[st
     within(5, lambda: hello(server).status == 200)
 
 
+def test_retiring_cuts_open_streams_too_and_outlasts_kill_9(tmp_path: Path) -> None:
+    with guarded_fakes(tmp_path, PORT + 70, "vllm", delay=PIECE_SECONDS) as (remit, _):
+        server = remit.ready["guarded"][0]
+        with streaming(server, "unused") as own:
+            move(remit, "retire", server["name"])
+            told = time.monotonic()
+            own.wait()
+            assert not own.whole
+            assert own.ended - told < CUT_SECONDS
+        os.kill(remit.ready["pid"], signal.SIGKILL)
+        remit.event("ready")
+        assert state(remit, server["name"]) == "retired"
+        assert hello(server).code == "not-active"
+
+
 def test_each_move_is_in_the_log_with_who_made_it(remit: Remit, server: dict[str, Any]) -> None:
     move(remit, "suspend", server["name"])
     acts = [row for row in records(remit) if row["kind"] == "act"]

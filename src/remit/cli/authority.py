@@ -27,4 +27,6 @@ def rotate(json: JsonOption = False, state: StateOption = None) -> None:
         print_json(answer)
         return
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(answer["signs_from"]))
-    typer.echo(f"new keys are in the bundle; they sign from {when} on", err=True)
+    under_way = "a rotation is under way already, with keys in the bundle"
+    news = "new keys are in the bundle" if answer["begun"] else under_way
+    typer.echo(f"{news}: they sign from {when} on", err=True)

@@ -93,6 +93,6 @@ def _show_json(event: dict[str, Any]) -> None:
 
 
 def _shower() -> Callable[[dict[str, Any]], None]:
-    from remit.cli.screen import print_event
+    from remit.cli.events import print_event
 
     return print_event

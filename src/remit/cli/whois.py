@@ -14,7 +14,8 @@ def whois(
 ) -> None:
     """Say what identity is acting, who answers for it, by what proof, and what it may do."""
     from remit.cli.client import ask
-    from remit.cli.screen import print_json, print_whois
+    from remit.cli.screen import print_json
+    from remit.cli.whois_screen import print_whois
 
     answer = ask(places(state).api_socket, "GET", "whois", query={"what": what})
     print_json(answer) if json else print_whois(answer)

@@ -85,9 +85,11 @@ class KeptAuthority:
         }
 
     async def rotate(self) -> dict[str, Any]:
-        """Begin a rotation before its time, unless one is under way; when its keys will sign."""
+        """Begin a rotation before its time, unless one is under way; whether it did, and when its keys will sign."""
+        before = self._own.sequence
         await self.catch_up(asked=True)
-        return {"sequence": self._own.sequence, "signs_from": signs_from(self._own, self._pace)}
+        signs = signs_from(self._own, self._pace)
+        return {"begun": self._own.sequence != before, "sequence": self._own.sequence, "signs_from": signs}
 
     async def catch_up(self, *, asked: bool = False) -> None:
         """Take every step that is due, and with `asked` the first one of a rotation before its time.

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from remit.control import oauth_form, uvicorn_server
@@ -50,6 +51,7 @@ def build(endpoint: TokenEndpoint, source: IdentitySource, clients: Clients, bas
     """The application at `base`. Whoever asks for something is attested; what is public is read by anybody."""
     api = FastAPI(title="Remit token endpoint", docs_url=None, redoc_url=None, openapi_url=None)
     api.add_exception_handler(RemitError, _answer_error)
+    api.add_exception_handler(HTTPException, _answer_nothing_here)
     host = base.removeprefix("http://")
 
     async def asked(request: Request) -> tuple[Client, dict[str, list[str]]]:
@@ -134,6 +136,13 @@ async def _body(request: Request) -> bytes:
         if len(body) > MAX_FORM_BYTES:
             raise bad(f"the form is longer than {MAX_FORM_BYTES} bytes")
     return body
+
+
+async def _answer_nothing_here(request: Request, error: Exception) -> JSONResponse:
+    """What is not served here: told as everything else is, with where to read what is."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    said = f"{request.method} is not served at that path (what is: /{METADATA_PATH})"
+    return JSONResponse({"error": "invalid_request", "error_description": said}, status_code=status, headers=NO_STORE)
 
 
 async def _answer_error(_request: Request, error: Exception) -> JSONResponse:

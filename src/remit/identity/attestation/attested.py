@@ -162,9 +162,10 @@ def _unchanged(process: Process) -> None:
         raise AttestationError(f"process {pid} has exited") from error
     if uid != process.uid:
         raise AttestationError(f"process {pid} changed its uid from {process.uid} to {uid}")
-    if procfs.executable_node(pid) != process.exe_node:
+    node, stamp = procfs.executable_file(pid)
+    if node != process.exe_node:
         raise AttestationError(f"process {pid} changed its executable", hint="connect again")
-    if procfs.executable_stamp(pid) != process.exe_stamp:
+    if stamp != process.exe_stamp:
         raise ReplacedError(f"the executable of process {pid} was replaced or written to", hint="connect again")
     if process.exe_node is None:
         with told():

@@ -6,7 +6,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from remit.errors import AttestationError
 from remit.identity.attestation.accounts import ACCOUNTS
@@ -122,12 +122,12 @@ def _observe(pid: int, digests: Digests, parents: Callable[[Stat], Parents] | No
     stat = read_stat(pid)
     status = _read(pid, "status")
     uid, gid = parse_effective_ids(status)
-    stamp, node = executable_stamp(pid), executable_node(pid)
+    file = node, stamp = executable_file(pid)
     exe, deleted = (None, False) if node is None else executable_path(pid, node)
     digest = None if node is None else digests.of(f"/proc/{pid}/exe")
     script = SCRIPTS.of(pid, stat.start, exe, digests)
     groups = cgroups(pid)
-    if (executable_stamp(pid), executable_node(pid)) != (stamp, node):
+    if executable_file(pid) != file:
         raise AttestationError(f"process {pid} changed its executable while it was looked at")
     return Process(
         pid=pid,
@@ -163,25 +163,26 @@ def effective_uid(pid: int) -> int:
     return os.stat(f"/proc/{pid}").st_uid
 
 
-def executable_node(pid: int) -> tuple[int, int] | None:
-    """(device, inode) of the executable that runs now; None when the kernel won't tell. A few µs."""
-    try:
-        status = os.stat(f"/proc/{pid}/exe")
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+Node: TypeAlias = tuple[int, int]
+Stamp: TypeAlias = tuple[int, int, int]
 
 
-def executable_stamp(pid: int) -> tuple[int, int, int] | None:
-    """(size, mtime, ctime) of its file, the times in ns; None when the kernel won't tell. A few µs.
+def executable_file(pid: int) -> tuple[Node | None, Stamp | None]:
+    """(device, inode) of the executable that runs now, and its file's (size, mtime, ctime), the times in ns.
 
-    The ctime, which nobody can set, tells of a file that was replaced too: it has one name less then.
+    None when the kernel won't tell. A few µs. The ctime, which nobody can set, tells of a file that was replaced too:
+    it has one name less then.
     """
     try:
         status = os.stat(f"/proc/{pid}/exe")
     except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        return None, None
+    return (status.st_dev, status.st_ino), (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def executable_node(pid: int) -> Node | None:
+    """The first of the two."""
+    return executable_file(pid)[0]
 
 
 def executable_path(pid: int, node: tuple[int, int]) -> tuple[str | None, bool]:

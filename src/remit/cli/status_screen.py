@@ -1,0 +1,88 @@
+"""`remit status` for a person."""
+
+import time
+from typing import Any
+
+from rich.markup import escape
+
+from remit.cli.screen import OUT, age, line, print_instance, short
+
+
+def print_status(status: dict[str, Any]) -> None:
+    """All of it, what is wrong in red."""
+    print_instance(status)
+    _identity(status["identity"])
+    for server in status["guarded"]:
+        where = server.get("base_url", "not served")
+        line(
+            "guards", f"[bold]{escape(server['spiffe_id'])}[/]   {where}   pid {server['pid'] or 'unknown'}", "green"
+        )
+        if server["state"] != "active":
+            line("state", f"{server['state']}: it refuses every call", "yellow")
+        for model in server["models"]:
+            _model(model)
+        if server["silent_since"] is not None:
+            since = time.strftime("%H:%M:%S", time.localtime(server["silent_since"]))
+            line("note", f"silent since {since}: it runs and listens, but does not answer", "yellow")
+    if not status["guarded"]:
+        line("guards", "nothing: no model server answers here", "yellow")
+    for one in status["registered"]:
+        known = f"[bold]{escape(one['spiffe_id'])}[/]   {one['state']}   by {escape(', '.join(one['selectors']))}"
+        line("knows", known, "green")
+    line("grade", f"{status['grade']} {escape(status['grade_why'])}", "yellow")
+    OUT.print(f"           → {escape(status['raises'])}")
+    policies = status["policies"]
+    line("policies", f"{escape(policies['dir'])}   set {short(policies['set'])}")
+    if policies["warning"]:
+        line("policy", f"a newer edit is NOT in force: {escape(policies['warning'])}", "red")
+    _handed_out(status)
+    line("log", escape(status["audit"]["dir"]))
+    for failure in status["audit"]["failures"]:
+        line("log", f"NO CALL GOES THROUGH: {escape(failure)}", "red")
+    for ended, why in status["audit"]["unrecorded"].items():
+        line("log", f"the end of {escape(ended)} is NOT ON RECORD: {escape(why)}", "red")
+    workers = ", ".join(f"{name} pid {pid}" for name, pid in status["workers"].items())
+    line("runs", f"control pid {status['pid']}, {workers}; up {age(status['up_seconds'])}")
+
+
+def _handed_out(status: dict[str, Any]) -> None:
+    """The tasks and sessions there are, and where they are exchanged for less."""
+    line("tasks", f"{len(status['tasks'])} running" if status["tasks"] else "none")
+    for one in status["sessions"]:
+        line("sessions", f"{one['id']} of {escape(one['human'])} until {_moment(one['expires'])}")
+    if status["tokens"]:
+        line("tokens", f"{status['tokens']}/token   (docs/delegation.md)")
+
+
+def _model(model: dict[str, Any]) -> None:
+    """How it stands to what its server is bound to, where anything is known of it."""
+    standing = "" if model["standing"] == "unbound" else f"   {model['standing']}"
+    lost = ", so it is refused" if model["standing"] in {"changed", "unproven"} else ""
+    line(
+        "model",
+        f"{escape(model['name'])}   {escape(short(model['digest']))}{standing}{lost}",
+        "red" if lost else "cyan",
+    )
+
+
+def _identity(identity: dict[str, Any]) -> None:
+    line("identity", escape(identity["text"]))
+    if "keys" in identity:
+        line("keys", _keys(identity["keys"]))
+    if identity.get("silent_since"):
+        since, until = (time.strftime("%H:%M:%S", time.localtime(identity[at])) for at in ("silent_since", "expires"))
+        line("note", f"SPIRE is silent since {since}: what it gave last holds until {until}", "yellow")
+
+
+def _keys(keys: dict[str, Any]) -> str:
+    """Where the authority's rotation is."""
+    if keys["next_sign_from"] is not None:
+        text = f"the next are published, and sign from {_moment(keys['next_sign_from'])}"
+    else:
+        text = f"the next are published from {_moment(keys['next_published_from'])[:10]} on"
+    former = keys["former_kept_until"]
+    return text + (f"; the former go at {_moment(former)}" if former is not None else "")
+
+
+def _moment(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
