@@ -19,6 +19,17 @@ def attesting(connection: Connection, zone: Zone) -> Attesting:
     return asyncio.wrap_future(zone.arrivals.attest(theirs, ours), loop=loop)
 
 
+def is_still(begun: Attesting) -> bool:
+    """Whether the caller was found out and is what it was then; False: `as_it_is` finds out. Raises as that."""
+    if not begun.done():
+        return False
+    try:
+        begun.result().still()
+    except ReplacedError:
+        return False
+    return True
+
+
 async def as_it_is(begun: Attesting, connection: Connection, zone: Zone) -> Attesting:
     """The same, done, if the caller still is what it was; or done anew, if its executable's file is another by now.
 

@@ -12,7 +12,7 @@ from typing import Final
 from cryptography.x509 import load_der_x509_certificate
 
 from remit.errors import AttestationError
-from remit.gateway.attesting import as_it_is, attesting
+from remit.gateway.attesting import as_it_is, attesting, is_still
 from remit.gateway.connection import Connection
 from remit.gateway.message import Request
 from remit.gateway.zone import Zone
@@ -81,11 +81,12 @@ async def identify(peer: Peer, request: Request, zone: Zone) -> Caller:
     # 1
     attested = None
     if peer.attesting is not None:
-        begun = peer.attesting
-        peer.attesting = await as_it_is(begun, peer.connection, zone)
+        if not is_still(peer.attesting):
+            begun = peer.attesting
+            peer.attesting = await as_it_is(begun, peer.connection, zone)
+            peer.known = peer.known if peer.attesting is begun else None
         attested = peer.attesting.result()
         peer.uid = attested.uid
-        peer.known = peer.known if peer.attesting is begun else None
     # 2
     token = presented(request)
     # 3

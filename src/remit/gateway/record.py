@@ -82,7 +82,7 @@ def _who(caller: Caller | None) -> dict[str, Any]:
         "proof": caller.proof.value,
         "process": None if caller.process is None else ProcessFacts.of(caller.process),
         "task": caller.task,
-        "chain": tuple(str(actor) for actor in caller.chain),
+        "chain": tuple([str(actor) for actor in caller.chain]) if caller.chain else (),
     }
 
 
