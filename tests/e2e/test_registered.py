@@ -150,7 +150,7 @@ def test_suspended_it_is_refused_and_retired_its_selectors_are_free_again(
     after = add(remit, "after", UID, f"unix:path:{agent}")
     assert who_called(remit, call(agent, server)) == after["spiffe_id"] != added["spiffe_id"]
     told = tried(remit, "ends", UID, "unix:path:/opt/agent")
-    assert (told.returncode, "is called `ends` already" in told.stderr) == (2, True), "a name is not given again"
+    assert (told.returncode, "was called `ends`, and its name is not given again" in told.stderr) == (2, True)
 
 
 def test_what_an_agent_starts_governs_nothing(remit: Remit, server: dict[str, Any], place: Path) -> None:
