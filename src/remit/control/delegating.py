@@ -104,7 +104,7 @@ class Delegating:
             return cut(source, wanted, actor, now, task_id=fresh_id())
         if isinstance(source, Session):
             task = begun(Origin.session(source, now), wanted, actor, now, task_id=fresh_id())
-            self._check(lambda: self._tasking.check(self._book.humans[task.human], task.on, task.actions, 1.0))
+            self._check(lambda: self._tasking.check(self._book.humans[task.human], task.on, task.actions))
             return task
         task = begun(Origin.workload(source.spiffe_id, source.owner, now), wanted, actor, now, task_id=fresh_id())
         self._check(lambda: self._tasking.check_what(task.on, task.actions))

@@ -2,7 +2,6 @@
 
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -92,8 +91,8 @@ def build(endpoint: TokenEndpoint, source: IdentitySource, clients: Clients, bas
 
 async def serve(api: FastAPI, stack: contextlib.AsyncExitStack, sock: socket.socket) -> None:
     """Serve it on `sock` until `stack` ends."""
-    close = await uvicorn_server.run(api, EndsProtocol, sock)
-    stack.push_async_callback(_closing(close, sock))
+    stack.callback(sock.close)
+    stack.push_async_callback(await uvicorn_server.run(api, EndsProtocol, sock))
 
 
 def bind(address: str, port: int) -> socket.socket:
@@ -110,14 +109,6 @@ def bind(address: str, port: int) -> socket.socket:
             hint="set `oidc.port` to a free one and start again; all else goes on without it",
         ) from error
     return sock
-
-
-def _closing(close: Callable[[], Awaitable[None]], sock: socket.socket) -> Callable[[], Awaitable[None]]:
-    async def closing() -> None:
-        await close()
-        sock.close()
-
-    return closing
 
 
 def _no_page(request: Request, host: str) -> None:

@@ -45,7 +45,11 @@ class Tasking:
         `launched` is the process that is about to become what the task is for.
         """
         async with self._book.one_act:
-            self.check(starter, on, actions, seconds)
+            if not 0 < seconds <= MAX_TASK_SECONDS:
+                raise UsageError(
+                    "a task lasts more than 0 seconds and at most 7 days", hint="for example `--for 30m`"
+                )
+            self.check(starter, on, actions)
             now, human = self._book.clock(), human or starter
             token, digest = mint(secrets.token_bytes(32))
             task = Task(
@@ -118,10 +122,8 @@ class Tasking:
         for one in ended:
             await self._book.end_task(one, {**facts(one), "why": why if one.id in first else CUT_FROM_IT})
 
-    def check(self, human: Human, on: SpiffeId, actions: tuple[str, ...], seconds: float) -> None:
+    def check(self, human: Human, on: SpiffeId, actions: tuple[str, ...]) -> None:
         """Whether this person may start such a task; raises UsageError or LifecycleError."""
-        if not 0 < seconds <= MAX_TASK_SECONDS:
-            raise UsageError("a task lasts more than 0 seconds and at most 7 days", hint="for example `--for 30m`")
         workload = self._book.workloads.get(on)
         if workload is None or workload.owner != human.name:
             raise UsageError(f"`{on}` is not a workload that {human.name} owns", hint="its owner can start the task")

@@ -39,13 +39,8 @@ class TokenEndpoint:
         doors: Mapping[str, Mapping[str, str]],
         deliver: Deliver,
     ) -> None:
-        self._realm, self._authority, self.issuer, self._doors, self._deliver = (
-            realm,
-            authority,
-            issuer,
-            doors,
-            deliver,
-        )
+        self._realm, self._authority, self.issuer = realm, authority, issuer
+        self._doors, self._deliver = doors, deliver
 
     async def exchange(self, client: Client, asked: Asked) -> dict[str, Any]:
         """A task token that is no more than what came in. Raises DelegationError; each refusal is on record.
@@ -53,7 +48,7 @@ class TokenEndpoint:
         1. who asks: the kernel's word, and the client's own JWT-SVID where it shows one, of the same person
         2. what it is cut from: a session, a task or a workload's identity, of the same person too
         3. for whom: the actor that is named, else who asks, if it is a workload
-        4. cut, signed, recorded, kept, and in force at every gateway before the answer
+        4. cut, signed, recorded, kept, and sent to every gateway; one that is slow refuses it until it has taken it
         """
         try:
             # 1
