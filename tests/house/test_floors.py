@@ -16,8 +16,8 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"policy"}),
     frozenset({"audit"}),
     frozenset({"scanner", "redaction", "sandbox"}),
-    frozenset({"credentials", "behaviour", "frameworks"}),
-    frozenset({"control", "gateway", "storage"}),
+    frozenset({"credentials", "behaviour", "frameworks", "persons"}),
+    frozenset({"control", "gateway", "storage", "install"}),
     frozenset({"app"}),
     frozenset({"cli"}),
 )

@@ -2,7 +2,7 @@
 
 from remit.config.checks import ENVIRONMENTS, MAX_ISSUER, check_issuer
 from remit.config.load import load, parse
-from remit.config.places import LONGEST_SOCKET_NAME, MAX_SOCKET_PATH_BYTES, Places
+from remit.config.places import LONGEST_SOCKET_NAME, MAX_SOCKET_PATH_BYTES, SYSTEM_ACCOUNT, Places
 from remit.config.settings import (
     AuthoritySettings,
     DiscoverySettings,
@@ -18,6 +18,7 @@ __all__ = [
     "LONGEST_SOCKET_NAME",
     "MAX_ISSUER",
     "MAX_SOCKET_PATH_BYTES",
+    "SYSTEM_ACCOUNT",
     "AuthoritySettings",
     "DiscoverySettings",
     "GatewaySettings",

@@ -9,6 +9,7 @@ from typing import Final
 
 MAX_SOCKET_PATH_BYTES: Final = 107  # sun_path holds 108 bytes with its final NUL (unix(7))
 LONGEST_SOCKET_NAME: Final = 40
+SYSTEM_ACCOUNT: Final = "remit"  # whose uid is Remit's own in system mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,12 @@ class Places:
         runtime = environ.get("XDG_RUNTIME_DIR")
         run = Path(runtime) / "remit" if runtime else kept / "run"
         return cls(kept, _short(run), config / "config.toml", config / "policies")
+
+    @classmethod
+    def system(cls) -> "Places":
+        """System mode's: one instance a host, under its own uid (hier(7), file-hierarchy(7))."""
+        config = Path("/etc/remit")
+        return cls(Path("/var/lib/remit"), Path("/run/remit"), config / "config.toml", config / "policies")
 
     @property
     def audit(self) -> Path:
