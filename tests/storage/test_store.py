@@ -17,6 +17,7 @@ import remit.storage
 from remit.errors import StateError
 from remit.identity import SpiffeId
 from remit.inventory import Capability, Human, Kind, LifeState, Model, Workload
+from remit.persons.passkeys import Passkey
 from remit.storage import Store
 from remit.storage.store import HEAD
 from remit.storage.tables import Base
@@ -147,3 +148,16 @@ def test_head_is_the_newest_revision() -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(remit.storage.__file__).parent / "migrations"))
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_passkeys_are_kept_counted_and_dropped(tmp_path: Path) -> None:
+    store = Store(tmp_path / "state.db")
+    first = Passkey(b"\x00id", b"\xffkey", 3, "ada", "laptop", created=1.0)
+    store.save_passkey(first)
+    store.save_passkey(dataclasses.replace(first, sign_count=2**32 - 1, last_used=2.0))
+    store.close()
+    again = Store(tmp_path / "state.db")
+    assert again.passkeys() == [dataclasses.replace(first, sign_count=2**32 - 1, last_used=2.0)]
+    again.drop_passkey(first.id)
+    assert again.passkeys() == []
+    again.close()

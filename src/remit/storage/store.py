@@ -1,5 +1,6 @@
-"""The state of one instance in SQLite (WAL): implements the ports of `inventory` and `tasks`."""
+"""The state of one instance in SQLite (WAL): implements the ports of `inventory`, `tasks` and `persons`."""
 
+import dataclasses
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,10 +12,11 @@ from sqlalchemy.orm import Session as Connection
 
 from remit.errors import StateError
 from remit.inventory import Human, Workload
-from remit.storage.tables import HumanRow, MetaRow, SessionRow, TaskRow, WorkloadRow
+from remit.persons.passkeys import Passkey
+from remit.storage.tables import HumanRow, MetaRow, PasskeyRow, SessionRow, TaskRow, WorkloadRow
 from remit.tasks import Session, Task
 
-HEAD: Final = "0004"  # the newest revision in migrations/versions; a test compares them
+HEAD: Final = "0005"  # the newest revision in migrations/versions; a test compares them
 
 
 class Store:
@@ -80,6 +82,22 @@ class Store:
 
     def save_session(self, session: Session) -> None:
         self._save(SessionRow(id=session.id, human=session.human, expires=session.expires, record=session.to_dict()))
+
+    def passkeys(self) -> Sequence[Passkey]:
+        with self._session() as session:
+            rows = session.scalars(sa.select(PasskeyRow).order_by(PasskeyRow.created)).all()
+            return [
+                Passkey(**{item.name: getattr(row, item.name) for item in dataclasses.fields(Passkey)})
+                for row in rows
+            ]
+
+    def save_passkey(self, passkey: Passkey) -> None:
+        self._save(PasskeyRow(**dataclasses.asdict(passkey)))
+
+    def drop_passkey(self, passkey_id: bytes) -> None:
+        with self._session() as session:
+            session.execute(sa.delete(PasskeyRow).where(PasskeyRow.id == passkey_id))
+            session.commit()
 
     def meta(self, key: str) -> str | None:
         with self._session() as session:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, Float, Index, String
+from sqlalchemy import JSON, BigInteger, Float, Index, LargeBinary, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -51,6 +51,19 @@ class SessionRow(Base):
     human: Mapped[str] = mapped_column(String(256), index=True)
     expires: Mapped[float] = mapped_column(Float, index=True)
     record: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class PasskeyRow(Base):
+    """One person's passkey: its public half, and how often it was used."""
+
+    __tablename__ = "passkeys"
+    id: Mapped[bytes] = mapped_column(LargeBinary(1023), primary_key=True)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    human: Mapped[str] = mapped_column(String(256), index=True)
+    label: Mapped[str] = mapped_column(String(64))
+    created: Mapped[float] = mapped_column(Float)
+    last_used: Mapped[float | None] = mapped_column(Float)
 
 
 class MetaRow(Base):
