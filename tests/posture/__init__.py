@@ -1,0 +1,1 @@
+"""The condition of a deployment, and the grade that follows."""
