@@ -17,6 +17,7 @@ from remit.control.lives import Lives
 from remit.control.tasking import Tasking
 from remit.inventory import Human, LifeState
 from remit.policy import PolicyFile, Snapshot
+from remit.policy.emergency import Emergency
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Realm(Book):
         self.trust, self.policies, self.grade = trust, policies, grade
         self._lifetime = lifetime
         self._epoch = 0
+        self.emergency: Emergency | None = None
+        """Break-glass while it is open; `BreakGlass` alone opens and closes it."""
         self.tasking = Tasking(self)
         self.lives = Lives(self, self.tasking)
         self.bindings = Bindings(self)
@@ -92,6 +95,7 @@ class Realm(Book):
             x509_authorities=self.trust.x509_authorities,
             jwt_authorities=self.trust.jwt_authorities,
             issuer=self.trust.issuer,
+            emergency=self.emergency,
         )
 
     async def meet(self, name: str, uids: Iterable[int], *, only: bool = False) -> Human:

@@ -11,6 +11,7 @@ from remit.audit import End
 from remit.errors import RemitError
 from remit.identity import Caller, SpiffeId
 from remit.policy import Intent, Permit, Snapshot
+from remit.policy.emergency import HEADER
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # as ULID writes it
 _PAIRS: Final = [one + other for one in _CROCKFORD for other in _CROCKFORD]
@@ -71,9 +72,11 @@ class Call:
         return permit
 
     def headers(self, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
-        """What every reply says of Remit: the decision, the grade, and whether a policy edit is not in force."""
+        """What every reply says of Remit: the decision, the grade, open break-glass, a policy edit not in force."""
         grade = snapshot.grade + ("; advisory" if snapshot.grade == "C" else "")
-        headers = (("remit-decision", self.id), ("remit-grade", grade))
+        headers: tuple[tuple[str, str], ...] = (("remit-decision", self.id), ("remit-grade", grade))
+        if snapshot.emergency is not None and self.now < snapshot.emergency.until:
+            headers = (*headers, (HEADER, snapshot.emergency.said))
         if snapshot.policy_warning:
             return (*headers, ("remit-policy-warning", "a newer edit of the policies is not in force"))
         return headers

@@ -112,7 +112,7 @@ class Worker:
         """Control is gone: go on under the Snapshot in force until its lifetime ends."""
         if self._zone is None:
             return
-        self._zone.control_gone = True
+        self._zone.without_control()
         snapshot = self._zone.snapshot
         await asyncio.sleep(max(0.0, snapshot.issued + snapshot.lifetime - time.time()))
 

@@ -2,7 +2,7 @@
 
 import concurrent.futures
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from remit.audit import AuditLog, DigestKey
@@ -16,6 +16,7 @@ from remit.identity.attestation import Arrivals, Walks
 from remit.identity.latest import Latest
 from remit.inventory import Workload
 from remit.policy import Engine, Permit, RefusedError, Snapshot
+from remit.policy.emergency import by_break_glass
 from remit.policy.link import Refused
 from remit.policy.question import workload_entity
 from remit.redaction import Scrubber, allowed_by
@@ -81,6 +82,8 @@ class Zone:
                 call.cut(not_guarded())
             elif (idle := self.engine.idle(call.resource, call.caller)) is not None:
                 call.cut(ended(call.id, f"{idle.name} is {idle.state}"))
+            elif self._of_an_emergency_over(call, now):
+                call.cut(ended(call.id, "break-glass is closed"))
             elif self._launched_for_what_is_over(call.caller):
                 call.cut(ended(call.id, "the task that its caller was launched for is over"))
 
@@ -92,6 +95,19 @@ class Zone:
         workload = self.workload(caller.spiffe_id)
         named = workload is not None and f"remit:task:{own}" in workload.selectors
         return named and not any(task.id == own and task.live(now) for task in self.snapshot.tasks)
+
+    def without_control(self) -> None:
+        """Control is gone: nobody could close break-glass any more, so it is closed."""
+        self.control_gone = True
+        if self.snapshot.emergency is not None:
+            self.engine = Engine(replace(self.snapshot, emergency=None), self.engine)
+            self.sweep()
+
+    def _of_an_emergency_over(self, call: Call, now: float) -> bool:
+        if call.permit is None or not by_break_glass(call.permit.policies):
+            return False
+        emergency = self.snapshot.emergency
+        return emergency is None or now >= emergency.until
 
     def _seen_otherwise(self, before: Engine) -> bool:
         """Whether policies see a workload in an open call as another than before: of another owner, in production."""

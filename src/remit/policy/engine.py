@@ -7,6 +7,7 @@ from typing import Final, Literal, NoReturn
 from remit.errors import PolicyError
 from remit.identity import Caller, Process, SpiffeId
 from remit.inventory import Workload
+from remit.policy.emergency import Emergency, under_one_of
 from remit.policy.intent import Action, Intent
 from remit.policy.load import load
 from remit.policy.permit import Permit, PolicyRef, RefusedError
@@ -80,7 +81,8 @@ class Engine:
         1. the snapshot is alive
         2. resource and caller are in it, and active
         3. a task that came with the request is live, is its human's and in its hands, and covers the request
-        4. Cedar permits it: default deny, forbid beats permit, an error never allows
+        4. Cedar permits it: default deny, forbid beats permit, an error never allows. While break-glass is open, its
+           built-in policy stands in the place of this set for the person who opened it
         5. every finding may be let through or masked
         6. the permit, good as long as snapshot and task are
 
@@ -100,6 +102,9 @@ class Engine:
         # 3
         task = self._task(intent, resource, now, decision_id)
         # 4 and 5
+        emergency = self.snapshot.emergency
+        if emergency is not None and self.in_emergency(intent.caller, now):
+            return self._by_break_glass(intent, emergency, decision_id)
         decided = self._outcome(intent, resource, task)
         if decided.reason is not None:
             self._refuse(intent, decision_id, decided.reason, decided.refs)
@@ -113,6 +118,19 @@ class Engine:
             self.snapshot.epoch,
             self._ends if task is None else min(self._ends, task.expires),
         )
+
+    def in_emergency(self, caller: Caller, now: float) -> bool:
+        """Whether break-glass is open for this caller: nothing that it runs under may be a workload."""
+        emergency = self.snapshot.emergency
+        if emergency is None or not emergency.covers(caller, now):
+            return False
+        return caller.process is not None and not under_one_of(caller.process, self.snapshot.workloads)
+
+    def _by_break_glass(self, intent: Intent, emergency: Emergency, decision_id: str) -> Permit:
+        """What the detector found is masked, as where no policy says otherwise."""
+        until = min(self._ends, emergency.until)
+        digest, epoch = self.policies.digest, self.snapshot.epoch
+        return Permit(decision_id, intent.digest, (emergency.policy(),), {}, digest, epoch, until)
 
     def workload(self, spiffe_id: SpiffeId) -> Workload | None:
         """The enrolled workload of this ID, if the snapshot has it."""

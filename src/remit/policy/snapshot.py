@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from remit.inventory import Human, Workload
+from remit.policy.emergency import Emergency
 from remit.tasks import Task
 
 
@@ -22,7 +23,7 @@ class Snapshot:
 
     `epoch` only rises. `policy_warning` says why a newer edit of the policies is not in force, or is empty.
     `x509_authorities` are DER certificates, `jwt_authorities` a JWKS, both of the trust domain. `issuer` is what its
-    access tokens name as theirs; empty: it has none.
+    access tokens name as theirs; empty: it has none. `emergency` is break-glass while it is open.
     """
 
     epoch: int
@@ -39,6 +40,7 @@ class Snapshot:
     x509_authorities: tuple[bytes, ...]
     jwt_authorities: dict[str, Any]
     issuer: str = ""
+    emergency: Emergency | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -56,6 +58,7 @@ class Snapshot:
             "x509_authorities": [base64.b64encode(der).decode() for der in self.x509_authorities],
             "jwt_authorities": self.jwt_authorities,
             "issuer": self.issuer,
+            "emergency": None if self.emergency is None else self.emergency.to_dict(),
         }
 
     @classmethod
@@ -68,5 +71,6 @@ class Snapshot:
                 "workloads": tuple(Workload.from_dict(workload) for workload in row["workloads"]),
                 "tasks": tuple(Task.from_dict(task) for task in row["tasks"]),
                 "x509_authorities": tuple(base64.b64decode(der) for der in row["x509_authorities"]),
+                "emergency": Emergency(**row["emergency"]) if row.get("emergency") is not None else None,
             }
         )

@@ -1,0 +1,181 @@
+"""The openings of break-glass on disk: one file an event, never rewritten, and a chain so that a removed one shows.
+
+`break-glass/NNNNNN-WHAT.json` (0600, fsynced) and `break-glass/chain`, a line `NAME SHA-256` for each, where every
+file names the digest of the one before it. Works without control, database and log.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from remit.errors import StateError
+from remit.identity import disk_hints
+from remit.persons.break_glass import BreakGlassError, Moment, Opening, Review, fold, wait_after
+from remit.persons.recovery_code import Sealed, WrongCodeError, read_sealed
+from remit.secret import Secret
+
+CHAIN: Final = "chain"
+WRONG_CODES: Final = "wrong-codes.json"
+MAX_FILE_BYTES: Final = 64 << 10
+_NAME: Final = re.compile(r"(\d{6})-(opened|closed|reviewed)\.json\Z")
+_FIRST: Final = "0" * 64
+
+
+class OpeningsBook:
+    """What is in one directory. One process writes at a time: control, or the emergency instance in its place."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._wrong_unkept: tuple[int, float] = (0, 0.0)  # where the disk takes nothing
+
+    def openings(self) -> dict[str, Opening]:
+        """All openings, oldest first; what can't be read is left out, and `flaws` names it."""
+        return fold(row for _, row in self._rows())
+
+    def flaws(self) -> list[str]:
+        """What shows that something was removed or altered; empty when all is as it was written."""
+        kept, flaws, before = self._chain(), [], _FIRST
+        there = {path.name: path for path in self._files()}
+        for name, digest in kept:
+            path = there.pop(name, None)
+            if path is None:
+                flaws.append(f"`{name}` is missing from `{self.directory}`")
+            elif _digest(path) != digest:
+                flaws.append(f"`{name}` is not what was written")
+            elif self._parsed(path).get("before") != before:
+                flaws.append(f"`{name}` does not follow what stood before it")
+            before = digest
+        return flaws + [f"`{name}` is not in the chain" for name in sorted(there)[1:]]  # a crash leaves out one
+
+    def opened(self, opening: Opening) -> None:
+        """Keep an opening, durably: before it is in force. Raises StateError."""
+        self._write("opened", opening.id, {"opening": asdict(opening)})
+
+    def closed(self, opening: Opening, at: float, why: str) -> None:
+        """As `opened`."""
+        self._write("closed", opening.id, {"at": at, "why": why})
+
+    def reviewed(self, opening: Opening, review: Review) -> None:
+        """As `opened`."""
+        self._write("reviewed", opening.id, {"review": asdict(review)})
+
+    def sealed(self) -> Sealed | None:
+        return read_sealed(self.directory)
+
+    def check_code(self, code: Secret, at: Moment) -> Sealed:
+        """What the code opens; blocks for as long as scrypt takes.
+
+        Raises WrongCodeError, BreakGlassError while it is too early for another try, StateError.
+        """
+        kept = self.sealed()
+        if kept is None:
+            raise BreakGlassError("no recovery code was sealed here", hint="`remit up` seals one, and shows it once")
+        wrong, last = self.wrong_codes()
+        wait = wait_after(wrong) - max(0.0, at.now - last)
+        if wait > 0:
+            raise BreakGlassError(f"after {wrong} wrong codes the next is looked at in {wait:.0f} s")
+        if not kept.opened_by(code):
+            self._keep_wrong(wrong + 1, at.now)
+            raise WrongCodeError(
+                "this is not the recovery code", hint=f"the next try in {wait_after(wrong + 1):.0f} s"
+            )
+        self._keep_wrong(0, at.now)
+        return kept
+
+    def wrong_codes(self) -> tuple[int, float]:
+        """How many codes were wrong since the last right one, and when the last was."""
+        try:
+            row = json.loads((self.directory / WRONG_CODES).read_bytes())
+            kept = int(row["wrong"]), float(row["last"])
+        except (OSError, ValueError, KeyError, TypeError):
+            kept = (0, 0.0)
+        return max(kept, self._wrong_unkept)
+
+    def _keep_wrong(self, wrong: int, at: float) -> None:
+        self._wrong_unkept = (wrong, at)
+        try:
+            draft = self.directory / f".{WRONG_CODES}.new"
+            draft.write_text(json.dumps({"wrong": wrong, "last": at}))
+            draft.chmod(0o600)
+            draft.replace(self.directory / WRONG_CODES)
+        except OSError:
+            return  # a full disk must not keep the right code out
+
+    def _write(self, what: str, opening_id: str, facts: Mapping[str, Any]) -> None:
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._mend_chain()
+            kept = self._chain()
+            last = max((path.name[:6] for path in self._files()), default="000000")
+            number = max([int(last), *(int(name[:6]) for name, _ in kept)]) + 1
+            name = f"{number:06d}-{what}.json"
+            before = kept[-1][1] if kept else _FIRST
+            raw = json.dumps({"what": what, "id": opening_id, "before": before, **facts}).encode()
+            _append(self.directory / name, raw, os.O_EXCL)
+            _append(self.directory / CHAIN, f"{name} {hashlib.sha256(raw).hexdigest()}\n".encode(), os.O_APPEND)
+            _sync(self.directory)
+        except OSError as error:
+            raise StateError(
+                f"`{self.directory}` can't be written: {error.strerror}", hint=disk_hints.hint(self.directory, error)
+            ) from error
+
+    def _mend_chain(self) -> None:
+        """A crash may come between a file and its line: the newest file alone is taken up again."""
+        kept = self._chain()
+        names = {name for name, _ in kept}
+        for path in self._files()[-1:]:
+            follows = self._parsed(path).get("before") == (kept[-1][1] if kept else _FIRST)
+            if path.name not in names and follows:
+                _append(self.directory / CHAIN, f"{path.name} {_digest(path)}\n".encode(), os.O_APPEND)
+
+    def _rows(self) -> list[tuple[str, dict[str, Any]]]:
+        rows = [(path.name, self._parsed(path)) for path in self._files()]
+        return [(name, row) for name, row in rows if row]
+
+    def _files(self) -> list[Path]:
+        if not self.directory.is_dir():
+            return []
+        return sorted(path for path in self.directory.iterdir() if _NAME.match(path.name))
+
+    def _parsed(self, path: Path) -> dict[str, Any]:
+        try:
+            row = json.loads(path.read_bytes()[:MAX_FILE_BYTES])
+        except (OSError, ValueError):
+            return {}
+        return row if isinstance(row, dict) else {}
+
+    def _chain(self) -> list[tuple[str, str]]:
+        try:
+            lines = (self.directory / CHAIN).read_text().splitlines()
+        except (OSError, UnicodeDecodeError):
+            return []
+        pairs = (line.split(" ") for line in lines)
+        return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2 and _NAME.match(pair[0])]
+
+
+def _append(path: Path, raw: bytes, flag: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flag, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""

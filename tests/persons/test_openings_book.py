@@ -1,0 +1,105 @@
+"""Openings on disk: kept through a crash, and what was removed shows."""
+
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from remit.errors import StateError
+from remit.persons.break_glass import BreakGlassError, Moment, Review
+from remit.persons.openings_book import CHAIN, OpeningsBook
+from remit.persons.recovery_code import WrongCodeError, fresh_code, seal
+from tests.persons.test_break_glass import OPENED
+
+AT = Moment(1000.0, 50.0, "b")
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> OpeningsBook:
+    return OpeningsBook(tmp_path / "break-glass")
+
+
+def test_what_was_written_is_read_again(book: OpeningsBook) -> None:
+    book.opened(OPENED)
+    book.closed(OPENED, 1200.0, "by ada")
+    book.reviewed(OPENED, Review("bob", 1300.0, "looked at all of it", False))
+    [found] = OpeningsBook(book.directory).openings().values()
+    assert (found.reason, found.closed, found.why) == (OPENED.reason, 1200.0, "by ada")
+    assert found.review == Review("bob", 1300.0, "looked at all of it", False)
+    assert book.flaws() == []
+    assert {stat.S_IMODE(path.stat().st_mode) for path in book.directory.iterdir()} == {0o600}
+
+
+def test_an_opening_that_was_removed_shows(book: OpeningsBook) -> None:
+    for number in range(3):
+        book.opened(replace(OPENED, id=f"bg-{number}"))
+    (book.directory / "000002-opened.json").unlink()
+    assert len(book.openings()) == 2
+    assert any("000002-opened.json` is missing" in flaw for flaw in book.flaws())
+
+
+def test_an_opening_that_was_altered_shows(book: OpeningsBook) -> None:
+    book.opened(OPENED)
+    path = book.directory / "000001-opened.json"
+    path.write_text(path.read_text().replace("ada", "bob"))
+    assert book.flaws() == ["`000001-opened.json` is not what was written"]
+
+
+def test_a_removed_opening_and_its_line_show_by_what_follows(book: OpeningsBook) -> None:
+    for number in range(3):
+        book.opened(replace(OPENED, id=f"bg-{number}"))
+    (book.directory / "000002-opened.json").unlink()
+    chain = book.directory / CHAIN
+    chain.write_text("".join(line for line in chain.read_text().splitlines(True) if "000002" not in line))
+    assert book.flaws() == ["`000003-opened.json` does not follow what stood before it"]
+
+
+def test_a_crash_between_a_file_and_its_line_is_mended(book: OpeningsBook) -> None:
+    book.opened(OPENED)
+    book.closed(OPENED, 1200.0, "by ada")
+    chain = book.directory / CHAIN
+    chain.write_text(chain.read_text().splitlines(True)[0])
+    assert book.flaws() == []
+    book.reviewed(OPENED, Review("bob", 1300.0, "looked at all of it", False))
+    assert book.flaws() == []
+    assert len(chain.read_text().splitlines()) == 3
+
+
+def test_a_number_is_never_given_again(book: OpeningsBook) -> None:
+    book.opened(OPENED)
+    (book.directory / "000001-opened.json").unlink()
+    book.closed(OPENED, 1200.0, "by ada")
+    assert (book.directory / "000002-closed.json").exists()
+
+
+def test_what_is_no_event_is_no_opening(book: OpeningsBook) -> None:
+    book.directory.mkdir()
+    (book.directory / "000001-opened.json").write_text('{"what": "opened", "id": "x", "opening": {"id": "x"}}')
+    (book.directory / "000002-opened.json").write_bytes(b"\xff")
+    assert book.openings() == {}
+
+
+def test_what_cannot_be_kept_is_not_open(tmp_path: Path) -> None:
+    (tmp_path / "break-glass").write_text("a file")
+    with pytest.raises(StateError, match="can't be written"):
+        OpeningsBook(tmp_path / "break-glass").opened(OPENED)
+
+
+def test_wrong_codes_wait_longer_and_the_right_one_ends_that(book: OpeningsBook) -> None:
+    code = seal(book.directory, 1.0)
+    wrong = fresh_code(bytes(17))
+    with pytest.raises(WrongCodeError, match="not the recovery code"):
+        book.check_code(wrong, AT)
+    with pytest.raises(BreakGlassError, match="after 1 wrong codes"):
+        book.check_code(code, AT)  # also the right one: nothing is told by how long it takes
+    with pytest.raises(WrongCodeError):
+        book.check_code(wrong, Moment(1002.0, 52.0, "b"))
+    assert OpeningsBook(book.directory).wrong_codes() == (2, 1002.0)
+    book.check_code(code, Moment(1005.0, 55.0, "b"))
+    assert book.wrong_codes()[0] == 0
+
+
+def test_nothing_sealed_opens_nothing(book: OpeningsBook) -> None:
+    with pytest.raises(BreakGlassError, match="no recovery code was sealed"):
+        book.check_code(fresh_code(bytes(17)), AT)
