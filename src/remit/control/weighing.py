@@ -1,6 +1,7 @@
 """The identities of guarded models: their files hashed in the background, anew when one is not what was hashed."""
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,10 +12,11 @@ from remit.errors import ModelError
 from remit.identity import SpiffeId
 from remit.inventory import Found
 from remit.models import FileState, Hasher, ModelFile, ModelIdentity
-from remit.models.gguf import template_digest
 from remit.models.identity import NONE, UNKNOWN, list_digest
+from remit.sandbox.parsing import parsed
 
 Of = tuple[SpiffeId, str]  # a workload's model, by the name its server uses
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}|none")
 OPTIONAL: Final = {"template", "adapter"}  # what can't be read of these is unknown, and the rest is known still
 
 
@@ -143,9 +145,14 @@ def _template(weights: list[tuple[ModelFile, str]], files: list[tuple[ModelFile,
         return list_digest([(PurePath(file.path).name, digest) for file, digest in files])
     first = weights[0][0]
     try:
-        return template_digest(first.reading) if first.format == "gguf" else NONE
+        return _digest(parsed("gguf-template", first.reading)) if first.format == "gguf" else NONE
     except ModelError:
         return UNKNOWN
+
+
+def _digest(said: object) -> str:
+    """What a parser of a stranger's bytes said, if it has a digest's form."""
+    return said if isinstance(said, str) and _DIGEST.fullmatch(said) else UNKNOWN
 
 
 def _as_digest(hexes: str | None) -> str:
