@@ -1,0 +1,183 @@
+"""What the local page may do: prove one waiting act with a passkey, refuse it, add a passkey by a one-time link."""
+
+import hashlib
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from remit.control.clients import Client
+from remit.errors import NotFoundError, UsageError
+from remit.inventory import Human
+from remit.persons import Kind, Pending
+from remit.persons.passkey_book import Passkeys
+from remit.persons.passkeys import (
+    CHALLENGE_BYTES,
+    Party,
+    Passkey,
+    PasskeyError,
+    asserted,
+    assertion_options,
+    registered,
+    registration_options,
+)
+
+LINK_SECONDS: Final = 300.0
+MAX_LINKS: Final = 64
+MAX_CHALLENGES: Final = 1024
+MAX_LABEL: Final = 64
+MAX_PASSKEYS: Final = 20  # of one person
+
+Record = Callable[[str, str, str | None, dict[str, Any]], Awaitable[None]]
+
+
+class Waiting(Protocol):
+    """The acts that wait for a proof (`control/proving.py`)."""
+
+    def pending(self, pending_id: str) -> Pending: ...
+
+    def grant(self, pending_id: str, kind: Kind, evidence: str) -> None: ...
+
+    async def refuse(self, pending_id: str, why: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Leave to add one passkey, for one person's one account, until `expires` (seconds of a steady clock)."""
+
+    human: Human
+    uid: int
+    label: str
+    expires: float
+
+
+class PasskeyDesk:
+    """Holds the challenges, each taken once. `clock` is Unix seconds, `steady` never goes back."""
+
+    def __init__(
+        self,
+        kept: Passkeys,
+        waiting: Waiting,
+        record: Record,
+        party: Party,
+        clock: Callable[[], float],
+        steady: Callable[[], float],
+    ) -> None:
+        self._kept, self._waiting, self._record, self.party = kept, waiting, record, party
+        self._clock, self._steady = clock, steady
+        self._challenges: dict[str, bytes] = {}
+        self._links: dict[str, Link] = {}
+
+    def of(self, human: str) -> list[Passkey]:
+        """One person's passkeys, oldest first."""
+        return [one for one in self._kept.passkeys() if one.human == human]
+
+    def waiting(self, pending_id: str, client: Client) -> Pending:
+        """What is shown to the very account that asks; for anybody else there is no such page."""
+        pending = self._waiting.pending(pending_id)
+        _same_account(pending.asking.uid, client)
+        return pending
+
+    def ask(self, pending_id: str, client: Client) -> dict[str, Any]:
+        """A fresh challenge for one act: the one before it is of no use any more."""
+        self.waiting(pending_id, client)
+        known = self.of(client.human.name)
+        if not known:
+            raise PasskeyError("no passkey is known of this person", hint="`remit passkey add` adds one")
+        return assertion_options(self.party, self._challenge(pending_id), known)
+
+    async def allow(self, pending_id: str, client: Client, answer: bytes) -> None:
+        """Prove the act that waits.
+
+        1. asked for by this account, and its challenge is spent whatever comes of it
+        2. signed by a key of this person's
+        3. its count is kept before anything is granted
+        """
+        pending = self.waiting(pending_id, client)  # 1
+        challenge = self._spend(pending_id)
+        known = {one.id: one for one in self.of(client.human.name)}
+        try:
+            used = asserted(self.party, challenge, answer, known, self._clock())  # 2
+        except PasskeyError as error:
+            facts = {"why": str(error), "uid": client.uid, "kind": Kind.PASSKEY.value}
+            await self._record("passkey.refused", pending.act.value, client.human.person, facts)
+            raise
+        self._kept.save_passkey(used)  # 3
+        self._waiting.grant(pending_id, Kind.PASSKEY, hashlib.sha256(answer).hexdigest())
+
+    async def refuse(self, pending_id: str, client: Client) -> None:
+        """The person says no."""
+        self.waiting(pending_id, client)
+        self._challenges.pop(pending_id, None)
+        await self._waiting.refuse(pending_id, "refused by the person, in the local page")
+
+    def link(self, human: Human, uid: int, label: str) -> str:
+        """The path of a page where one passkey can be added, once. Who asked has been proved before this."""
+        if not label or len(label) > MAX_LABEL or not label.isprintable():
+            raise UsageError(f"`{label[:MAX_LABEL]}` is no label", hint=f"1 to {MAX_LABEL} printable characters")
+        if len(self.of(human.name)) >= MAX_PASSKEYS:
+            raise UsageError(f"{human.name} has {MAX_PASSKEYS} passkeys", hint="remove one first")
+        now = self._steady()
+        live = [(key, one) for key, one in self._links.items() if one.expires > now]
+        self._links = dict(live[-MAX_LINKS + 1 :])
+        token = secrets.token_urlsafe(CHALLENGE_BYTES)
+        self._links[_digest(token)] = Link(human, uid, label, now + LINK_SECONDS)
+        return f"/passkey/{token}"
+
+    def linked(self, token: str, client: Client) -> Link:
+        """What a link leads to; raises NotFoundError for one that was used, is too old or never was."""
+        link = self._links.get(_digest(token))
+        if link is None or link.expires <= self._steady():
+            raise NotFoundError("this link was used, or is too old", hint="`remit passkey add` makes another")
+        _same_account(link.uid, client)
+        return link
+
+    def ask_new(self, token: str, client: Client) -> dict[str, Any]:
+        """What the browser is to make."""
+        link = self.linked(token, client)
+        handle = hashlib.sha256(link.human.person.encode()).digest()
+        challenge = self._challenge(_digest(token))
+        return registration_options(self.party, handle, link.human.name, challenge, self.of(link.human.name))
+
+    async def add(self, token: str, client: Client, answer: bytes) -> Passkey:
+        """Keep a new passkey, on record first. The link is spent whatever comes of it."""
+        link = self.linked(token, client)
+        del self._links[_digest(token)]
+        challenge = self._spend(_digest(token))
+        made = registered(self.party, challenge, answer, link.human.name, link.label, self._clock())
+        if any(one.id == made.id for one in self._kept.passkeys()):
+            raise PasskeyError("this passkey is known already")
+        await self._record("passkey.added", made.name, link.human.person, {"label": made.label, "uid": link.uid})
+        self._kept.save_passkey(made)
+        return made
+
+    async def remove(self, human: Human, name: str) -> Passkey:
+        """Forget one of a person's passkeys by its label or id. Who asked has been proved before this."""
+        found = [one for one in self.of(human.name) if name in {one.label, one.name}]
+        if len(found) != 1:
+            what = "several passkeys are" if found else "no passkey is"
+            raise NotFoundError(f"{what} called `{name}`", hint="`remit passkey list` shows their ids")
+        await self._record("passkey.removed", found[0].name, human.person, {"label": found[0].label})
+        self._kept.drop_passkey(found[0].id)
+        return found[0]
+
+    def _challenge(self, key: str) -> bytes:
+        while len(self._challenges) >= MAX_CHALLENGES:
+            del self._challenges[next(iter(self._challenges))]
+        self._challenges[key] = secrets.token_bytes(CHALLENGE_BYTES)
+        return self._challenges[key]
+
+    def _spend(self, key: str) -> bytes:
+        challenge = self._challenges.pop(key, None)
+        if challenge is None:
+            raise PasskeyError("this page was answered already", hint="load it again")
+        return challenge
+
+
+def _same_account(uid: int, client: Client) -> None:
+    if client.uid != uid or client.workload is not None:
+        raise NotFoundError("nothing waits here for this account")
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

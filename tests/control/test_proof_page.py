@@ -1,0 +1,197 @@
+"""The local page: a person's own browser proves one act; other sites, accounts and keys prove nothing."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remit.persons import Kind
+from tests.control.proof_world import ADA, Page, served
+from tests.fakes.authenticator import FakeAuthenticator
+from tests.fakes.chromium import CHROMIUM, Chromium
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with served() as served_page:
+        yield served_page
+
+
+def challenge(options: dict[str, Any]) -> bytes:
+    return base64.urlsafe_b64decode(options["challenge"] + "==")
+
+
+def key_of(page: Page) -> FakeAuthenticator:
+    """A passkey of ada's, added through its link."""
+    key, link = FakeAuthenticator(page.origin), page.desk.link(ADA, os.getuid(), "laptop")
+    _, options = page.post(f"{link}/ask")
+    status, answer = page.post(f"{link}/add", key.create(challenge(options)))
+    assert status == 200, answer
+    return key
+
+
+def asked(page: Page, pending: str) -> bytes:
+    status, options = page.post(f"/proof/{pending}/ask")
+    assert status == 200, options
+    return challenge(options)
+
+
+def test_a_passkey_proves_one_act(page: Page) -> None:
+    key, pending = key_of(page), page.world.wait()
+    assert page.post(f"/proof/{pending}/allow", key.get(asked(page, pending))) == (200, {})
+    granted = page.world.pending(pending).granted
+    assert granted is not None
+    assert granted.kind is Kind.PASSKEY
+    assert page.world.passkeys()[0].last_used is not None
+
+
+def test_what_is_acted_on_is_shown_and_cannot_hide_or_write_markup(page: Page) -> None:
+    pending = page.world.wait("<script>alert(1)</script>\u202e\x1b[2J")
+    status, headers, body = page.send("GET", f"/proof/{pending}")
+    text = body.decode()
+    assert status == 200
+    assert "llama-8080" in text
+    assert "&lt;script&gt;" in text
+    assert "\\u{202e}" in text
+    assert "\u202e" not in text
+    assert "\x1b" not in text
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["cache-control"] == "no-store"
+    assert "access-control-allow-origin" not in headers
+
+
+def test_an_answer_is_taken_once(page: Page) -> None:
+    key, pending = key_of(page), page.world.wait()
+    answer = key.get(asked(page, pending))
+    assert page.post(f"/proof/{pending}/allow", answer)[0] == 200
+    assert page.post(f"/proof/{pending}/allow", answer)[0] == 403
+
+
+def test_a_challenge_is_spent_by_a_failed_try(page: Page) -> None:
+    key, pending = key_of(page), page.world.wait()
+    drawn = asked(page, pending)
+    assert page.post(f"/proof/{pending}/allow", b"{}")[0] == 403
+    status, said = page.post(f"/proof/{pending}/allow", key.get(drawn))
+    assert status == 403
+    assert "answered already" in said["error"]
+
+
+def test_an_answer_for_one_act_proves_no_other(page: Page) -> None:
+    key, one, other = key_of(page), page.world.wait(), page.world.wait("wipe the disk")
+    answer = key.get(asked(page, one))
+    asked(page, other)
+    status, said = page.post(f"/proof/{other}/allow", answer)
+    assert status == 403
+    assert "challenge" in said["error"]
+    assert page.world.pending(other).granted is None
+    assert page.world.records[-1][0] == "passkey.refused"
+
+
+def test_a_fresh_challenge_ends_the_one_before_it(page: Page) -> None:
+    key, pending = key_of(page), page.world.wait()
+    first = asked(page, pending)
+    asked(page, pending)
+    assert page.post(f"/proof/{pending}/allow", key.get(first))[0] == 403
+
+
+def test_another_key_proves_nothing(page: Page) -> None:
+    key_of(page)
+    pending = page.world.wait()
+    status, said = page.post(f"/proof/{pending}/allow", FakeAuthenticator(page.origin).get(asked(page, pending)))
+    assert status == 403
+    assert "not one of this person's" in said["error"]
+
+
+def test_a_count_that_goes_back_is_on_record(page: Page) -> None:
+    key, pending = key_of(page), page.world.wait()
+    key.count = 1
+    assert page.post(f"/proof/{pending}/allow", key.get(asked(page, pending)))[0] == 403
+    assert "copied" in page.world.records[-1][3]["why"]
+
+
+def test_a_refusal_is_the_persons_no(page: Page) -> None:
+    pending = page.world.wait()
+    assert page.post(f"/proof/{pending}/refuse") == (200, {})
+    assert page.world.refused == ["refused by the person, in the local page"]
+    assert page.send("GET", f"/proof/{pending}")[0] == 404
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "", "http://127.0.0.1:1"])
+def test_another_sites_page_may_not_post(page: Page, origin: str) -> None:
+    pending = page.world.wait()
+    assert page.post(f"/proof/{pending}/refuse", origin=origin)[0] == 403
+    assert page.world.pending(pending).granted is None
+
+
+def test_another_name_for_this_machine_shows_nothing(page: Page) -> None:
+    pending = page.world.wait()
+    status, _, body = page.send("GET", f"/proof/{pending}", host=f"evil.example:{page.port}")
+    assert status == 404
+    assert b"llama-8080" not in body
+
+
+@pytest.mark.parametrize("body", [b"", b"[" * 9000, b"{" * 100_000, b"\xff", b"null"])
+def test_malformed_answers_are_refused(page: Page, body: bytes) -> None:
+    key_of(page)
+    pending = page.world.wait()
+    asked(page, pending)
+    assert page.post(f"/proof/{pending}/allow", body)[0] == 403
+
+
+def test_a_link_adds_one_passkey_and_is_spent_by_a_failed_try(page: Page) -> None:
+    link = page.desk.link(ADA, os.getuid(), "phone")
+    page.post(f"{link}/ask")
+    assert page.post(f"{link}/add", b"{}")[0] == 403
+    assert page.send("GET", link)[0] == 404
+    assert page.world.passkeys() == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another account")
+def test_another_accounts_browser_is_shown_nothing(page: Page) -> None:
+    pending, link = page.world.wait(), page.desk.link(ADA, os.getuid(), "phone")
+    script = (
+        "import http.client, os, sys\n''.encode('idna')\nos.setuid(int(sys.argv[2]))\n"
+        "for path in sys.argv[3:]:\n"
+        " c = http.client.HTTPConnection('127.0.0.1', int(sys.argv[1]), timeout=20)\n"
+        " c.request('GET', path, headers={'host': 'localhost:' + sys.argv[1]})\n"
+        " r = c.getresponse(); print(r.status, b'llama-8080' in r.read()); c.close()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(page.port), str(NOBODY), f"/proof/{pending}", link],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout.split() == ["404", "False", "404", "False"]
+
+
+@pytest.mark.skipif(
+    not CHROMIUM.exists() and os.environ.get("REMIT_TEST_PEERS") != "required", reason="no Chromium here"
+)
+def test_in_a_real_browser_a_passkey_is_added_and_proves_an_act(page: Page, tmp_path: Path) -> None:
+    with Chromium(tmp_path / "profile") as browser:
+        browser.open(page.origin + page.desk.link(ADA, os.getuid(), "laptop"))
+        assert browser.click("add") == "Added. You can close this page."
+        pending = page.world.wait()
+        browser.open(f"{page.origin}/proof/{pending}")
+        if os.environ.get("REMIT_PICTURES"):
+            browser.picture(Path(os.environ["REMIT_PICTURES"]) / "proof.png")
+        assert browser.click("prove") == "Allowed. You can close this page."
+        granted = page.world.pending(pending).granted
+        assert granted is not None
+        assert granted.kind is Kind.PASSKEY
+        second = page.world.wait()
+        browser.open(f"{page.origin}/proof/{second}")
+        browser.tell("WebAuthn.setUserVerified", authenticatorId=browser.authenticator, isUserVerified=False)
+        assert browser.click("prove").startswith("Not done")
+        assert page.world.pending(second).granted is None
+        assert json.dumps(page.world.records).count("passkey.added") == 1

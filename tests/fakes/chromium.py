@@ -1,0 +1,108 @@
+"""A real headless Chromium, driven through its own pipe (DevTools protocol), with a virtual authenticator."""
+
+import base64
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Final, Self
+
+CHROMIUM: Final = Path("/usr/bin/chromium")
+FLAGS: Final = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--remote-debugging-pipe",
+)
+SECONDS: Final = 20.0
+
+
+class Chromium:
+    """One browser with one page. Its authenticator presses its own button, as its person would."""
+
+    def __init__(self, profile: Path) -> None:
+        reading, theirs_out = os.pipe()
+        theirs_in, writing = os.pipe()
+        self._in, self._out, self._next, self._left = writing, reading, 0, b""
+        shell = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
+        self.process = subprocess.Popen(
+            ["/bin/bash", "-c", shell, "bash", str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            pass_fds=(theirs_in, theirs_out),
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        os.close(theirs_in)
+        os.close(theirs_out)
+        self._session = ""
+        target = self.tell("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.tell("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.tell("Page.enable")
+        self.tell("WebAuthn.enable")
+        options = {"protocol": "ctap2", "transport": "internal", "hasUserVerification": True, "isUserVerified": True}
+        options |= {"hasResidentKey": True, "automaticPresenceSimulation": True}
+        self.authenticator = self.tell("WebAuthn.addVirtualAuthenticator", options=options)["authenticatorId"]
+
+    def tell(self, method: str, **params: Any) -> dict[str, Any]:
+        """One command, and its answer."""
+        self._next += 1
+        message: dict[str, Any] = {"id": self._next, "method": method, "params": params}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._in, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._read()
+            if answer.get("id") == self._next:
+                assert "error" not in answer, f"{method}: {answer}"
+                result: dict[str, Any] = answer["result"]
+                return result
+
+    def _read(self) -> dict[str, Any]:
+        while b"\0" not in self._left:
+            piece = os.read(self._out, 1 << 16)
+            assert piece, "the browser ended"
+            self._left += piece
+        first, _, self._left = self._left.partition(b"\0")
+        message: dict[str, Any] = json.loads(first)
+        return message
+
+    def open(self, url: str) -> None:
+        """Go there, and wait until the page's scripts have run."""
+        self.tell("Page.navigate", url=url)
+        self.wait(f"document.readyState === 'complete' && location.href.startsWith({json.dumps(url)})")
+
+    def run(self, script: str) -> Any:
+        """The value of an expression in the page."""
+        answer = self.tell("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        return answer["result"].get("value")
+
+    def wait(self, script: str) -> None:
+        """Until the expression is true."""
+        end = time.monotonic() + SECONDS
+        while not self.run(script):
+            assert time.monotonic() < end, f"`{script}` never became true: {self.run('document.body.innerText')}"
+            time.sleep(0.02)
+
+    def click(self, deed: str) -> str:
+        """Press the button, and what the page says in the end."""
+        self.run(f"document.querySelector('button[data-deed={deed}]').click()")
+        self.wait("!!document.querySelector('main').dataset.end")
+        return str(self.run("document.querySelector('#said').textContent"))
+
+    def picture(self, path: Path) -> None:
+        path.write_bytes(base64.b64decode(self.tell("Page.captureScreenshot")["data"]))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+        os.close(self._in)
+        os.close(self._out)
