@@ -13,12 +13,14 @@ from remit.cli import (
     bundle,
     down,
     explain,
+    install,
     login,
     model,
     oidc,
     policy,
     status,
     task,
+    uninstall,
     up,
     whois,
     workload,
@@ -44,6 +46,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     login.login,
     login.logout,
     down.down,
+    install.install,
+    uninstall.uninstall,
 )
 for _command in COMMANDS:
     app.command()(_command)

@@ -1,0 +1,87 @@
+"""The text of each file that an installation writes."""
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from remit.policy.schema import STARTER_TEXT
+
+CONFIG: Final = """\
+# Remit's settings for this machine. Every key, with its default: docs/configuration.md.
+"""
+STARTER: Final = STARTER_TEXT
+RUN_DIRECTORY: Final = """\
+# Remit's sockets (tmpfiles.d(5)).
+d /run/remit 0755 remit remit -
+"""
+SUDOERS: Final = """\
+# Written by `remit install --system`: sudo asks for the password each time. Otherwise a program that runs as a person
+# uses the proof that the person gave for something else within the last minutes.
+Defaults timestamp_timeout=0
+"""
+SYSCTL: Final = """\
+# Written by `remit install --system`: no process types into a terminal in a person's place (TIOCSTI).
+dev.tty.legacy_tiocsti = 0
+"""
+
+_PAM_DEBIAN: Final = "@include common-auth\n@include common-account\n"
+_PAM_ELSEWHERE: Final = "auth     required pam_unix.so\naccount  required pam_unix.so\n"
+
+# NoNewPrivileges: capabilities are only ever given up after the launcher; ambient ones need no set-user-ID program.
+# No PrivateTmp: model servers have sockets there. ProtectHome=read-only: what runs is looked at where it lies.
+# CAP_KILL: the root parent ends a child of another uid. CAP_AUDIT_WRITE: PAM as root fails without it.
+UNIT: Final = """\
+[Unit]
+Description=Remit, the guard of this machine's model servers
+Documentation=file:/etc/remit/config.toml
+After=network.target
+
+[Service]
+Type=exec
+ExecStart=/usr/local/bin/remit up --system
+Restart=on-failure
+KillMode=mixed
+TimeoutStopSec=30
+UMask=0077
+LimitCORE=0
+LimitNOFILE=65536
+NoNewPrivileges=yes
+CapabilityBoundingSet=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER
+CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_KILL CAP_AUDIT_WRITE
+ProtectSystem=strict
+ProtectHome=read-only
+ReadWritePaths=/var/lib/remit /run/remit -/run/faillock
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+LockPersonality=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def pam() -> str:
+    """The stack that the checker asks: the machine's own where Debian's common files are, else its passwords."""
+    head = "# How Remit checks a person's password (docs/install.md).\n"
+    return head + (_PAM_DEBIAN if Path("/etc/pam.d/common-auth").exists() else _PAM_ELSEWHERE)
+
+
+def has_sudo() -> bool:
+    return shutil.which("visudo") is not None and Path("/etc/sudoers.d").is_dir()
+
+
+def has_systemd() -> bool:
+    return shutil.which("systemctl") is not None
+
+
+def systemd_runs() -> bool:
+    """sd_booted(3)."""
+    return Path("/run/systemd/system").is_dir()
