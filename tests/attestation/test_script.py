@@ -13,7 +13,8 @@ import pytest
 
 from remit.identity import Process
 from remit.identity.attestation import Digests, observe
-from remit.identity.attestation.script import MAX_SCRIPT_BYTES, Scripts
+from remit.identity.attestation.eyes import MAX_SCRIPT_BYTES
+from remit.identity.attestation.script import Scripts
 from remit.identity.process import Script
 
 WAIT = "import sys; print('ready', flush=True); sys.stdin.read()"

@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "remit"
 
 # Lowest first; packages on one floor do not import each other.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "secret", "remit"}),
+    frozenset({"errors", "secret", "attestor_line", "remit"}),
     frozenset({"identity", "posture", "models", "detect", "config"}),
     frozenset({"inventory", "tasks"}),
     frozenset({"policy"}),

@@ -6,6 +6,8 @@ from typing import Self
 from remit.errors import AttestationError
 from remit.identity.attestation import holders, procfs
 from remit.identity.attestation.digests import Digests
+from remit.identity.attestation.direct import executable_file
+from remit.identity.attestation.eyes import Watch, eyes
 from remit.identity.attestation.holders import Holders
 from remit.identity.attestation.pidfd import PidFd
 from remit.identity.attestation.shortage import told
@@ -26,7 +28,7 @@ class Attested:
     `recheck` asks the kernel again whose socket it is, for a caller known by uid only.
     """
 
-    __slots__ = ("_digests", "_find_inode", "_pidfd", "_recheck", "exhaustive", "process", "uid")
+    __slots__ = ("_digests", "_find_inode", "_pidfd", "_recheck", "_watch", "exhaustive", "process", "uid")
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class Attested:
         self._pidfd = pidfd
         self._find_inode = find_inode
         self._recheck = recheck
+        self._watch = None if process is None or process.exe_node is None else eyes().watch(process.pid)
 
     def still(self) -> None:
         """Raises AttestationError unless the caller is what it was: alive, with the same uid and executable.
@@ -57,7 +60,7 @@ class Attested:
             self._recheck()
         if self.process is None or self._pidfd is None:
             return
-        _unchanged(self.process)
+        _unchanged(self.process, self._watch)
         self._pidfd.alive()  # last: while it lives its pid is not reused, so what was read just now was its own
 
     def finish_walk(self) -> Holders:
@@ -101,7 +104,8 @@ class Attested:
             )
 
     def close(self) -> None:
-        """Give the handle on the process back. May be called again; `still` raises afterwards."""
+        """Give the handles on the process back. May be called again; `still` raises afterwards."""
+        self._watch = None
         if self._pidfd is not None:
             self._pidfd.close()
 
@@ -154,7 +158,7 @@ def same_executable(one: Process, other: Process) -> bool:
     return one.exe_node == other.exe_node
 
 
-def _unchanged(process: Process) -> None:
+def _unchanged(process: Process, watch: Watch | None) -> None:
     pid = process.pid
     try:
         uid = procfs.effective_uid(pid)
@@ -162,7 +166,7 @@ def _unchanged(process: Process) -> None:
         raise AttestationError(f"process {pid} has exited") from error
     if uid != process.uid:
         raise AttestationError(f"process {pid} changed its uid from {process.uid} to {uid}")
-    node, stamp = procfs.executable_file(pid)
+    node, stamp = executable_file(pid) if watch is None else watch.file()
     if node != process.exe_node:
         raise AttestationError(f"process {pid} changed its executable", hint="connect again")
     if stamp != process.exe_stamp:

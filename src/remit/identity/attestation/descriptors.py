@@ -22,9 +22,13 @@ class Budget:
     def __init__(self, descriptors: int) -> None:
         self._left = descriptors
 
-    def spend(self) -> None:
-        """Count one; raises AttestationError when there are no more."""
-        self._left -= 1
+    @property
+    def left(self) -> int:
+        return max(self._left, 0)
+
+    def spend(self, count: int = 1) -> None:
+        """Count them; raises AttestationError when there are no more."""
+        self._left -= count
         if self._left < 0:
             raise AttestationError("too many open files to find out who holds the connection")
 

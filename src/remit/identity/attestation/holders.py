@@ -8,13 +8,14 @@ socket's queue, registered with io_uring, or moved between two processes while t
 # ruff: noqa: PTH123, PTH208
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from remit.errors import AttestationError
 from remit.identity.attestation import procfs
-from remit.identity.attestation.descriptors import Budget, in_any_table, in_main_table
+from remit.identity.attestation.descriptors import Budget
+from remit.identity.attestation.eyes import eyes
 
 MAX_PROCESSES: Final = 1 << 16  # twice the default pid_max of 32,768
 JUST_STARTED: Final = 64  # 2 µs each, together a tenth of a list of 2,000 processes
@@ -36,20 +37,16 @@ class Holders:
     unreadable: int
 
 
-Listing = Callable[[int, frozenset[str], Budget], frozenset[str]]
-
-
 class Search:
-    """One pass that looks for sockets in processes' tables, and what it may still spend.
+    """One pass that looks for sockets in the tables of processes' main threads, and what it may still spend.
 
     A process is listed once a pass, for all the sockets that are looked for: `held` says what was seen then.
     """
 
-    def __init__(self, inodes: Iterable[int], descriptors: int, listing: Listing) -> None:
+    def __init__(self, inodes: Iterable[int], descriptors: int) -> None:
         self._inodes = {_link(inode): inode for inode in inodes}
         self._links = frozenset(self._inodes)
         self._budget = Budget(descriptors)
-        self._listing = listing
         self._listed: dict[int, frozenset[int]] = {}
         self.unreadable: set[int] = set()
 
@@ -62,7 +59,8 @@ class Search:
 
     def _list(self, pid: int) -> frozenset[int]:
         try:
-            return frozenset(self._inodes[link] for link in self._listing(pid, self._links, self._budget))
+            held = eyes().sockets(pid, self._links, self._budget, every_thread=False)
+            return frozenset(self._inodes[link] for link in held)
         except PermissionError:
             self.unreadable.add(pid)
             return frozenset()
@@ -70,7 +68,7 @@ class Search:
 
 def quick(inodes: Iterable[int]) -> Search:
     """A search in the tables of processes' main threads."""
-    return Search(inodes, MAX_DESCRIPTORS_INLINE, in_main_table)
+    return Search(inodes, MAX_DESCRIPTORS_INLINE)
 
 
 def exhaustive(inode: int) -> Holders:
@@ -84,11 +82,12 @@ def walk(inodes: Iterable[int]) -> dict[int, Holders]:
     Raises AttestationError when there are too many processes or open files to look through.
     """
     found: dict[int, list[int]] = {inode: [] for inode in inodes}
-    search = Search(found, MAX_DESCRIPTORS, in_any_table)
-    for pid in processes():
-        for inode in search.held(pid):
-            found[inode].append(pid)
-    unreadable = len(search.unreadable)
+    links = {_link(inode): inode for inode in found}
+    unreadable = 0
+    for pid, held in eyes().tables(processes(), frozenset(links), Budget(MAX_DESCRIPTORS), every_thread=True):
+        unreadable += held is None
+        for link in held or ():
+            found[links[link]].append(pid)
     return {inode: Holders(tuple(pids), complete=True, unreadable=unreadable) for inode, pids in found.items()}
 
 
@@ -100,7 +99,8 @@ def holds(pid: int, inode: int) -> bool:
 def still_held(pid: int, inodes: Iterable[int]) -> frozenset[int]:
     """Those of `inodes` that `pid` holds now. Raises PermissionError when its descriptors can't be read."""
     links = {_link(inode): inode for inode in inodes}
-    return frozenset(links[link] for link in in_any_table(pid, frozenset(links), Budget(MAX_DESCRIPTORS)))
+    held = eyes().sockets(pid, frozenset(links), Budget(MAX_DESCRIPTORS), every_thread=True)
+    return frozenset(links[link] for link in held)
 
 
 def _link(inode: int) -> str:

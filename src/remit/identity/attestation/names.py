@@ -4,6 +4,7 @@
 # ruff: noqa: PTH115, PTH116
 
 import os
+from dataclasses import dataclass
 from typing import Final
 
 _DELETED: Final = b" (deleted)"  # d_path() appends it to a path that has been unlinked
@@ -11,37 +12,53 @@ _DELETED: Final = b" (deleted)"  # d_path() appends it to a path that has been u
 Node = tuple[int, int]  # device, inode
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where the kernel's `link` leads here: to the file `at`, to none, or `hidden` from who looked. `namespace` is
+    the mount namespace of the process, empty where it can't be read.
+    """
+
+    link: bytes
+    at: Node | None
+    hidden: bool
+    namespace: str
+
+
 def path_of(link: bytes, node: Node, namespace: str) -> tuple[str | None, bool]:
     """(path, deleted) of the file `node` that the kernel's `link` leads to. The path is None when it is not UTF-8,
-    or can't be checked.
-
-    In a mount namespace of one's own anything can lie at `/usr/bin/curl`, and the link says no more than that: where
-    the path names another file here, it is returned behind that namespace's name, read from the link `namespace`.
-    A file may really be called `x (deleted)`: it is taken as deleted only when that name isn't this file.
+    or can't be checked. `namespace` is the link to the name of the process's mount namespace.
     """
     try:
-        if _node(link) == node:
+        at = _node(link)
+        if at == node:
             return _text(link), False
+        return path_told(Link(link, at, False, _read(namespace)), node)
     except PermissionError:
-        if _same(namespace):
-            return _text(link), False  # not checked: its directory can't be searched from here
-    if link.endswith(_DELETED):
-        return _text(link[: -len(_DELETED)]), True
-    return _behind(namespace, _text(link)), False
+        return path_told(Link(link, None, True, _read(namespace)), node)
 
 
-def _behind(namespace: str, path: str | None) -> str | None:
+def path_told(told: Link, node: Node) -> tuple[str | None, bool]:
+    """As `path_of`, of what somebody saw.
+
+    In a mount namespace of one's own anything can lie at `/usr/bin/curl`, and the link says no more than that: where
+    the path names another file here, it is returned behind that namespace's name. A file may really be called
+    `x (deleted)`: it is taken as deleted only when that name isn't this file.
+    """
+    if told.at == node:
+        return _text(told.link), False
+    if told.hidden and told.namespace and told.namespace == _read("/proc/self/ns/mnt"):
+        return _text(told.link), False  # not checked: its directory can't be searched from here
+    if told.link.endswith(_DELETED):
+        return _text(told.link[: -len(_DELETED)]), True
+    path = _text(told.link)
+    return None if path is None or not told.namespace else f"{told.namespace}{path}", False
+
+
+def _read(namespace: str) -> str:
     try:
-        return None if path is None else f"{os.readlink(namespace)}{path}"
+        return os.readlink(namespace)
     except OSError:
-        return None
-
-
-def _same(namespace: str) -> bool:
-    try:
-        return os.readlink(namespace) == os.readlink("/proc/self/ns/mnt")
-    except OSError:
-        return False
+        return ""
 
 
 def _text(path: bytes) -> str | None:

@@ -1,18 +1,18 @@
 """What `/proc` says of one process (proc(5)): pure parsers first, then `observe`, which reads."""
 
 # Some of these are read at every request, and a Path object costs more than the call itself.
-# ruff: noqa: PTH115, PTH116
+# ruff: noqa: PTH116
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 from remit.errors import AttestationError
 from remit.identity.attestation.accounts import ACCOUNTS
 from remit.identity.attestation.cgroup import Cgroups, parse_cgroups, systemd_unit
 from remit.identity.attestation.digests import Digests
-from remit.identity.attestation.names import path_of
+from remit.identity.attestation.eyes import eyes
 from remit.identity.attestation.script import SCRIPTS
 from remit.identity.attestation.shortage import is_shortage, told
 from remit.identity.process import Ancestor, Process
@@ -122,12 +122,10 @@ def _observe(pid: int, digests: Digests, parents: Callable[[Stat], Parents] | No
     stat = read_stat(pid)
     status = _read(pid, "status")
     uid, gid = parse_effective_ids(status)
-    file = node, stamp = executable_file(pid)
-    exe, deleted = (None, False) if node is None else executable_path(pid, node)
-    digest = None if node is None else digests.of(f"/proc/{pid}/exe")
-    script = SCRIPTS.of(pid, stat.start, exe, digests)
+    program = eyes().program(pid, digests)
+    script = SCRIPTS.of(pid, stat.start, program.exe, digests)
     groups = cgroups(pid)
-    if executable_file(pid) != file:
+    if eyes().file(pid) != (program.node, program.stamp):
         raise AttestationError(f"process {pid} changed its executable while it was looked at")
     return Process(
         pid=pid,
@@ -135,14 +133,14 @@ def _observe(pid: int, digests: Digests, parents: Callable[[Stat], Parents] | No
         uid=uid,
         gid=gid,
         name=stat.name,
-        exe=exe,
-        exe_sha256=digest,
-        exe_node=node,
+        exe=program.exe,
+        exe_sha256=program.sha256,
+        exe_node=program.node,
         login_uid=login_uid(pid),
         terminal=stat.terminal or None,
         foreground=stat.terminal != 0 and stat.foreground_group == stat.group,
         parents=ancestors(stat) if parents is None else parents(stat),
-        exe_deleted=deleted,
+        exe_deleted=program.deleted,
         user=ACCOUNTS.user(uid),
         group=ACCOUNTS.group(gid),
         groups=parse_groups(status),
@@ -150,7 +148,7 @@ def _observe(pid: int, digests: Digests, parents: Callable[[Stat], Parents] | No
         unit=None if groups is None else systemd_unit(groups),
         script=script,
         nested=parse_nested(status),
-        exe_stamp=stamp,
+        exe_stamp=program.stamp,
     )
 
 
@@ -161,37 +159,6 @@ def read_stat(pid: int) -> Stat:
 def effective_uid(pid: int) -> int:
     """The owner of `/proc/PID`: the effective uid, whether it is dumpable or not. About 2 µs. Raises OSError."""
     return os.stat(f"/proc/{pid}").st_uid
-
-
-Node: TypeAlias = tuple[int, int]
-Stamp: TypeAlias = tuple[int, int, int]
-
-
-def executable_file(pid: int) -> tuple[Node | None, Stamp | None]:
-    """(device, inode) of the executable that runs now, and its file's (size, mtime, ctime), the times in ns.
-
-    None when the kernel won't tell. A few µs. The ctime, which nobody can set, tells of a file that was replaced too:
-    it has one name less then.
-    """
-    try:
-        status = os.stat(f"/proc/{pid}/exe")
-    except OSError:
-        return None, None
-    return (status.st_dev, status.st_ino), (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-def executable_node(pid: int) -> Node | None:
-    """The first of the two."""
-    return executable_file(pid)[0]
-
-
-def executable_path(pid: int, node: tuple[int, int]) -> tuple[str | None, bool]:
-    """(path, deleted) of the executable `node`, as in `path_of`; the path is None when it can't be read."""
-    try:
-        link = os.readlink(f"/proc/{pid}/exe".encode())
-    except OSError:
-        return None, False
-    return path_of(link, node, f"/proc/{pid}/ns/mnt")
 
 
 def cgroups(pid: int) -> Cgroups | None:
@@ -231,14 +198,10 @@ def ancestors(child: Stat, digests: Digests | None = None) -> Parents:
 
 def _ancestor(stat: Stat, digests: Digests | None) -> Ancestor:
     """What it runs now, which need not be what it ran when it started its child. A deleted path is left out."""
-    node = executable_node(stat.pid)
-    if node is None:
+    program = eyes().program(stat.pid, digests)
+    if program.node is None or eyes().file(stat.pid)[0] != program.node:
         return _bare(stat)
-    exe, deleted = executable_path(stat.pid, node)
-    digest = None if digests is None else digests.of(f"/proc/{stat.pid}/exe")
-    if executable_node(stat.pid) != node:
-        return _bare(stat)
-    return Ancestor(stat.pid, stat.name, None if deleted else exe, digest, stat.start)
+    return Ancestor(stat.pid, stat.name, None if program.deleted else program.exe, program.sha256, stat.start)
 
 
 def _bare(stat: Stat) -> Ancestor:

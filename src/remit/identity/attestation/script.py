@@ -1,26 +1,21 @@
 """The script that an interpreter runs, by its command line: found as the process itself would find it, and hashed."""
 
 # As in procfs.py, a Path object costs more than the call itself.
-# ruff: noqa: PTH115, PTH116
+# ruff: noqa: PTH116
 
 import os
-import stat
 import threading
 from collections import OrderedDict
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Final
 
-from remit.identity.attestation.beneath import open_beneath
 from remit.identity.attestation.digests import Digests, Key, file_key
+from remit.identity.attestation.eyes import eyes
 from remit.identity.attestation.interpreters import interpreter_of, script_argument
-from remit.identity.attestation.names import path_of
 from remit.identity.attestation.shortage import is_shortage
 from remit.identity.process import Script
 
 MAX_COMMAND_LINE: Final = 1 << 14  # a longer one names no script here
-MAX_SCRIPT_BYTES: Final = 64 << 20  # a jar of an application with all its libraries
-
 MAX_SCRIPTS: Final = 256
 
 Line = tuple[int, int, str, bytes]  # pid, start, executable, command line: one process told one thing
@@ -73,11 +68,11 @@ class Scripts:
         if argument is None:
             return unknown
         place, pid = os.fsencode(argument), line[0]
-        path, sha256, file = _read(pid, place, digests)
-        script = replace(unknown, path=path, sha256=sha256)
-        if file is not None:
+        found = eyes().script(pid, place, digests)
+        script = replace(unknown, path=found.path, sha256=found.sha256)
+        if found.file is not None and found.lasting:
             below = b"root" if place.startswith(b"/") else b"cwd/"
-            self._keep(line, _Known(b"/proc/%d/%b%b" % (pid, below, place), file, script))
+            self._keep(line, _Known(b"/proc/%d/%b%b" % (pid, below, place), found.file, script))
         return script
 
     def _keep(self, line: Line, known: _Known) -> None:
@@ -104,23 +99,6 @@ def _words(text: bytes) -> list[str]:
     if not text.endswith(b"\0") or len(text) >= MAX_COMMAND_LINE:
         return []
     return [os.fsdecode(word) for word in text.removesuffix(b"\0").split(b"\0")[1:]]
-
-
-def _read(pid: int, argument: bytes, digests: Digests) -> tuple[str | None, str | None, Key | None]:
-    """(path, SHA-256, file). The path is the one with its links followed, as the kernel has it of an executable."""
-    place = argument if argument.startswith(b"/") else os.readlink(f"/proc/{pid}/cwd".encode()) + b"/" + argument
-    with ExitStack() as undo:
-        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        undo.callback(os.close, root)
-        file = open_beneath(root, place)
-        undo.callback(os.close, file)
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_SCRIPT_BYTES:
-            return None, None, None
-        here = f"/proc/self/fd/{file}"
-        node = status.st_dev, status.st_ino
-        path, deleted = path_of(os.readlink(here.encode()), node, f"/proc/{pid}/ns/mnt")
-        return None if deleted else path, digests.of(here), file_key(status)
 
 
 SCRIPTS: Final = Scripts()  # the same fact for every asker in this process
