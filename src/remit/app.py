@@ -1,13 +1,14 @@
 """The composition root: the only file that knows all rooms. Each of Remit's processes starts here.
 
 `python -I -m remit.app control [--owner NAME] [--state DIR]` speaks events on stdout; `… gateway --link FD` is a
-gateway worker, started by control.
+gateway worker, started by control. `… system` becomes Remit's own uid from root's, and then `… control --system`.
 """
 
 import argparse
 import asyncio
 import contextlib
 import os
+import pwd
 import resource
 import secrets
 import socket
@@ -16,8 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from remit.config import Places, Settings, load
-from remit.errors import ConfigError, RemitError
+from remit.config import SYSTEM_ACCOUNT, Places, Settings, load
+from remit.errors import ConfigError, RemitError, StateError
+from remit.sandbox import own_uid
 from remit.sandbox.hardening import harden
 
 TRUST_DOMAIN: Final = "trust_domain"
@@ -30,13 +32,17 @@ def main(arguments: list[str] | None = None) -> int:
     control = roles.add_parser("control")
     control.add_argument("--owner")
     control.add_argument("--state", type=Path)
+    control.add_argument("--system", action="store_true")
+    roles.add_parser("system")
     gateway = roles.add_parser("gateway")
     gateway.add_argument("--link", type=int, required=True)
     given = parser.parse_args(arguments)
+    if given.role == "system":
+        return run_system()
     harden()
     if given.role == "gateway":
         return run_gateway(given.link)
-    return run_control(given.owner, given.state)
+    return run_control(given.owner, given.state, system=given.system)
 
 
 def run_gateway(link: int) -> int:
@@ -48,47 +54,91 @@ def run_gateway(link: int) -> int:
     return uvloop.run(run(socket.socket(fileno=link)))
 
 
-def run_control(owner: str | None, state: Path | None) -> int:
+def run_system() -> int:
+    """Become control of the whole machine's instance; returns only when that can't be.
+
+    While this is root it reads nothing but the password database, and trusts nothing but root's own files.
+    """
+    from remit.control.teller import Teller, error_event
+
+    places = Places.system()
+    try:
+        account = own_uid.account_of(SYSTEM_ACCOUNT)
+        own_uid.check_state(places.state, account)
+        own_uid.prepare_run(places.run, account)
+        own_uid.become(account)
+    except RemitError as error:
+        teller = Teller()
+        teller.tell(error_event(error))
+        teller.close()
+        return error.exit_code
+    return own_uid.execute([sys.executable, "-I", "-m", "remit.app", "control", "--system"], frozenset())
+
+
+def run_control(owner: str | None, state: Path | None, *, system: bool = False) -> int:
     """The control process: until it is told to stop, or its standard input closes."""
-    from remit.control.teller import Teller
+    from remit.control.teller import Teller, error_event
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each caller of the Workload API holds a connection
+    failed = _alone_with_nothing() if system else None  # before there is another thread: each has its own
     teller = Teller()
     try:
-        return asyncio.run(_control(owner, state, teller.tell))
+        if failed is not None:
+            raise failed
+        places = Places.system() if system else Places.of(state, os.environ)
+        return asyncio.run(_control(owner, places, teller.tell))
     except RemitError as error:
-        teller.tell({"event": "error", "message": str(error), "hint": error.hint, "exit_code": error.exit_code})
+        teller.tell(error_event(error))
         return error.exit_code
     finally:
         teller.close()
 
 
-async def _control(owner_named: str | None, state: Path | None, say: Callable[[dict[str, Any]], None]) -> int:
+def _alone_with_nothing() -> RemitError | None:
+    """Control holds no capability, and is nobody but Remit's own uid; why not, if that can't be."""
+    try:
+        _check_own_uid()
+        own_uid.give_up_all()
+    except RemitError as error:
+        return error
+    return None
+
+
+def _check_own_uid() -> None:
+    """System mode runs under its own uid or not at all: not under root's, nor under whoever's typed this."""
+    try:
+        own = pwd.getpwnam(SYSTEM_ACCOUNT).pw_uid
+    except KeyError:
+        own = 0
+    if own == 0 or {*os.getresuid()} != {own}:
+        raise StateError(f"this is not the uid of `{SYSTEM_ACCOUNT}`", hint="`remit up --system` starts it")
+
+
+async def _control(owner_named: str | None, places: Places, say: Callable[[dict[str, Any]], None]) -> int:
     from remit.control.daemon import Daemon, Tools
+    from remit.control.governance import governance_of
     from remit.control.instance import Lock, private_directory
-    from remit.control.owner import find_owner
-    from remit.control.run_directory import RunDirectory
+    from remit.control.run_directory import PRIVATE, SHARED, RunDirectory
     from remit.gateway.upstream import Upstream
     from remit.identity.attestation.procfs import login_uid
     from remit.storage import Store
 
-    owner = find_owner(owner_named, login_uid("self"), os.environ)
-    places = Places.of(state, os.environ)
     settings = load(places.config)
+    governance = governance_of(places, settings, owner_named, login_uid("self"), os.environ)
     _check_servers(settings, places.config)
     for directory in (places.state, places.state / "keys"):
         private_directory(directory)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(Lock(places.state / "lock", places.run_file).release)
         spire = await _meet_spire(settings, stack)
-        stack.callback(RunDirectory.hold(places.run).remove)
+        stack.callback(RunDirectory.hold(places.run, SHARED if places.shared else PRIVATE).remove)
         store = stack.enter_context(contextlib.closing(Store(places.state / "state.db")))
         upstream = Upstream()
         stack.push_async_callback(upstream.aclose)
         tools = Tools(store, _probe(upstream), "remit.app", spire)
         domain = _trust_domain(settings, store, spire)
-        daemon = Daemon(places, settings, owner, tools=tools, trust_domain=domain, say=say)
+        daemon = Daemon(places, settings, governance, tools=tools, trust_domain=domain, say=say)
         _until_told(daemon)
         await daemon.run()
     say({"event": "stopped"})

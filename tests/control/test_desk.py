@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from remit.control.desk import Desk
+from remit.control.roles import Reach, Role
 from remit.control.visitor import NotAdmittedError
 from remit.identity import PeerCredentials
 from remit.identity.attestation import EXECUTABLES, Connected, observe
@@ -18,14 +19,21 @@ class FakeDeployment:
     owner = "ada"
 
 
+class FakeGovernance:
+    async def visitor(self, _realm: Any, _uid: int) -> tuple[Any, Reach]:
+        return None, Reach("ada", Role.PERSON)
+
+
 def test_a_process_whose_uid_is_not_its_sockets_is_not_admitted() -> None:
     nothing: Any = None
     deployment: Any = FakeDeployment()
+    governance: Any = FakeGovernance()
     handle = Connected(PidFd.open(os.getpid()), FakeDeployment.uid, 0, 0, by_number=False)
     peer = PeerCredentials(os.getpid(), FakeDeployment.uid, 0, handle)
     desk = Desk(
         realm=nothing,
         deployment=deployment,
+        governance=governance,
         observe=lambda pid: observe(pid, digests=EXECUTABLES),
         terminal_proof=nothing,
         deliver=nothing,
@@ -40,6 +48,7 @@ def test_a_process_whose_uid_is_not_its_sockets_is_not_admitted() -> None:
         registry=nothing,
         launches=nothing,
         sessions=nothing,
+        proving=nothing,
     )
     with pytest.raises(NotAdmittedError, match=rf"made by uid {FakeDeployment.uid} and is held by uid {os.getuid()}"):
         asyncio.run(desk.admit(peer))

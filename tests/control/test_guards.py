@@ -70,10 +70,14 @@ class World:
             run=directory,
             own_paths=frozenset(),
             owner="ada",
+            whose=self._whose,
             deliver=self._deliver,
             say=self.events.append,
             spawn=self._spawn,
         )
+
+    async def _whose(self, _uid: int | None) -> str:
+        return "ada"
 
     async def _act(self, what: str, subject: str, person: str | None, facts: dict[str, Any]) -> None:
         if self.log_fails:

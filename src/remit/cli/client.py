@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from remit.cli.who_answers import check_who_answers
+from remit.config import Places
 from remit.errors import RemitError, StateError, UsageError
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -33,6 +35,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(TIMEOUT_SECONDS)
         self.sock.connect(str(self._path))
+        check_who_answers(self.sock, self._path)
 
 
 def ask(path: Path, method: str, *segments: str, body: Any = None, query: dict[str, str] | None = None) -> Any:
@@ -47,7 +50,7 @@ def ask(path: Path, method: str, *segments: str, body: Any = None, query: dict[s
         reply = connection.getresponse()
         answer = json.loads(reply.read())
     except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise StateError("remit is not running here", hint="start it with `remit up`") from error
+        raise _silent(path) from error
     except PermissionError as error:
         raise StateError(f"`{path}` is not yours to use", hint="its owner runs this Remit") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -57,6 +60,12 @@ def ask(path: Path, method: str, *segments: str, body: Any = None, query: dict[s
     if reply.status >= 400:
         raise _error(answer)
     return answer
+
+
+def _silent(path: Path) -> StateError:
+    if path == Places.system().api_socket:
+        return StateError("this machine's own Remit is not running", hint="root starts it with `remit up --system`")
+    return StateError("remit is not running here", hint="start it with `remit up`")
 
 
 def _error(answer: Any) -> RemitError:

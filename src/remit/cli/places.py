@@ -16,4 +16,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def places(state: Path | None) -> Places:
-    return Places.of(state, os.environ)
+    """The one that was named; else this user's own if it runs, or was ever started; else the whole machine's."""
+    own, system = Places.of(state, os.environ), Places.system()
+    if state is not None or own.api_socket.exists():
+        return own
+    here = system.api_socket.exists() or (system.state.exists() and not own.state.exists())
+    return system if here else own

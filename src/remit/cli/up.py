@@ -1,6 +1,7 @@
 """`remit up`: find the model servers here, guard them, and say how to call them."""
 
 import json as jsonlib
+import os
 import signal
 import subprocess
 import sys
@@ -12,21 +13,29 @@ from typing import Annotated, Any, Final
 import typer
 
 from remit.cli.places import JsonOption, StateOption
+from remit.errors import StateError, UsageError
 
 RESTART_WINDOW_SECONDS: Final = 60.0
 MAX_RESTARTS: Final = 3
+AGAIN: Final = 75  # EX_TEMPFAIL (sysexits.h): control ended so as to be started again, with what root gives it
+SYSTEM: Final = [sys.executable, "-I", "-m", "remit.app", "system"]
 
 
 def up(
     owner: Annotated[
         str | None, typer.Option(metavar="NAME", help="The accountable person, when no one is logged in (services).")
     ] = None,
+    system: Annotated[
+        bool, typer.Option("--system", help="As root: one Remit for everybody here, under a uid of its own.")
+    ] = False,
     json: JsonOption = False,
     state: StateOption = None,
 ) -> None:
     """Find the model servers on this machine, guard them, and stay until Ctrl-C."""
+    if system:
+        _check_system(owner, state)
     show = _show_json if json else _shower()
-    control = _Control(_command(owner, state), show)
+    control = _Control(SYSTEM if system else _command(owner, state), show)
     status = control.run()
     raise typer.Exit(status)
 
@@ -46,12 +55,12 @@ class _Control:
         while True:
             status = self._once()
             self._process = None
-            if status >= 0 or self._stopping:
+            if self._stopping or (status >= 0 and status != AGAIN):
                 return max(status, 0)
             if not self._may_restart():
                 self._show({"event": "error", "message": "control died too often", "hint": "see `remit audit tail`"})
                 return 1
-            self._show({"event": "note", "text": f"control died (signal {-status}); starting it again"})
+            self._show({"event": "note", "text": f"control {_how(status)}; starting it again"})
 
     def _once(self) -> int:
         self._starts.append(time.monotonic())
@@ -76,6 +85,22 @@ class _Control:
     def _may_restart(self) -> bool:
         since = time.monotonic() - RESTART_WINDOW_SECONDS
         return len([start for start in self._starts if start > since]) <= MAX_RESTARTS
+
+
+def _how(status: int) -> str:
+    return f"died (signal {-status})" if status < 0 else "ended"
+
+
+def _check_system(owner: str | None, state: Path | None) -> None:
+    """Raises UsageError for what system mode has no use for, StateError for anybody but root."""
+    if owner is not None or state is not None:
+        given = "--owner" if owner is not None else "--state"
+        raise UsageError(
+            f"`--system` goes without `{given}`",
+            hint="its state is in /var/lib/remit, and /etc/remit/config.toml names its administrators",
+        )
+    if os.geteuid() != 0:
+        raise StateError("system mode is started by root", hint="`sudo remit up --system`, or its systemd unit")
 
 
 def _command(owner: str | None, state: Path | None) -> list[str]:

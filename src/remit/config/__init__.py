@@ -9,6 +9,8 @@ from remit.config.settings import (
     GatewaySettings,
     LoginSettings,
     OidcSettings,
+    ProofSettings,
+    RolesSettings,
     Settings,
     SpireSettings,
 )
@@ -25,6 +27,8 @@ __all__ = [
     "LoginSettings",
     "OidcSettings",
     "Places",
+    "ProofSettings",
+    "RolesSettings",
     "Settings",
     "SpireSettings",
     "check_issuer",

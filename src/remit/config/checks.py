@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from remit.config.places import MAX_SOCKET_PATH_BYTES
-from remit.config.settings import AuthoritySettings, LoginSettings, Settings
+from remit.config.settings import AuthoritySettings, LoginSettings, ProofSettings, RolesSettings, Settings
 from remit.errors import ConfigError
 
 MAX_ISSUER: Final = 255  # AWS IAM takes no longer one
 ENVIRONMENTS: Final = ("dev", "test", "staging", "prod")
+PROOF_KINDS: Final = ("uid", "terminal", "password", "passkey")  # weakest first: remit.persons.kinds
 _ISSUER: Final = re.compile(r"https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)*")
 _SAFE: Final = re.compile(r"https://|http://(127\.0\.0\.1|\[::1\]|localhost)[:/]")  # where secrets may go
 
@@ -45,6 +46,8 @@ def check(settings: Settings, name: str) -> None:
     if settings.spire.socket:
         _check_spire(settings, name)
     _check_login(settings.login, name)
+    _check_roles(settings.roles, name)
+    _check_proof(settings.proof, name)
 
 
 def _check_authority(authority: AuthoritySettings, name: str) -> None:
@@ -83,6 +86,24 @@ def _check_login(login: LoginSettings, name: str) -> None:
     path = login.client_secret_file
     if path and not Path(path).is_absolute():
         raise ConfigError(f"`{name}`: `login.client_secret_file` must be an absolute path, not `{path}`")
+
+
+def _check_proof(proof: ProofSettings, name: str) -> None:
+    named = {"proof.needs": proof.needs} if proof.needs else {}
+    for key, kind in {**named, **{f"proof.acts.{act}": kind for act, kind in proof.acts.items()}}.items():
+        if kind not in PROOF_KINDS:
+            raise ConfigError(
+                f"`{name}`: `{key}` must be one of {', '.join(PROOF_KINDS)}, not `{kind}`",
+                hint=nearest(kind, list(PROOF_KINDS), "", "known kinds"),
+            )
+
+
+def _check_roles(roles: RolesSettings, name: str) -> None:
+    for both in sorted({*roles.administrator} & {*roles.auditor}):
+        raise ConfigError(
+            f"`{name}`: `{both}` is both `roles.administrator` and `roles.auditor`",
+            hint="who changes things does not audit them",
+        )
 
 
 def check_issuer(issuer: str, where: str) -> None:

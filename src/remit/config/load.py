@@ -14,12 +14,26 @@ from remit.config.settings import (
     GatewaySettings,
     LoginSettings,
     OidcSettings,
+    ProofSettings,
+    RolesSettings,
     Settings,
     SpireSettings,
 )
 from remit.errors import ConfigError
 
 MAX_CONFIG_BYTES: Final = 1 << 20
+_TABLES: Final = frozenset(
+    {
+        GatewaySettings,
+        DiscoverySettings,
+        AuthoritySettings,
+        OidcSettings,
+        SpireSettings,
+        LoginSettings,
+        ProofSettings,
+        RolesSettings,
+    }
+)
 
 
 def load(path: Path) -> Settings:
@@ -60,12 +74,14 @@ def _build(kind: Any, tree: dict[str, Any], name: str, prefix: str) -> Any:
 
 
 def _value(hint: Any, value: Any, name: str, key: str) -> Any:
-    if hint in {GatewaySettings, DiscoverySettings, AuthoritySettings, OidcSettings, SpireSettings, LoginSettings}:
+    if hint in _TABLES:
         if not isinstance(value, dict):
             raise ConfigError(f"`{name}`: `{key}` must be a table")
         return _build(hint, value, name, key + ".")
     if hint == Mapping[str, tuple[int, ...]]:
         return _people(value, name, key)
+    if hint == Mapping[str, str]:
+        return _words(value, name, key)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint == tuple[str, ...]:
@@ -76,6 +92,12 @@ def _value(hint: Any, value: Any, name: str, key: str) -> Any:
         raise ConfigError(f"`{name}`: `{key}` must be a number, not `{value!r}`")
     if type(value) is not hint:
         raise ConfigError(f"`{name}`: `{key}` must be a {hint.__name__}, not `{value!r}`")
+    return value
+
+
+def _words(value: Any, name: str, key: str) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        raise ConfigError(f"`{name}`: `{key}` must be a table of strings, not `{value!r}`")
     return value
 
 

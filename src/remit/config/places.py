@@ -14,12 +14,13 @@ SYSTEM_ACCOUNT: Final = "remit"  # whose uid is Remit's own in system mode
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where this instance keeps what it has. All are absolute."""
+    """Where this instance keeps what it has. All are absolute. `shared`: it is one instance for everybody here."""
 
     state: Path
     run: Path
     config: Path
     policies: Path
+    shared: bool = False
 
     @classmethod
     def of(cls, state: Path | None, environ: Mapping[str, str]) -> "Places":
@@ -38,7 +39,7 @@ class Places:
     def system(cls) -> "Places":
         """System mode's: one instance a host, under its own uid (hier(7), file-hierarchy(7))."""
         config = Path("/etc/remit")
-        return cls(Path("/var/lib/remit"), Path("/run/remit"), config / "config.toml", config / "policies")
+        return cls(Path("/var/lib/remit"), Path("/run/remit"), config / "config.toml", config / "policies", True)
 
     @property
     def audit(self) -> Path:

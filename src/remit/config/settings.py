@@ -71,6 +71,25 @@ class LoginSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofSettings:
+    """How a person must be known for what widens reach. `needs` empty: `terminal`, in system mode `password`.
+
+    `acts` names another kind for single acts.
+    """
+
+    needs: str = ""
+    acts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RolesSettings:
+    """Who is more than a person in system mode, by the names of their accounts. Root always administers."""
+
+    administrator: tuple[str, ...] = ()
+    auditor: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be configured. Empty strings mean: decided by the program."""
 
@@ -84,3 +103,5 @@ class Settings:
     oidc: OidcSettings = field(default_factory=OidcSettings)
     spire: SpireSettings = field(default_factory=SpireSettings)
     login: LoginSettings = field(default_factory=LoginSettings)
+    roles: RolesSettings = field(default_factory=RolesSettings)
+    proof: ProofSettings = field(default_factory=ProofSettings)

@@ -1,10 +1,12 @@
 """The control API: FastAPI on a unix socket; every route needs a peer that the kernel names and that may govern."""
 
+import dataclasses
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, Query, Request
+from fastapi import Path as PathParameter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -13,13 +15,18 @@ from remit import __version__
 from remit.control import uvicorn_server
 from remit.control.api_workloads import MAX_NAME, PURPOSE_LENGTH, about_workloads
 from remit.control.desk import Desk
+from remit.control.explaining import MAX_ID
+from remit.control.roles import check_route
 from remit.control.visitor import Visitor
 from remit.errors import AttestationError, NotFoundError, RemitError, UsageError
 from remit.identity import PeerCredentials
 from remit.identity.jws import MAX_ID_TOKEN_BYTES
 from remit.identity.unix_socket import ListeningSocket
+from remit.persons import ProofNeededError
 
 STATUS: Final = {2: 400, 3: 403}
+PROOF_HEADER: Final = "remit-proof"  # the id of a proof that the request carries
+MAX_PROOF_ID: Final = 128
 
 
 class PeerProtocol(HttpToolsProtocol):
@@ -97,30 +104,56 @@ def build(desk: Desk) -> FastAPI:
     api = FastAPI(title="Remit control API", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
 
     async def visitor(request: Request) -> Visitor:
-        return await desk.admit(request.state.peer)
+        admitted = await desk.admit(request.state.peer)
+        check_route(admitted.reach.role, request.method, request.scope["route"].path)
+        offered = request.headers.get(PROOF_HEADER, "")[:MAX_PROOF_ID]
+        return dataclasses.replace(admitted, offered=offered) if offered else admitted
 
     api.add_exception_handler(RemitError, _answer_error)
     known = [Depends(visitor)]
 
-    @api.get("/status", dependencies=known)
-    async def status() -> dict[str, Any]:
-        return desk.status()
+    @api.get("/status")
+    async def status(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
+        return desk.status(who.reach)
 
-    @api.get("/names", dependencies=known)
-    async def names() -> dict[str, str]:
-        return desk.names()
+    @api.get("/names")
+    async def names(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, str]:
+        return desk.names(who.reach)
+
+    @api.get("/explain/{decision}")
+    async def explain(
+        decision: Annotated[str, PathParameter(max_length=MAX_ID)], who: Annotated[Visitor, Depends(visitor)]
+    ) -> dict[str, Any]:
+        return await desk.explain(who, decision)
 
     @api.get("/policies", dependencies=known)
     async def policies() -> dict[str, Any]:
         return desk.policies()
 
-    @api.get("/whois", dependencies=known)
-    async def whois(what: Annotated[str, Query(max_length=MAX_NAME)]) -> dict[str, Any]:
-        return await desk.whois(what)
+    @api.get("/whois")
+    async def whois(
+        what: Annotated[str, Query(max_length=MAX_NAME)], who: Annotated[Visitor, Depends(visitor)]
+    ) -> dict[str, Any]:
+        return await desk.whois(who, what)
 
-    @api.get("/tasks", dependencies=known)
-    async def tasks() -> list[dict[str, Any]]:
-        return desk.tasks()
+    @api.post("/stop")
+    async def stop(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
+        return await desk.stop(who)
+
+    _about_tasks(api, desk, visitor)
+    _about_sessions(api, desk, visitor)
+    about_workloads(api, desk, visitor)
+    _about_models(api, desk, visitor)
+    _about_keys(api, desk, visitor)
+    return api
+
+
+def _about_tasks(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:
+    """Tasks: those that run, started and ended."""
+
+    @api.get("/tasks")
+    async def tasks(who: Annotated[Visitor, Depends(visitor)]) -> list[dict[str, Any]]:
+        return desk.tasks(who.reach)
 
     @api.post("/tasks")
     async def start_task(body: TaskStart, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
@@ -132,16 +165,6 @@ def build(desk: Desk) -> FastAPI:
     @api.delete("/tasks/{task_id}")
     async def end_task(task_id: str, body: Ended, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
         return await desk.end_task(who, task_id, body.why)
-
-    @api.post("/stop")
-    async def stop(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
-        return await desk.stop(who)
-
-    _about_sessions(api, desk, visitor)
-    about_workloads(api, desk, visitor)
-    _about_models(api, desk, visitor)
-    _about_keys(api, desk, visitor)
-    return api
 
 
 def _about_sessions(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:
@@ -163,9 +186,9 @@ def _about_sessions(api: FastAPI, desk: Desk, visitor: Callable[[Request], Await
 def _about_models(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:
     """The models, and their owner's approval. Names come in the body: a model's may have slashes."""
 
-    @api.get("/models", dependencies=[Depends(visitor)])
-    async def models() -> list[dict[str, Any]]:
-        return desk.models()
+    @api.get("/models")
+    async def models(who: Annotated[Visitor, Depends(visitor)]) -> list[dict[str, Any]]:
+        return desk.models(who.reach)
 
     @api.post("/models/approve")
     async def approve_model(body: Approved, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
@@ -188,9 +211,9 @@ def _about_keys(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable
         return await desk.rotate(who)
 
 
-async def serve(api: FastAPI, path: Path) -> Callable[[], Awaitable[None]]:
-    """Serve `api` on a unix socket that only its owner may connect to; the returned function ends it."""
-    listening = ListeningSocket.bind(path)
+async def serve(api: FastAPI, path: Path, mode: int = 0o600) -> Callable[[], Awaitable[None]]:
+    """Serve `api` on a unix socket of `mode`; the returned function ends it."""
+    listening = ListeningSocket.bind(path, mode)
     end = await uvicorn_server.run(api, PeerProtocol, listening.socket)
 
     async def close() -> None:
@@ -204,4 +227,7 @@ async def _answer_error(_request: Request, error: Exception) -> JSONResponse:
     hint = getattr(error, "hint", "")
     code = error.exit_code if isinstance(error, RemitError) else UsageError.exit_code
     status = 404 if isinstance(error, NotFoundError) else STATUS.get(code, 500)
-    return JSONResponse({"error": {"message": str(error), "hint": hint, "exit_code": code}}, status_code=status)
+    said: dict[str, Any] = {"message": str(error), "hint": hint, "exit_code": code}
+    if isinstance(error, ProofNeededError):
+        status, said["proof"] = 401, error.described()
+    return JSONResponse({"error": said}, status_code=status)

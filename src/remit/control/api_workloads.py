@@ -41,15 +41,16 @@ class Registration(BaseModel):
 
 def about_workloads(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:
     """The workloads, and their moves. Names come in the query: a SPIFFE ID has slashes."""
-    known = [Depends(visitor)]
 
-    @api.get("/workloads", dependencies=known)
-    async def workloads() -> list[dict[str, Any]]:
-        return desk.registry.workloads()
+    @api.get("/workloads")
+    async def workloads(who: Annotated[Visitor, Depends(visitor)]) -> list[dict[str, Any]]:
+        return desk.registry.workloads(who.reach)
 
-    @api.get("/workload", dependencies=known)
-    async def workload(name: Annotated[str, Query(max_length=MAX_NAME)]) -> dict[str, Any]:
-        return desk.registry.workload(name)
+    @api.get("/workload")
+    async def workload(
+        name: Annotated[str, Query(max_length=MAX_NAME)], who: Annotated[Visitor, Depends(visitor)]
+    ) -> dict[str, Any]:
+        return desk.registry.workload(who.reach, name)
 
     @api.post("/workloads")
     async def register(body: Registration, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:

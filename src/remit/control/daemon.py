@@ -15,6 +15,7 @@ from remit.control.book import State
 from remit.control.deployment import GRADE
 from remit.control.desk import Desk
 from remit.control.gateway_link import GatewayLink
+from remit.control.governance import Governance
 from remit.control.guards import Guards
 from remit.control.identity_source import IdentitySource
 from remit.control.instance import write_run_file
@@ -26,8 +27,8 @@ from remit.control.orphans import end_orphan, worker_file
 from remit.control.outside_spire import OutsideSpire
 from remit.control.own_authority import OwnAuthority
 from remit.control.own_log import OwnLog
-from remit.control.owner import Owner, others
 from remit.control.realm import PoliciesInForce, Realm
+from remit.control.roles import ALL
 from remit.control.serving import open_desk, serve
 from remit.control.serving_tokens import serve_tokens, token_address
 from remit.control.watches import Watches
@@ -57,13 +58,14 @@ class Daemon:
         self,
         places: Places,
         settings: Settings,
-        owner: Owner,
+        governance: Governance,
         *,
         tools: Tools,
         trust_domain: str,
         say: Callable[[dict[str, Any]], None],
     ) -> None:
-        self._places, self._settings, self._owner, self._tools, self._say = places, settings, owner, tools, say
+        self._places, self._settings, self._tools, self._say = places, settings, tools, say
+        self._governance, self._owner = governance, governance.owner
         self._domain = trust_domain
         self._stop = asyncio.Event()
         self._why = ""
@@ -103,7 +105,7 @@ class Daemon:
             withheld, owned = said.withheld(), said.owners()
             self._realm = self._open_realm(policies, ended, withheld)
             self._realm.own_again(owned)
-            await self._meet_people()
+            await self._governance.meet_all(self._realm, self._note)
             await self._realm.tasking.record_ends(ended)
             self._say(self._starting())
             # 3
@@ -128,7 +130,7 @@ class Daemon:
             tokens = await self._serve_tokens(stack)
             desk = open_desk(
                 self._places,
-                self._owner,
+                self._governance,
                 self._realm,
                 self._log,
                 self._workers,
@@ -163,6 +165,11 @@ class Daemon:
         self._log = OwnLog.open(self._places, self._domain)
         stack.callback(self._close_log)
         await self._log.act("started", "control", None, {"version": __version__, "grade": GRADE})
+
+    @property
+    def _mode(self) -> int:
+        """Of the sockets: where everybody may connect, the kernel still tells who does."""
+        return 0o666 if self._places.shared else 0o600
 
     def _close_log(self) -> None:
         try:
@@ -199,11 +206,6 @@ class Daemon:
             withheld=withheld,
         )
 
-    async def _meet_people(self) -> None:
-        for name, uids in others(self._owner, self._settings.people):
-            await self._realm.meet(name, uids, only=True)
-        await self._realm.meet(self._owner.name, self._owner.uids)
-
     def _open_link(self) -> tuple[GatewayLink, Workers]:
         link = GatewayLink(
             self._places,
@@ -228,6 +230,9 @@ class Daemon:
             run=places.run,
             own_paths=frozenset({str(places.api_socket), str(places.workload_api_socket)}),
             owner=self._owner.name,
+            whose=lambda uid: self._governance.whose(self._realm, uid),
+            mode=self._mode,
+            by_uid=places.shared,
             deliver=self._workers.deliver,
             say=self._say,
             spawn=self._watches.spawn,
@@ -262,7 +267,7 @@ class Daemon:
         }
 
     def _ready(self, desk: Desk) -> None:
-        status = desk.status()
+        status = desk.status(ALL)
         urls = [server["base_url"] for server in status["guarded"] if "base_url" in server]
         write_run_file(self._places.run_file, {"pid": os.getpid(), "urls": urls, "api": status["api"]})
         self._say({"event": "ready", **status})

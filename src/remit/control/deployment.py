@@ -7,12 +7,13 @@ from typing import Final
 
 from remit import __version__
 from remit.config import Places
-from remit.control.owner import Owner
 
 GRADE: Final = "C"
 GRADE_WHY: Final = (
     "because Remit runs as you: a hostile process of yours could stop it, read its key or edit its policy"
 )
+SHARED_WHY: Final = "though Remit runs under its own uid: the models' own ports answer anybody on this machine"
+SHARED_RAISES: Final = "B when no way leads around Remit to a model (see docs/system-mode.md)"
 RAISES: Final = "B when Remit runs as its own user (system mode; see docs/threat-model.md)"
 
 
@@ -29,6 +30,7 @@ class Deployment:
     grade_why: str
     raises: str
     state: str
+    shared: bool
     policies: str
     audit_dir: str
     audit_key: str
@@ -36,18 +38,19 @@ class Deployment:
     api: str
 
     @classmethod
-    def of(cls, places: Places, owner: Owner) -> "Deployment":
+    def of(cls, places: Places, owner: str) -> "Deployment":
         """This process's."""
         return cls(
             version=__version__,
             pid=os.getpid(),
             started=time.time(),
-            owner=owner.name,
+            owner=owner,
             uid=os.getuid(),
             grade=GRADE,
-            grade_why=GRADE_WHY,
-            raises=RAISES,
+            grade_why=SHARED_WHY if places.shared else GRADE_WHY,
+            raises=SHARED_RAISES if places.shared else RAISES,
             state=str(places.state),
+            shared=places.shared,
             policies=str(places.policies),
             audit_dir=str(places.audit),
             audit_key=str(places.audit / "audit.pub"),

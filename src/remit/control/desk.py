@@ -1,25 +1,33 @@
 """The desk: who may speak to control, and the answers it gives. `api.py` puts it on a socket."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from remit.control.approving import described, meant
 from remit.control.deployment import Deployment
+from remit.control.explaining import explained, names_seen
+from remit.control.governance import Governance
 from remit.control.governed import governor
 from remit.control.lately import Lately
 from remit.control.launches import Launches
 from remit.control.portrait import Sources
+from remit.control.proving import Proving
 from remit.control.realm import Realm
 from remit.control.registering import person_named
 from remit.control.registry_desk import RegistryDesk
+from remit.control.roles import Reach, Role
 from remit.control.sessions import Sessions
 from remit.control.visitor import NotAdmittedError, Visitor
-from remit.control.whois import whois
+from remit.control.whois import seen_by
 from remit.errors import AttestationError
 from remit.identity import PeerCredentials, Process, SpiffeId
+from remit.inventory import Workload
 from remit.inventory.binding import standing_of
+from remit.persons import Act, Shown
 from remit.policy import Engine, Snapshot
 
 
@@ -42,13 +50,14 @@ class Keys(Protocol):
 
 
 class Desk:
-    """Answers control's callers: the owner and root. What widens reach also records how they were known."""
+    """Answers control's callers, each with what is theirs. What widens reach also records how they were known."""
 
     def __init__(
         self,
         *,
         realm: Realm,
         deployment: Deployment,
+        governance: Governance,
         observe: Callable[[int], Process],
         terminal_proof: Callable[[Process], str],
         deliver: Deliveries,
@@ -64,23 +73,21 @@ class Desk:
         launches: Launches,
         issuer: str = "",
         sessions: Sessions,
+        proving: Proving,
         tokens: str = "",
     ) -> None:
-        self._realm, self._deployment = realm, deployment
+        self._realm, self._deployment, self._governance = realm, deployment, governance
         self._observe, self._terminal_proof = observe, terminal_proof
         self._deliver, self._lately, self._ports, self._workers = deliver, lately, ports, workers
         self._failures = failures
         self._request_stop = request_stop
         self._doors, self._silent, self._launches, self.registry = doors, silent, launches, registry
+        self._proving = proving
         self._keys, self._issuer, self._sessions, self._tokens = keys, issuer, sessions, tokens
 
     async def admit(self, peer: PeerCredentials) -> Visitor:
         """The visitor behind a connection's kernel credentials; raises NotAdmittedError for anyone else."""
-        uid = peer.uid
-        if uid not in {self._deployment.uid, 0}:
-            raise NotAdmittedError(
-                f"uid {uid} may not govern this instance", hint="its owner can: see `remit status`"
-            )
+        human, reach = await self._governance.visitor(self._realm, peer.uid)
         try:
             with await asyncio.to_thread(peer.process.attest) as attested:
                 process = attested.process
@@ -88,15 +95,12 @@ class Desk:
             raise NotAdmittedError(f"process {peer.pid} can't be attested: {error}", hint=error.hint) from error
         assert process is not None  # noqa: S101 - who connects to a unix socket is known by process
         process = self._launches.with_task(process)
-        human = self._realm.human_of(uid) or self._realm.humans.get(self._deployment.owner)
-        if human is None:
-            raise NotAdmittedError(f"uid {uid} acts for no person known here")
         in_force = tuple(self._realm.workloads.values())
         above = await asyncio.to_thread(governor, process, in_force, self._observe)
-        return Visitor(process, human, self._terminal_proof(process), above)
+        return Visitor(process, human, self._terminal_proof(process), above, reach=reach)
 
-    def status(self) -> dict[str, Any]:
-        """Everything `remit status` shows."""
+    def status(self, reach: Reach) -> dict[str, Any]:
+        """Everything `remit status` shows to somebody of that reach."""
         deployment, realm, identity = self._deployment, self._realm, self._keys.described()
         return {
             "version": deployment.version,
@@ -105,21 +109,23 @@ class Desk:
             "trust_domain": realm.trust.domain,
             "identity": identity,
             "owner": deployment.owner,
+            "shared": deployment.shared,
+            "role": reach.role.value,
             "uid": deployment.uid,
             "grade": deployment.grade,
             "grade_why": deployment.grade_why,
             "raises": deployment.raises,
-            "guarded": self.guarded(),
-            "registered": self.registry.registered(),
+            "guarded": self.guarded(reach),
+            "registered": self.registry.registered(reach),
             "policies": self.policies(),
-            "tasks": self.tasks(),
-            "sessions": self._sessions.open(),
+            "tasks": self.tasks(reach),
+            "sessions": [one for one in self._sessions.open() if reach.sees(one["human"])],
             "workers": self._workers(),
             "audit": {
                 "dir": deployment.audit_dir,
                 "public_key": deployment.audit_key,
                 "failures": self._failures(),
-                "unrecorded": dict(realm.endings.unrecorded),
+                "unrecorded": dict(realm.endings.unrecorded) if reach.role is not Role.PERSON else {},
             },
             "workload_api": deployment.workload_api if identity["issues"] else "",
             "tokens": self._tokens,
@@ -127,7 +133,7 @@ class Desk:
             "state": deployment.state,
         }
 
-    def guarded(self) -> list[dict[str, Any]]:
+    def guarded(self, reach: Reach) -> list[dict[str, Any]]:
         """The guarded workloads with the ways to call each."""
         return [
             {
@@ -154,7 +160,7 @@ class Desk:
                 **self._doors.get(workload.name, {}),
             }
             for workload in self._realm.workloads.values()
-            if workload.server
+            if workload.server and reach.sees(workload.owner, workload.uid)
         ]
 
     def policies(self) -> dict[str, Any]:
@@ -166,13 +172,20 @@ class Desk:
             "warning": policies.warning,
         }
 
-    def names(self) -> dict[str, str]:
+    def names(self, reach: Reach) -> dict[str, str]:
         """Pseudonym to name, for those who may see it."""
-        return {human.person: human.name for human in self._realm.humans.values()}
+        return names_seen(self._realm, reach)
 
-    def tasks(self) -> list[dict[str, Any]]:
+    async def explain(self, who: Visitor, decision: str) -> dict[str, Any]:
+        """One decision of theirs, from the log."""
+        audit = Path(self._deployment.audit_dir)
+        return await asyncio.to_thread(explained, audit, decision, self._realm, who.reach)
+
+    def tasks(self, reach: Reach) -> list[dict[str, Any]]:
         now = time.time()
         names = {workload.spiffe_id: workload.name for workload in self._realm.workloads.values()}
+        known = self._realm.known_workloads
+        owners = {task.on: known[task.on].owner for task in self._realm.tasks.values() if task.on in known}
         return [
             {
                 **_public(task.to_dict()),
@@ -180,10 +193,10 @@ class Desk:
                 "left": round(task.expires - now, 1),
             }
             for task in self._realm.tasks.values()
-            if task.live(now)
+            if task.live(now) and (reach.sees(task.human) or reach.sees(owners.get(task.on, "")))
         ]
 
-    async def whois(self, what: str) -> dict[str, Any]:
+    async def whois(self, who: Visitor, what: str) -> dict[str, Any]:
         now = time.time()
         sources = Sources(
             realm=self._realm,
@@ -198,7 +211,7 @@ class Desk:
             now=now,
             given=self._keys.described().get("spiffe_id", ""),
         )
-        return await asyncio.to_thread(whois, what, sources)
+        return await asyncio.to_thread(seen_by, who.reach, what, sources)
 
     async def start_task(
         self,
@@ -215,8 +228,11 @@ class Desk:
 
         `launched`: for the very process that asks.
         """
-        who.check_not_governed()
-        workload = self._realm.workload_named(on)
+        shown = Shown.of(
+            on=on, actions=actions, purpose=purpose, seconds=seconds, human=human or who.human.name, launched=launched
+        )
+        proof = await self._proving.require(who, Act.TASK_START, shown)
+        workload = self._theirs(who, on)
         process = (who.process.pid, who.process.start) if launched else None
         task, token = await self._realm.tasking.start(
             who.human,
@@ -224,7 +240,7 @@ class Desk:
             actions,
             purpose=purpose,
             seconds=seconds,
-            proof=who.proof,
+            proof=proof.kind.value,
             human=person_named(self._realm, human) if human else None,
             launched=process,
         )
@@ -236,9 +252,9 @@ class Desk:
     async def end_task(self, who: Visitor, task_id: str, why: str) -> dict[str, Any]:
         task = self._realm.tasks.get(task_id)
         target = self._realm.known_workloads.get(task.on) if task is not None else None
-        own = who.human.name in {task.human if task else "", target.owner if target else ""}
-        if task is not None and not own and who.process.uid != 0:
-            raise NotAdmittedError(f"task `{task_id}` is {task.human}'s")
+        whose = {task.human if task else "", target.owner if target else ""}
+        if task is not None and not any(map(who.reach.governs, whose)):
+            raise NotAdmittedError(f"task `{task_id}` is another person's")
         ended = await self._realm.tasking.end(task_id, why)
         settled = await self._deliver(self._realm.snapshot())
         unrecorded = self._realm.endings.unrecorded.get(task_id, "")
@@ -251,8 +267,9 @@ class Desk:
 
     async def begin_session(self, who: Visitor, seconds: float, id_token: str, nonce: str) -> dict[str, Any]:
         """Begin a person's session; its token is in the answer and nowhere else."""
-        who.check_not_governed()
-        return await self._sessions.begin(who.human, who.process.uid, who.proof, seconds, id_token, nonce)
+        shown = Shown.of(seconds=seconds, nonce=nonce, id_token_sha256=hashlib.sha256(id_token.encode()).hexdigest())
+        proof = await self._proving.require(who, Act.SESSION_BEGIN, shown)
+        return await self._sessions.begin(who.human, who.process.uid, proof.kind.value, seconds, id_token, nonce)
 
     async def end_session(self, who: Visitor, session_id: str) -> dict[str, Any]:
         """End a person's session, or all of them."""
@@ -272,25 +289,35 @@ class Desk:
 
     async def rotate(self, who: Visitor) -> dict[str, Any]:
         """Begin a rotation of the authority, or say how far the one under way is."""
-        who.check_not_governed()
+        await self._proving.require(who, Act.AUTHORITY_ROTATE, Shown.of(trust_domain=self._realm.trust.domain))
         return await self._keys.rotate()
 
-    def models(self) -> list[dict[str, Any]]:
+    def models(self, reach: Reach) -> list[dict[str, Any]]:
         """The models of all guarded servers, and how each stands to what its server is bound to."""
-        return described(self._realm.workloads.values())
+        return described(self._seen(reach))
 
     async def approve_model(self, who: Visitor, name: str, on: str, digest: str) -> dict[str, Any]:
         """Bind a server to its model as it is now, by its owner's word."""
-        who.check_not_governed()
-        workload = meant(self._realm.workloads.values(), name, on)
-        bound = await self._realm.bindings.approve(who.human, workload.spiffe_id, name, digest or None, who.proof)
+        proof = await self._proving.require(who, Act.MODEL_APPROVE, Shown.of(model=name, on=on, digest=digest))
+        kind = proof.kind.value
+        workload = meant(self._seen(who.reach), name, on)
+        bound = await self._realm.bindings.approve(who.human, workload.spiffe_id, name, digest or None, kind)
         settled = await self._deliver(self._realm.snapshot())
         told = {"model": name, "on": workload.name, "digest": bound.identity.weights}
-        return {**told, "identity": bound.identity.digest, "proof": who.proof, "pending": not settled}
+        return {**told, "identity": bound.identity.digest, "proof": kind, "pending": not settled}
+
+    def _theirs(self, who: Visitor, name: str) -> Workload:
+        """The workload in force of that name, which is the visitor's to see."""
+        workload = self._realm.workload_named(name)
+        who.reach.check_sees(f"`{name}`", workload.owner, workload.uid)
+        return workload
+
+    def _seen(self, reach: Reach) -> list[Workload]:
+        return [one for one in self._realm.workloads.values() if reach.sees(one.owner, one.uid)]
 
     async def stop(self, who: Visitor) -> dict[str, Any]:
-        who.check_not_governed()
-        self._request_stop(f"`remit down` by {who.human.person} ({who.proof})")
+        proof = await self._proving.require(who, Act.STOP, Shown.of(instance=self._deployment.state))
+        self._request_stop(f"`remit down` by {who.human.person} ({proof.kind})")
         return {"pid": self._deployment.pid}
 
 

@@ -28,9 +28,12 @@ class Door:
     file: ListeningSocket | None = None
 
 
-def open_doors(workload: Workload, address: str, first_port: int, run: Path) -> tuple[list[Door], dict[str, str]]:
+def open_doors(
+    workload: Workload, address: str, first_port: int, run: Path, mode: int = 0o600
+) -> tuple[list[Door], dict[str, str]]:
     """Sockets for one workload: loopback TCP, mutual TLS, unix; and the ways to call it, as `status` shows them.
 
+    `mode` is the unix socket's: whoever may connect is asked for by the kernel, not kept out by it.
     A taken port is passed over for the next free one; raises StateError when TRIES in a row are taken,
     or another server has the unix socket's place.
     """
@@ -39,7 +42,7 @@ def open_doors(workload: Workload, address: str, first_port: int, run: Path) -> 
         plain = opened.enter_context(_tcp(address, first_port))
         port = plain.getsockname()[1]
         tls = opened.enter_context(_tcp(address, port + TLS_OFFSET))
-        unix = ListeningSocket.bind(path, backlog=BACKLOG)
+        unix = ListeningSocket.bind(path, mode, backlog=BACKLOG)
         opened.pop_all()
     host = f"[{address}]" if ":" in address else address
     urls = {

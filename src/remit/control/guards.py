@@ -40,6 +40,8 @@ Event = dict[str, Any]
 class Guards:
     """The guarded workloads of one instance. `spawn` runs what the end of a process or of hashing calls for.
 
+    `owner` answers for the demonstration server, `whose` says who does for one that runs as some uid. With `by_uid`
+    what answers at an address as another uid than before is another's, whatever it is.
     `urls` are the ways to call each workload, by name; `silent` says since when (Unix seconds) a guarded server
     has not answered, though it still runs and listens.
     """
@@ -55,12 +57,16 @@ class Guards:
         run: Path,
         own_paths: frozenset[str],
         owner: str,
+        whose: Callable[[int | None], Awaitable[str]],
+        mode: int = 0o600,
+        by_uid: bool = False,
         deliver: Callable[[Snapshot], Awaitable[bool]],
         say: Callable[[Event], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._realm, self._workers, self._own_paths = realm, workers, own_paths
-        self._environment, self._run, self._owner = settings.environment, run, owner
+        self._environment, self._run, self._whose = settings.environment, run, whose
+        self._by_uid, self._owner = by_uid, owner
         self._deliver, self._say = deliver, say
         self._lookout = Lookout(probe, settings.discovery, self._own)
         self._watches = ServerWatches(lambda spiffe_id, process: spawn(self._process_ended(spiffe_id, process)))
@@ -80,7 +86,7 @@ class Guards:
         )
         self._one_change = asyncio.Lock()  # what a look or a process's end saw stays so until it is acted on
         self._pace = Pace()
-        self._served = Served(workers, settings.gateway, run, say)
+        self._served = Served(workers, settings.gateway, run, say, mode)
         self.urls = self._served.urls
         self.silent: dict[SpiffeId, float] = {}
 
@@ -95,6 +101,15 @@ class Guards:
 
     async def start_demo(self) -> None:
         """Start Remit's own demonstration server: a private socket, a random key that only Remit holds."""
+        if not self._owner:
+            self._say(
+                {
+                    "event": "note",
+                    "text": "no model server answers here, and nobody is named to administer Remit: "
+                    "a demonstration model would be nobody's, and is not started",
+                }
+            )
+            return
         self._say({"event": "note", "text": "no model server answers here: starting a demonstration model (SmolLM2)"})
         await self._demo.start(self._run / "demo" / "model.sock")
 
@@ -130,7 +145,7 @@ class Guards:
 
     async def _enrol(self, found: Found) -> None:
         """Put a found server in force, watched first: nothing is guarded whose process has ended meanwhile."""
-        workload = self._workload_for(found)
+        workload = self._workload_for(found, await self._whose(found.uid))
         try:
             watch = opened(workload)
         except AttestationError as error:
@@ -150,15 +165,15 @@ class Guards:
             files = [file for of, file in found.weights if of == name]
             self._scales.weigh(workload.spiffe_id, name, files, runtime=found.exe_sha256, flags=found.flags)
 
-    def _workload_for(self, found: Found) -> Workload:
+    def _workload_for(self, found: Found, owner: str) -> Workload:
         here = [one for one in self._realm.known_workloads.values() if one.upstream == found.upstream]
         for known in here:
-            if known.server == found.server:
-                return dataclasses.replace(again(known, found, time.time()), owner=self._owner)
+            if known.server == found.server and (not self._by_uid or known.uid == found.uid):
+                return dataclasses.replace(again(known, found, time.time()), owner=owner)
         withheld = any(one.state in WITHHELD for one in here)  # or it would be back as another kind of server
         return enrol(
             found,
-            owner="" if withheld else self._owner,
+            owner="" if withheld else owner,
             trust_domain=self._realm.trust.domain,
             environment=self._environment,
             taken={one.name for one in self._realm.known_workloads.values()},

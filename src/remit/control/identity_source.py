@@ -54,9 +54,14 @@ class IdentitySource(Protocol):
         """What `remit status` says of it: `source`, `issues`, `text`, and more."""
 
     async def serve(
-        self, stack: contextlib.AsyncExitStack, path: Path, identities: Identities, issuances: Issuances
+        self,
+        stack: contextlib.AsyncExitStack,
+        path: Path,
+        identities: Identities,
+        issuances: Issuances,
+        mode: int = 0o600,
     ) -> None:
-        """Serve the Workload API at `path` until `stack` ends, where it is Remit's to serve."""
+        """Serve the Workload API at `path`, a file of `mode`, until `stack` ends, where it is Remit's to serve."""
 
     async def mind(self, note: Callable[[str], None]) -> None:
         """Look after it for as long as this instance runs."""

@@ -1,7 +1,7 @@
 """What the guarded workloads did last, read from the log's newest records."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,11 @@ class Lately:
     refused: Counter[str] = field(default_factory=Counter)
     last: dict[str, dict[str, Any]] = field(default_factory=dict)
     last_of: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def of_person(self, person: str) -> "Lately":
+        """The same, without what other people's processes did. Servers are asked for by whose they are."""
+        own = {pid: one for pid, one in self.last_of.items() if one.get("person") == person}
+        return replace(self, last_of=own)
 
     def about(self, resource: str, now: float) -> dict[str, Any]:
         """One server's activity, as `whois` shows it."""

@@ -104,7 +104,12 @@ class OutsideSpire:
         }
 
     async def serve(
-        self, _stack: contextlib.AsyncExitStack, _path: Path, _identities: Identities, _issuances: Issuances
+        self,
+        _stack: contextlib.AsyncExitStack,
+        _path: Path,
+        _identities: Identities,
+        _issuances: Issuances,
+        _mode: int = 0o600,
     ) -> None:
         """Nothing: workloads ask SPIRE's own Workload API."""
 

@@ -61,10 +61,15 @@ class OwnAuthority:
         return {**known, "keys": self._kept.standing()}
 
     async def serve(
-        self, stack: contextlib.AsyncExitStack, path: Path, identities: Identities, issuances: Issuances
+        self,
+        stack: contextlib.AsyncExitStack,
+        path: Path,
+        identities: Identities,
+        issuances: Issuances,
+        mode: int = 0o600,
     ) -> None:
         api = WorkloadApi(self._kept.authority, identities, issuances, time.time, issuer=self._issuer)
-        await api.serve(path)
+        await api.serve(path, mode)
         stack.push_async_callback(api.close)
         self._api = api
 

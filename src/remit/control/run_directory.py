@@ -16,6 +16,8 @@ from remit.errors import StateError
 from remit.identity.disk_hints import hint
 
 _ANOTHER: Final = "give another with --state DIR"
+PRIVATE: Final = 0o700
+SHARED: Final = 0o755
 _DEMO: Final = "demo"  # the demonstration server's own socket is in it
 
 
@@ -26,16 +28,19 @@ class RunDirectory:
         self._path, self._fd = path, fd
 
     @classmethod
-    def hold(cls, path: Path) -> "RunDirectory":
-        """Make `path`, or take over what a killed run left there; raises StateError when it is another's."""
+    def hold(cls, path: Path, mode: int = PRIVATE) -> "RunDirectory":
+        """Make `path`, or take over what a killed run left there; raises StateError when it is another's.
+
+        `mode` is PRIVATE, or SHARED where others may pass through to its sockets.
+        """
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.mkdir(mode=mode, parents=True, exist_ok=True)
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             raise StateError(f"`{path}` can't be used: {error.strerror}", hint=_ANOTHER) from error
         held = cls(path, fd)
         try:
-            _claim(path, fd)
+            _claim(path, fd, mode)
             held._clear()
         except StateError:
             os.close(fd)
@@ -76,7 +81,7 @@ class RunDirectory:
             os.rmdir(_DEMO, dir_fd=self._fd)
 
 
-def _claim(path: Path, fd: int) -> None:
+def _claim(path: Path, fd: int, mode: int) -> None:
     facts = os.fstat(fd)
     if facts.st_uid != os.geteuid():
         raise StateError(f"`{path}` is not a directory of yours", hint=_ANOTHER)
@@ -84,8 +89,8 @@ def _claim(path: Path, fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise StateError(f"`{path}` is in use by another Remit", hint=_ANOTHER) from None
-    if facts.st_mode & 0o077:
-        os.fchmod(fd, 0o700)
+    if stat.S_IMODE(facts.st_mode) != mode:
+        os.fchmod(fd, mode)
     if os.fstatvfs(fd).f_flag & os.ST_RDONLY:
         raise StateError(
             f"`{path}` is on a read-only disk: no socket can be made there",

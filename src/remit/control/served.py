@@ -15,8 +15,14 @@ class Served:
     """The doors of one instance. `urls` are the ways to call each workload, by its name."""
 
     def __init__(
-        self, workers: Workers, settings: GatewaySettings, run: Path, say: Callable[[dict[str, Any]], None]
+        self,
+        workers: Workers,
+        settings: GatewaySettings,
+        run: Path,
+        say: Callable[[dict[str, Any]], None],
+        mode: int = 0o600,
     ) -> None:
+        self._mode = mode
         self._workers, self._settings, self._run, self._say = workers, settings, run, say
         self._doors: dict[SpiffeId, list[Door]] = {}
         self.urls: dict[str, dict[str, str]] = {}
@@ -26,7 +32,7 @@ class Served:
         if workload.spiffe_id in self._doors:
             return
         first = self._settings.port + len(self._doors)
-        doors, urls = open_doors(workload, self._settings.address, first, self._run)
+        doors, urls = open_doors(workload, self._settings.address, first, self._run, self._mode)
         if not urls["url"].endswith(f":{first}"):
             self._say({"event": "note", "text": f"port {first} is taken: {workload.name} is served at {urls['url']}"})
         self._doors[workload.spiffe_id] = doors

@@ -7,6 +7,7 @@ from remit.config import Places, Settings
 from remit.control import api
 from remit.control.deployment import Deployment
 from remit.control.desk import Desk, Keys
+from remit.control.governance import Governance
 from remit.control.guards import Guards
 from remit.control.identities import KernelIdentities, RecordedIssuances
 from remit.control.identity_source import IdentitySource
@@ -14,7 +15,7 @@ from remit.control.lately import lately
 from remit.control.launches import Launches
 from remit.control.login_provider import LoginProvider
 from remit.control.own_log import OwnLog
-from remit.control.owner import Owner
+from remit.control.proving import Proving
 from remit.control.realm import Realm
 from remit.control.registering import Registering
 from remit.control.registry_desk import RegistryDesk
@@ -27,7 +28,7 @@ from remit.inventory.listening import holders_of
 
 def open_desk(
     places: Places,
-    owner: Owner,
+    governance: Governance,
     realm: Realm,
     log: OwnLog,
     workers: Workers,
@@ -39,10 +40,12 @@ def open_desk(
     tokens: str,
 ) -> Desk:
     """The desk over all that runs in this instance."""
+    proving = Proving(settings.proof, log.act, system=places == Places.system())
     registering = Registering(realm, settings.environment, launches.observe)
     return Desk(
         realm=realm,
-        deployment=Deployment.of(places, owner),
+        deployment=Deployment.of(places, governance.owner.name),
+        governance=governance,
         observe=launches.observe,
         terminal_proof=terminal_proof,
         deliver=workers.deliver,
@@ -54,9 +57,10 @@ def open_desk(
         silent=guards.silent,
         keys=keys,
         request_stop=request_stop,
-        registry=RegistryDesk(realm, registering, workers.deliver),
+        registry=RegistryDesk(realm, registering, workers.deliver, proving),
         launches=launches,
         tokens=tokens,
+        proving=proving,
         issuer=settings.oidc.issuer,
         sessions=Sessions(realm, LoginProvider(settings.login) if settings.login.issuer else None),
     )
@@ -68,8 +72,9 @@ async def serve(
     """Open both, the second where it is Remit's; `stack` closes them. StateError when a socket's place is taken."""
     identities, issuances = KernelIdentities(realm), RecordedIssuances(realm, log.act)
     stack.callback(identities.close)
-    await source.serve(stack, places.workload_api_socket, identities, issuances)
-    stack.push_async_callback(await api.serve(api.build(desk), places.api_socket))
+    mode = 0o666 if places.shared else 0o600  # who connects is told by the kernel, and asked for by the desk
+    await source.serve(stack, places.workload_api_socket, identities, issuances, mode)
+    stack.push_async_callback(await api.serve(api.build(desk), places.api_socket, mode))
 
 
 def _pids_on(port: int) -> list[int]:

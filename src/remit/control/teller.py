@@ -8,9 +8,16 @@ import threading
 import time
 from typing import Any, Final
 
+from remit.errors import RemitError
+
 REFUSALS_PER_SECOND: Final = 20  # more is a flood: the log has each, the terminal a count
 MAX_WAITING: Final = 1000
 CLOSE_SECONDS: Final = 1.0
+
+
+def error_event(error: RemitError) -> dict[str, Any]:
+    """What ends the process, with its exit status."""
+    return {"event": "error", "message": str(error), "hint": error.hint, "exit_code": error.exit_code}
 
 
 class Teller:

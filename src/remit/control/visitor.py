@@ -1,16 +1,12 @@
 """Who speaks to control: a person as the kernel knows them, or a process that is none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from remit.errors import RemitError
+from remit.control.roles import NotAdmittedError, Reach
 from remit.identity import Process
 from remit.inventory import Human, Workload
 
-
-class NotAdmittedError(RemitError):
-    """The peer may not use the control API, or not for this."""
-
-    exit_code = 3
+__all__ = ["NotAdmittedError", "Visitor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +14,15 @@ class Visitor:
     """Who speaks to control. `proof` is `terminal` (weak) or `uid` (weaker): a uid alone is not a person.
 
     `governor` is the workload that the process is or runs under, if it does: then it is no person at all.
+    `reach` is what they see and govern here. `offered` is the id of the proof that its request carries, or empty.
     """
 
     process: Process
     human: Human
     proof: str
     governor: Workload | None = None
+    offered: str = ""
+    reach: Reach = field(kw_only=True)
 
     def check_not_governed(self) -> None:
         """Refuse what widens reach to what runs under a governed workload, or in a task that Remit launched it for.

@@ -1,8 +1,10 @@
 """The answer to: what identity is acting, for whom, under which policy, with what effective permissions."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from remit.control.portrait import Sources, about_person, about_workload, as_control, as_gateway
+from remit.control.roles import Reach, Role
 from remit.errors import AttestationError, IdentityError, NotFoundError, UsageError
 from remit.identity import Process, SpiffeId
 from remit.identity.selectors import selectors_of, why_weaker
@@ -22,6 +24,30 @@ def whois(what: str, sources: Sources) -> dict[str, Any]:
     if _is_number(what):
         return _by_pid(int(what), sources)
     return about_workload(sources.realm.workload_named(what), sources)
+
+
+def seen_by(reach: Reach, what: str, sources: Sources) -> dict[str, Any]:
+    """The answer for somebody of that reach; of what is another person's no more than that it is.
+
+    Raises NotAdmittedError for that.
+    """
+    if reach.role is not Role.PERSON:
+        return whois(what, sources)
+    own = sources.realm.humans.get(reach.name)
+    person = own.person if own is not None else ""
+    try:
+        answer = whois(what, replace(sources, lately=sources.lately.of_person(person)))
+    except NotFoundError as error:
+        raise NotFoundError(str(error), hint="`remit status` lists what is yours") from error
+    reach.check_sees(f"`{what}`", answer["owner"]["name"], answer["proof"].get("uid"))
+    servers = {one.name: one.owner for one in sources.realm.workloads.values()}
+    answer["may"] = [row for row in answer["may"] if _concerns(row, servers.get(row["on"], ""), reach)]
+    return answer
+
+
+def _concerns(row: dict[str, Any], owner: str, reach: Reach) -> bool:
+    """Whether a row is about what is theirs, or about what they may use."""
+    return not row["on"] or reach.sees(owner) or "yes" in row["permissions"].values()
 
 
 def _is_number(text: str) -> bool:

@@ -1,0 +1,128 @@
+"""Acts that wait for their proof: bounded, short-lived, each for one process, one act and exactly those arguments."""
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from remit.errors import NotFoundError, RemitError
+from remit.persons.acts import Act
+from remit.persons.kinds import Kind
+from remit.persons.shown import Shown
+
+LIFE: Final = 120.0  # seconds, from the first request to the one that carries the proof
+MAX_OF_ONE_UID: Final = 16  # the oldest gives way
+MAX_OF_ALL: Final = 1_024
+ID_BYTES: Final = 24
+
+
+class ProofRefusedError(RemitError):
+    """What was offered is no proof for this: another process's, another act's, used up, too old or too weak."""
+
+    exit_code = 3
+
+
+class ProofNeededError(RemitError):
+    """The act needs a proof of a person. Answered by 401 with `described`; the same request is then repeated."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, hint: str, pending: "Pending", kinds: tuple[Kind, ...]) -> None:
+        super().__init__(message, hint=hint)
+        self.pending, self.kinds = pending, kinds
+
+    def described(self) -> dict[str, Any]:
+        """What the command needs to obtain one, weakest kind first."""
+        return {"id": self.pending.id, "act": self.pending.act.value, "kinds": [kind.value for kind in self.kinds]}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How the person behind one act was known. `evidence` is a SHA-256 of what proved it, or empty."""
+
+    kind: Kind
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks for what: all that a proof is bound to. `start` is clock ticks since boot, None where unknown."""
+
+    uid: int
+    pid: int
+    start: int | None
+    act: Act
+    shown: Shown
+
+
+@dataclass(slots=True)
+class Pending:
+    """One act that waits. `granted` is its proof, once somebody obtained it."""
+
+    id: str
+    asking: Asking
+    needed: Kind
+    since: float
+    granted: Proof | None = None
+
+    @property
+    def act(self) -> Act:
+        return self.asking.act
+
+
+@dataclass(slots=True)
+class PendingActs:
+    """Those that wait now. Times are monotonic seconds. Lost when control ends: the command is then repeated."""
+
+    _live: dict[str, Pending] = field(default_factory=dict)  # oldest first
+
+    def add(self, asking: Asking, needed: Kind, now: float) -> Pending:
+        """A place for one more; the uid's oldest gives way where it has too many."""
+        self._forget(now)
+        own = [one.id for one in self._live.values() if one.asking.uid == asking.uid]
+        if len(own) >= MAX_OF_ONE_UID:
+            del self._live[own[0]]
+        if len(self._live) >= MAX_OF_ALL:
+            raise ProofRefusedError("too many acts wait for a proof", hint="try again in two minutes")
+        pending = Pending(secrets.token_urlsafe(ID_BYTES), asking, needed, now)
+        self._live[pending.id] = pending
+        return pending
+
+    def of(self, pending_id: str, now: float) -> Pending:
+        """The one with that id; raises NotFoundError."""
+        self._forget(now)
+        if pending_id not in self._live:
+            raise NotFoundError(
+                "no act waits for this proof: it took too long, or was done already", hint="repeat the command"
+            )
+        return self._live[pending_id]
+
+    def grant(self, pending_id: str, proof: Proof, now: float) -> None:
+        """Give the act its proof; raises NotFoundError, and ProofRefusedError for one too weak or given twice."""
+        pending = self.of(pending_id, now)
+        if pending.granted is not None:
+            raise ProofRefusedError("this act has its proof already")
+        if not proof.kind.reaches(pending.needed):
+            raise ProofRefusedError(f"`{pending.act}` needs a {pending.needed}, not a {proof.kind}")
+        pending.granted = proof
+
+    def spend(self, pending_id: str, asking: Asking, now: float) -> Proof:
+        """Take the proof for exactly what it was obtained for; once. Who may not have it can't use it up."""
+        pending = self.of(pending_id, now)
+        if pending.asking != asking or asking.start is None:
+            raise ProofRefusedError(
+                f"this proof is for another process, act or arguments than this `{asking.act}`",
+                hint="repeat the command",
+            )
+        del self._live[pending_id]
+        if pending.granted is None:
+            raise ProofRefusedError(f"nobody has proved who asks for `{asking.act}`", hint="repeat the command")
+        return pending.granted
+
+    def drop(self, pending_id: str) -> None:
+        """Forget one that was refused."""
+        self._live.pop(pending_id, None)
+
+    def _forget(self, now: float) -> None:
+        for pending in list(self._live.values()):
+            if not pending.since <= now < pending.since + LIFE:
+                del self._live[pending.id]

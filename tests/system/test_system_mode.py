@@ -1,0 +1,89 @@
+"""One Remit for everybody on a machine: under its own uid, each person with what is theirs."""
+
+import stat
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.machine import Machine, can_make_machines, machine
+from tests.system.running import SystemRemit, put_code, put_places
+
+pytestmark = pytest.mark.skipif(not can_make_machines(), reason="only root can make machines")
+
+CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapAmb")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with machine(tmp_path_factory.mktemp("machine")) as made:
+        put_code(made)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def remit(here: Machine) -> Iterator[SystemRemit]:
+    put_places(here)
+    running = SystemRemit(here)
+    try:
+        running.event("ready")
+        yield running
+    finally:
+        running.stop()
+
+
+def capabilities(machine: Machine, pid: int) -> set[int]:
+    status = machine.path(f"/proc/{pid}/status").read_text()
+    rows = dict(line.split(":", 1) for line in status.splitlines())
+    return {int(rows[name], 16) for name in CAPABILITIES}
+
+
+def test_control_and_worker_have_remits_uid_and_no_capability(remit: SystemRemit) -> None:
+    uid = int(remit.machine.run("id", "-u", "remit").stdout)
+    for what in ("remit.app control --system", "remit.app gateway"):
+        pid = remit.pid_inside(what)
+        status = remit.machine.path(f"/proc/{pid}/status").read_text()
+        assert f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}\n" in status, what
+        assert "NoNewPrivs:\t1\n" in status
+        assert capabilities(remit.machine, pid) == {0}, what
+
+
+def test_the_sockets_are_reachable_and_nothing_else_is(remit: SystemRemit) -> None:
+    run = remit.machine.path("/run/remit")
+    assert stat.S_IMODE(run.stat().st_mode) == 0o755
+    modes = {path.name: stat.S_IMODE(path.lstat().st_mode) for path in run.iterdir()}
+    sockets = {name for name in modes if name.endswith(".sock")}
+    assert {"control.sock", "workload.sock"} < sockets, "and a door"
+    assert {modes[name] for name in sockets} == {0o666}
+    assert modes["demo"] == 0o700
+    assert not {mode & 0o077 for name, mode in modes.items() if name not in sockets} - {0}
+
+
+def test_each_sees_only_their_own(remit: SystemRemit) -> None:
+    root, ada = remit.said("root", "status"), remit.said("ada", "status")
+    assert (root["role"], ada["role"]) == ("administrator", "person")
+    assert root["guarded"]
+    assert root["guarded"][0]["owner"] == "root"
+    assert ada["guarded"] == []
+    assert ada["shared"]
+    assert remit.said("ada", "workload", "list") == []
+    refused = remit.machine.run("remit", "whois", root["guarded"][0]["name"], user="ada", check=False)
+    assert refused.returncode == 3
+    assert "another person's" in refused.stderr
+
+
+def test_a_second_one_says_that_one_runs(remit: SystemRemit) -> None:
+    second = remit.machine.run("remit", "up", "--system", check=False)
+    assert second.returncode == 1
+    assert "already runs here" in second.stdout + second.stderr
+
+
+def test_an_account_that_nobody_logs_in_to_is_refused(remit: SystemRemit) -> None:
+    refused = remit.machine.run("remit", "status", user="daemon", check=False)
+    assert refused.returncode == 3, refused.stderr
+    assert "acts for no person known here" in refused.stderr
+
+
+def test_a_person_does_not_stop_it(remit: SystemRemit) -> None:
+    refused = remit.machine.run("remit", "down", user="ada", check=False)
+    assert refused.returncode == 3, refused.stderr
+    assert "administrator" in refused.stderr
