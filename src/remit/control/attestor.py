@@ -9,7 +9,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from remit.identity.attestation.eyes import look_through
 from remit.identity.attestation.through import ThroughAttestor
 from remit.sandbox.child import ENVIRONMENT
 
+PROGRAM: Final = (sys.executable, "-I", "-m", "remit.sandbox.attestor")
 LINES: Final = 3  # of one process: two threads attest and one walks
 
 
@@ -60,12 +61,12 @@ class Attestor:
             os.close(self.pidfd)
 
 
-def start_attestor(module: str = "remit.sandbox.attestor") -> Attestor:
+def start_attestor(program: Sequence[str] = PROGRAM) -> Attestor:
     """Start it, and look through it from now on. What this process holds as ambient capabilities is passed on."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-m", module, "--line", str(theirs.fileno())],
+            [*program, "--line", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -20,10 +20,11 @@ class Lines:
     """Safe to share between threads; who asks waits for a free line. A line that breaks takes the others with it."""
 
     def __init__(self, sockets: Sequence[socket.socket]) -> None:
+        self._all = tuple(sockets)
         self._free: queue.LifoQueue[socket.socket] = queue.LifoQueue()
         self._number = 0
         self.gone = False
-        for one in sockets:
+        for one in self._all:
             one.setblocking(True)
             self._free.put(one)
 
@@ -59,6 +60,15 @@ class Lines:
             _close(fds)
             raise OSError(code, os.strerror(code))
         return answer[line.ANSWER.size :], fds
+
+    def close(self) -> None:
+        """Let go of the lines; the attestor ends what it does for them. At the latest when this is collected."""
+        self.gone = True
+        for one in self._all:
+            one.close()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _close(fds: list[int]) -> None:
