@@ -4,10 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import typer
+
+import remit
 from tests.system.machine import Machine, tree
 
 PLACES = ("/etc", "/var/lib", "/run", "/home")  # what an installation could change
 OVERLAYS = ("opt", "usr_local")  # and here; what was written there is looked at alone: there may be much below
+_ACTS = {
+    "install": "from remit.install import *\ncarry_out(plan(Options(tiocsti=True, code=False)), Journal(), print)",
+    "uninstall": "from remit.install import *\nput_back(Journal(), print, with_log=False)",
+}
 REMIT = "from remit.cli import main; main()"
 
 
@@ -25,6 +32,13 @@ def install(machine: Machine, code: Path | None = None, *options: str) -> None:
         machine.run("mkdir", "-p", "/opt/remit")
         machine.run("mount", "--bind", "-o", "ro", str(code), "/opt/remit")
     of_checkout(machine, "install", "--system", "--keep-tiocsti", *options)
+
+
+def without_code(machine: Machine, act: str) -> str:
+    """Install or uninstall (`act`) all but the copy of the code, which is most of the work; what it says."""
+    source, site = Path(remit.__file__).parents[1], Path(typer.__file__).parents[1]
+    program = f"import sys; sys.path[:0] = [{str(source)!r}, {str(site)!r}]\n" + _ACTS[act]
+    return machine.run("/usr/bin/python3", "-B", "-I", "-c", program).stdout
 
 
 def snapshot(machine: Machine) -> dict[str, tuple[str, ...]]:

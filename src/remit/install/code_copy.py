@@ -30,7 +30,7 @@ _CONFIG: Final = "home = {home}\ninclude-system-site-packages = false\nversion =
 
 def name_of_copy() -> str:
     """The version, and 8 digits of a digest of all that would be copied: another build is another directory."""
-    digest = hashlib.sha256(f"{sys.version} {base()} {usable_in_place()}".encode())
+    digest = hashlib.sha256(sys.version.encode())
     for known in closure():
         digest.update(f"{known.name} {known.version}\n".encode())
     for path, place in _own():

@@ -11,6 +11,8 @@ import sysconfig
 from pathlib import Path
 from typing import Final
 
+from remit.install.places import OPT
+
 # What no part of Remit imports; a copy without them is a third as big.
 LEFT_OUT: Final = (
     "site-packages",
@@ -41,7 +43,9 @@ def for_everyone(path: Path) -> bool:
 
 
 def usable_in_place() -> bool:
-    """Whether the machine's own interpreter and its library do."""
+    """Whether the machine's own interpreter and its library do; an earlier installation's goes with that one."""
+    if base().is_relative_to(OPT):
+        return False
     library = Path(sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix}))
     return all(for_everyone(path.resolve()) for path in (base(), library, library / "encodings"))
 

@@ -1,0 +1,114 @@
+"""Whether the code that runs could have been written by somebody else: judged over what the interpreter imports from.
+
+Every directory and file it imports from, and every directory on the way there, is root's or Remit's own and writable
+by nobody else; and there is no `.pth` file (it runs at each start) that no installed distribution lists. A sticky bit
+makes no difference: it stops nobody from putting a new file there.
+"""
+
+import os
+import stat
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Final
+
+from remit.errors import StateError
+
+_OTHERS: Final = ("site-packages", "dist-packages")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One path on the way to code."""
+
+    path: Path
+    uid: int
+    mode: int  # with its type
+
+
+@dataclass(frozen=True, slots=True)
+class Untrusted:
+    """A path that makes the code doubtful, and why."""
+
+    path: Path
+    why: str
+    mend: str
+
+
+def judge(found: Iterable[Found], owners: Collection[int], listed: Collection[Path]) -> Untrusted | None:
+    """The first path that somebody but `owners` could have written, or a `.pth` file that is not `listed`."""
+    for one in found:
+        if one.uid not in owners:
+            return Untrusted(one.path, f"it belongs to uid {one.uid}", f"chown root: {one.path}")
+        if not stat.S_ISLNK(one.mode) and one.mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return Untrusted(one.path, "others than its owner can write it", f"chmod go-w {one.path}")
+        if one.path.suffix == ".pth" and one.path not in listed:
+            return Untrusted(one.path, "it runs at each start, and no distribution lists it", f"rm {one.path}")
+    return None
+
+
+def first_untrusted(owners: Collection[int]) -> Untrusted | None:
+    """Judge the code of this very process."""
+    return judge(walk(_roots()), owners, _listed())
+
+
+def check_code(remit_uid: int) -> None:
+    """Raises StateError when anybody but root and Remit's own uid could have written what runs here."""
+    doubt = first_untrusted({0, remit_uid})
+    if doubt is not None:
+        raise StateError(f"the code can't be trusted: `{doubt.path}`: {doubt.why}", hint=doubt.mend)
+
+
+def walk(roots: Iterable[Path]) -> Iterator[Found]:
+    """Each root, the directories on the way to it, and all below it; a link counts, and what it leads to."""
+    seen: set[Path] = set()
+    for root in roots:
+        for step in _way(root):
+            if step not in seen:
+                seen.add(step)
+                yield _found(step)
+        if root.is_dir():
+            yield from _below(root, seen)
+
+
+def _way(root: Path) -> Iterator[Path]:
+    """From the top down, along the name and along where its links lead."""
+    for path in dict.fromkeys((root, root.resolve())):
+        yield from (step for step in (*reversed(path.parents), path) if os.path.lexists(step))
+
+
+def _below(root: Path, seen: set[Path]) -> Iterator[Found]:
+    for at, directories, names in os.walk(root):
+        directories[:] = [
+            name for name in directories if name not in _OTHERS
+        ]  # not imported from, unless a root itself
+        for name in (*directories, *names):
+            path = Path(at, name)
+            if path in seen:
+                continue
+            seen.add(path)
+            yield _found(path)
+            if path.is_symlink():
+                yield from (_found(step) for step in _way(path) if step not in seen)
+
+
+def _found(path: Path) -> Found:
+    facts = path.lstat()
+    return Found(path, facts.st_uid, facts.st_mode)
+
+
+def _roots() -> list[Path]:
+    paths = [Path(sys.executable), *(Path(entry) for entry in sys.path if entry)]
+    return [path for path in dict.fromkeys(paths) if os.path.lexists(path)]
+
+
+def _listed() -> set[Path]:
+    """The `.pth` files that installed distributions say are theirs (their RECORD)."""
+    return {
+        Path(str(known.locate_file(file)))
+        for known in distributions()
+        for file in known.files or ()
+        if file.suffix == ".pth"
+    }

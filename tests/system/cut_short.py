@@ -1,0 +1,106 @@
+"""Run inside a machine as root: installs and uninstalls, killed (SIGKILL) at each change, and says what was left.
+
+`cut_short.py SOURCE SITE STEP`: for every STEPth change; a JSON line with how many changes there were, what differed.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+MUTATING = {
+    *("os.chmod", "os.chown", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.truncate"),
+    "subprocess.Popen",
+}
+SEEN = ("/etc", "/var/lib", "/run", "/opt/remit", "/usr/local/bin")
+
+
+def quiet(_line: str) -> None:
+    pass
+
+
+def install() -> None:
+    from remit.install import Journal, Options, carry_out, plan
+
+    carry_out(plan(Options(tiocsti=True, code=False)), Journal(), quiet)
+
+
+def uninstall() -> None:
+    from remit.install import Journal, nothing_to_do, put_back
+
+    journal = Journal()
+    if not nothing_to_do(journal):
+        put_back(journal, quiet, with_log=True)
+
+
+def child(act: Callable[[], None], kill_at: int) -> tuple[int, int]:
+    """Do it in a child that is killed right before its change number `kill_at`: its status, and its changes."""
+    counted, count = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        changes = 0
+
+        def hook(event: str, arguments: tuple[Any, ...]) -> None:
+            nonlocal changes
+            writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+            if event in MUTATING or writes:
+                changes += 1
+                os.write(count, b".")
+                if changes == kill_at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        from remit.errors import RemitError
+
+        sys.addaudithook(hook)
+        try:
+            act()
+        except (OSError, RemitError) as error:
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+            os._exit(1)
+        os._exit(0)
+    os.close(count)
+    with os.fdopen(counted, "rb") as pipe:
+        changes = len(pipe.read())
+    return os.waitpid(pid, 0)[1], changes
+
+
+def snapshot() -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for top in SEEN:
+        for at, directories, names in os.walk(top):
+            for name in (*directories, *names, "."):
+                path = Path(at, name)
+                facts = path.lstat()
+                what = str(path.readlink()) if path.is_symlink() else ""
+                if stat.S_ISREG(facts.st_mode):
+                    what = hashlib.sha256(path.read_bytes()).hexdigest()
+                found[str(path)] = [facts.st_mode, facts.st_uid, facts.st_gid, what]
+    return found
+
+
+def main(source: str, site: str, step: int) -> None:
+    sys.path[:0] = [source, site]
+    import remit.install  # noqa: F401 (before the first fork)
+
+    before, wrong, at, total = snapshot(), [], 1, 0
+    while True:
+        killed, total = child(install, at)
+        child(uninstall, at)
+        ended, _ = child(uninstall, 0)
+        after = snapshot()
+        different = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+        if ended != 0 or different:
+            wrong.append({"at": at, "ended": ended, "different": different})
+        if killed == 0:
+            break
+        at += step
+    sys.stdout.write(json.dumps({"changes": total, "wrong": wrong}) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
