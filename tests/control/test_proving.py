@@ -1,4 +1,4 @@
-"""A proof is for one process, one act and exactly its arguments, once; whatever else is offered is refused, on record."""
+"""A proof is for one process, one act and its arguments, once; whatever else is offered is refused, on record."""
 
 import asyncio
 import dataclasses
@@ -8,6 +8,7 @@ import pytest
 
 from remit.config import ProofSettings
 from remit.control.proving import Proving
+from remit.control.roles import Reach, Role
 from remit.control.visitor import NotAdmittedError, Visitor
 from remit.errors import ConfigError, NotFoundError
 from remit.identity import Process
@@ -52,7 +53,7 @@ def visitor(*, uid: int = 1000, pid: int = 77, start: int | None = 5, proof: str
         terminal=None,
         foreground=False,
     )
-    return Visitor(process, Human(f"u{uid}", f"p-{uid}", (uid,)), proof)
+    return Visitor(process, Human(f"u{uid}", f"p-{uid}", (uid,)), proof, reach=Reach(f"u{uid}", Role.PERSON, (uid,)))
 
 
 def offering(who: Visitor, pending_id: str) -> Visitor:

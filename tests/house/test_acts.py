@@ -82,3 +82,10 @@ def test_every_act_of_a_route_that_widens_is_asked_for_by_a_desk() -> None:
 def test_the_settings_name_every_kind_in_its_order() -> None:
     assert tuple(Kind) == PROOF_KINDS
     assert inspect.getdoc(Kind)
+
+
+def test_the_page_has_every_act_and_the_reason_of_those_that_need_no_proof() -> None:
+    page = (SOURCE.parents[1] / "docs" / "person-proof.md").read_text()
+    for act in Act:
+        said = f"none needed: {NARROWS[act]} " if act in NARROWS else ""
+        assert f"| `{act}` | {said}|\n" in page
