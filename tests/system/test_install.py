@@ -152,3 +152,21 @@ def test_systemd_takes_the_unit(host: Machine) -> None:
     host.run("ln", "-s", "/bin/true", "/usr/local/bin/remit")
     done = host.run("systemd-analyze", "verify", "/etc/systemd/system/remit.service", check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_installation_is_trusted_until_somebody_can_write_it(host: Machine) -> None:
+    install(host)
+    packages = next(host.path("/opt/remit").glob("0*/lib/python3*/site-packages"))
+    check = (
+        "/opt/remit/current/bin/python",
+        "-I",
+        "-c",
+        "from remit.install.code_trust import check_code; check_code(0)",
+    )
+    host.run(*check, user="ada")
+    planted = packages / "planted.pth"
+    planted.write_text("import os\n")
+    assert "planted.pth" in host.run(*check, user="ada", check=False).stderr
+    planted.unlink()
+    (packages / "remit" / "errors.py").chmod(0o666)
+    assert "errors.py" in host.run(*check, user="ada", check=False).stderr

@@ -19,7 +19,6 @@ import remit
 from remit.errors import StateError
 from remit.install.closure import closure, files
 from remit.install.interpreter import VERSION, base, copy_interpreter, usable_in_place
-from remit.install.places import OPT
 
 SOURCE: Final = Path(remit.__file__).parent
 TRY_SECONDS: Final = 60.0
@@ -60,7 +59,8 @@ def copy_code(place: Path) -> None:
     )
     if tried.returncode != 0:
         remove_tree(place)
-        raise StateError(f"the copy of the code does not start: {tried.stderr.strip().splitlines()[-1:]}")
+        said = (tried.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise StateError(f"the copy of the code does not start: {said}", hint="what runs now is as it was")
 
 
 def remove_tree(place: Path) -> None:
@@ -117,8 +117,3 @@ def _make_roots(top: Path) -> None:
                 continue
             runs = path.is_dir() or path.parent.name == "bin" or path.stat().st_mode & stat.S_IXUSR
             path.chmod(0o755 if runs else 0o644)
-
-
-def older_copies(keep: set[str]) -> list[Path]:
-    """The copies that neither run nor are kept for going back."""
-    return [path for path in sorted(OPT.glob("*-*")) if path.is_dir() and path.name not in keep]

@@ -1,9 +1,11 @@
 """The text of each file that an installation writes."""
 
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Final
 
+from remit.errors import StateError
 from remit.policy.schema import STARTER_TEXT
 
 CONFIG: Final = """\
@@ -76,6 +78,18 @@ def pam() -> str:
 
 def has_sudo() -> bool:
     return shutil.which("visudo") is not None and Path("/etc/sudoers.d").is_dir()
+
+
+def check_sudoers() -> None:
+    """Raises StateError when this machine's sudo would not take the file: a broken one stops every sudo."""
+    done = subprocess.run(
+        ["visudo", "-cf", "-"], input=SUDOERS, capture_output=True, text=True, timeout=30.0, check=False
+    )
+    if done.returncode != 0:
+        raise StateError(
+            f"this machine's sudo does not take `Defaults timestamp_timeout=0`: {done.stderr.strip()}",
+            hint="leave it out: --keep-sudo-cache",
+        )
 
 
 def has_systemd() -> bool:

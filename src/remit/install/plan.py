@@ -10,7 +10,6 @@ from remit.config.places import SYSTEM_ACCOUNT
 from remit.install import contents, places
 from remit.install.account import find_account
 from remit.install.code_copy import name_of_copy
-from remit.install.standing import look
 
 Owner = Literal["root", "remit", "root:remit"]
 
@@ -76,23 +75,46 @@ class Kernel:
 Step = Account | Directory | File | Link | Code | Kernel
 
 
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What of this machine a plan depends on."""
+
+    systemd: bool
+    sudo: bool
+    tiocsti: bool  # the kernel has that switch
+    policies: bool  # there are some
+    code: str  # the name of the copy of this very code
+
+
 def plan(options: Options) -> tuple[Step, ...]:
     """Every change, whether or not it is made already; reads the machine, changes nothing.
 
     Raises StateError when the account's name is a person's.
     """
     find_account()
-    steps: list[Step] = [Account(), *_directories(), *_files()]
-    if contents.has_systemd():
-        steps += _for_systemd()
-    if contents.has_sudo() and not options.sudo_cache:
-        steps.append(File(places.SUDOERS, contents.SUDOERS, 0o440, "root", "sudo forgets a password at once"))
-    if places.TIOCSTI.exists() and not options.tiocsti:
-        steps.append(File(places.SYSCTL, contents.SYSCTL, 0o644, "root", "no process types into a person's terminal"))
-        steps.append(Kernel(places.TIOCSTI, "0", "the same, from now on"))
-    if options.code:
-        steps += _code()
-    return tuple(steps)
+    policies = any(Places.system().policies.glob("*.cedar"))
+    sudo, tiocsti = contents.has_sudo(), places.TIOCSTI.exists()
+    if sudo and not options.sudo_cache:
+        contents.check_sudoers()
+    return _with_parents(steps(Here(contents.has_systemd(), sudo, tiocsti, policies, name_of_copy()), options))
+
+
+def steps(here: Here, options: Options) -> list[Step]:
+    """What is changed on such a machine."""
+    planned: list[Step] = [Account(), *_directories(), *_files(here)]
+    if here.systemd:
+        why = "starts Remit with the machine"
+        planned.append(File(places.UNIT, contents.UNIT, 0o644, "root", why))
+        planned.append(Link(places.WANTED, str(places.UNIT), why))
+    if here.sudo and not options.sudo_cache:
+        planned.append(File(places.SUDOERS, contents.SUDOERS, 0o440, "root", "sudo forgets a password at once"))
+    if here.tiocsti and not options.tiocsti:
+        planned.append(File(places.SYSCTL, contents.SYSCTL, 0o644, "root", "no process types into your terminal"))
+        planned.append(Kernel(places.TIOCSTI, "0", "the same, from now on"))
+    return planned + (_code(here.code) if options.code else [])
+
+
+Say = Callable[[str], None]
 
 
 def text(step: Step) -> str:
@@ -118,52 +140,37 @@ def _directories() -> list[Step]:
     ]
 
 
-def _files() -> list[Step]:
+def _files(here: Here) -> list[Step]:
     at = Places.system()
-    steps: list[Step] = [
-        File(at.config, contents.CONFIG, 0o640, "root:remit", "settings, if there are none", once=True)
+    ours: Owner = "root:remit"
+    starter = at.policies / "starter.cedar"
+    settings = File(at.config, contents.CONFIG, 0o640, ours, "settings, if there are none", once=True)
+    policies = File(starter, contents.STARTER, 0o640, ours, "policies, if there are none", once=True)
+    return [
+        settings,
+        *([] if here.policies else [policies]),
+        File(places.TMPFILES, contents.RUN_DIRECTORY, 0o644, "root", "makes /run/remit at each boot"),
+        File(places.PAM, contents.pam(), 0o644, "root", "how a person's password is checked"),
     ]
-    if not any(at.policies.glob("*.cedar")):
-        starter = at.policies / "starter.cedar"
-        steps.append(File(starter, contents.STARTER, 0o640, "root:remit", "policies, if there are none", once=True))
-    steps.append(File(places.TMPFILES, contents.RUN_DIRECTORY, 0o644, "root", "makes /run/remit at each boot"))
-    steps.append(File(places.PAM, contents.pam(), 0o644, "root", "how a person's password is checked"))
-    return _with_parents(steps)
 
 
-def _for_systemd() -> list[Step]:
-    why = "starts Remit with the machine"
-    unit = File(places.UNIT, contents.UNIT, 0o644, "root", why)
-    return _with_parents([unit, Link(places.WANTED, str(places.UNIT), why)])
-
-
-def _code() -> list[Step]:
-    name = name_of_copy()
-    return _with_parents([
+def _code(name: str) -> list[Step]:
+    return [
         Directory(places.OPT, 0o755, "root", "the code's place"),
         Code(places.OPT / name),
         Link(places.CURRENT, name, "the version that runs"),
         Link(places.COMMAND, str(places.CURRENT / "bin" / "remit"), "the command"),
-    ])  # fmt: skip
+    ]
 
 
-def _with_parents(steps: list[Step]) -> list[Step]:
+def _with_parents(planned: list[Step]) -> tuple[Step, ...]:
     """With each directory of the machine's own that is missing, before what stands in it."""
-    known = {step.path for step in steps if isinstance(step, Directory)} | {
-        Places.system().config.parent,
-        Places.system().policies,
-    }
+    known = {step.path for step in planned if isinstance(step, Directory)}
     complete: list[Step] = []
-    for step in steps:
-        missing = (
-            []
-            if isinstance(step, Account)
-            else [p for p in reversed(step.path.parents) if p not in known and look(p).kind == "nothing"]
-        )
-        known.update(missing)
-        complete += [Directory(path, 0o755, "root", "it is missing here") for path in missing]
+    for step in planned:
+        if not isinstance(step, Account):
+            missing = [path for path in reversed(step.path.parents) if path not in known and not path.exists()]
+            known.update(missing)
+            complete += [Directory(path, 0o755, "root", "it is missing here") for path in missing]
         complete.append(step)
-    return complete
-
-
-Say = Callable[[str], None]
+    return tuple(complete)
