@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from remit.control.attestor import Attestor
 from remit.control.doors import Door
 from remit.control.orphans import forget, remember, worker_file
 from remit.errors import AttestationError, AuditError, RemitError, StateError
@@ -16,6 +17,7 @@ from remit.policy import Snapshot
 from remit.policy.changes import Changes
 from remit.policy.link import (
     Ack,
+    Eyes,
     Failed,
     FromControl,
     InForce,
@@ -76,6 +78,8 @@ class Workers:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._starts: list[float] = []
+        self.attestor: Attestor | None = None
+        """Through whom workers look at other users' processes (system mode)."""
 
     async def start(self, zone: str) -> Worker:
         """Start the zone's worker; it is ready to serve when this returns."""
@@ -91,6 +95,7 @@ class Workers:
 
     def _brief(self, worker: Worker) -> None:
         """Tell a worker that is ready all that is in force; from then on it hears of each change."""
+        self._give_eyes(worker)
         for message in self._extra.values():
             self._send(worker, message)
         if self._snapshot is not None:
@@ -180,6 +185,19 @@ class Workers:
 
     def _hand_over(self, worker: Worker, door: Door) -> None:
         self._send(worker, Listen(door.workload, door.kind, door.url), (door.sock.fileno(),))
+
+    def _give_eyes(self, worker: Worker) -> None:
+        """Before any door: who calls is asked from the first connection on. Each worker has lines of its own."""
+        if self.attestor is None:
+            return
+        try:
+            lines = self.attestor.lines()
+        except StateError:
+            return  # it has ended: other users' callers are unknown to this worker
+        with contextlib.ExitStack() as ours:
+            for line in lines:
+                ours.callback(line.close)
+            self._send(worker, Eyes(len(lines)), tuple(line.fileno() for line in lines))
 
     async def _until_ready(self, worker: Worker) -> None:
         try:

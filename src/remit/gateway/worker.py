@@ -26,6 +26,7 @@ from remit.gateway.unidentified import Unidentified
 from remit.gateway.upstream import Upstream
 from remit.gateway.upstream_connection import Timeouts
 from remit.gateway.zone import Zone
+from remit.identity.attestation.through import take_eyes
 from remit.policy import Engine, Snapshot
 from remit.policy.changes import Changes
 from remit.policy.link import (
@@ -33,6 +34,7 @@ from remit.policy.link import (
     Certified,
     Certify,
     DoorKind,
+    Eyes,
     Failed,
     FromWorker,
     InForce,
@@ -104,6 +106,8 @@ class Worker:
                     self._take_svid(pem)
                 case Listen():
                     await self._open(message)
+                case Eyes(lines):
+                    take_eyes(self._channel.take_fds(lines))
                 case _:
                     raise ProtocolError(f"control does not send `{name_of(message)}` here")
         await self._without_control()

@@ -104,6 +104,13 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
+class Eyes:
+    """To look at other users' processes through: that many lines to the attestor, whose descriptors come beside."""
+
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
 class Serving:
     """The door is open."""
 
@@ -129,7 +136,7 @@ class LogFailed:
     hint: str
 
 
-FromControl = Welcome | Certified | InForce | Changes | Secrets | Svid | Listen
+FromControl = Welcome | Certified | InForce | Changes | Secrets | Svid | Listen | Eyes
 FromWorker = Certify | Ready | Failed | Ack | Serving | Refused | LogFailed
 Message = FromControl | FromWorker
 
@@ -141,6 +148,7 @@ FROM_CONTROL: Final[dict[str, type[FromControl]]] = {
     "secrets": Secrets,
     "svid": Svid,
     "listen": Listen,
+    "eyes": Eyes,
 }
 FROM_WORKER: Final[dict[str, type[FromWorker]]] = {
     "certify": Certify,

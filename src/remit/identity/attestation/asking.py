@@ -20,6 +20,8 @@ class Lines:
     """Safe to share between threads; who asks waits for a free line. A line that breaks takes the others with it."""
 
     def __init__(self, sockets: Sequence[socket.socket]) -> None:
+        if not sockets:
+            raise ValueError("no line to the attestor")
         self._all = tuple(sockets)
         self._free: queue.LifoQueue[socket.socket] = queue.LifoQueue()
         self._number = 0
@@ -68,7 +70,8 @@ class Lines:
             one.close()
 
     def __del__(self) -> None:
-        self.close()
+        if hasattr(self, "_all"):
+            self.close()
 
 
 def _close(fds: list[int]) -> None:

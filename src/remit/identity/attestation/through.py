@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 import struct
 import threading
 import weakref
@@ -16,7 +17,7 @@ from remit.identity.attestation.asking import GoneError, Lines
 from remit.identity.attestation.descriptors import Budget
 from remit.identity.attestation.digests import Digests
 from remit.identity.attestation.direct import Direct
-from remit.identity.attestation.eyes import UNKNOWN, Found, Links, Node, Program, Stamp, Watch
+from remit.identity.attestation.eyes import UNKNOWN, Found, Links, Node, Program, Stamp, Watch, look_through
 from remit.identity.attestation.names import Link, path_told
 from remit.identity.attestation.shortage import is_shortage
 
@@ -122,6 +123,11 @@ class ThroughAttestor:
         with self._lock:
             self._watches[pid] = made
         return made
+
+
+def take_eyes(descriptors: Iterable[int]) -> None:
+    """Look through the attestor from now on, over lines to it that are this process's from here on."""
+    look_through(ThroughAttestor(Lines([socket.socket(fileno=one) for one in descriptors])))
 
 
 class MemoryWatch:
