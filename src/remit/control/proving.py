@@ -1,7 +1,7 @@
 """Asks for proof that a person acts, within the very request that acts: for one process, one act, its arguments."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final, Protocol
 
 from remit.config import ProofSettings
@@ -20,12 +20,22 @@ class Record(Protocol):
 
 
 class Proving:
-    """Which proof an act needs, and whether it is there. `clock` is monotonic seconds."""
+    """Which proof an act needs, and whether it is there. `clock` is monotonic seconds.
+
+    `obtainable` are the kinds that somebody here obtains for an act that waits; the kernel tells of the weaker ones.
+    """
 
     def __init__(
-        self, settings: ProofSettings, record: Record, *, system: bool, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: ProofSettings,
+        record: Record,
+        *,
+        system: bool,
+        obtainable: Collection[Kind] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._record, self._system, self._clock = settings, record, system, clock
+        self._obtainable = obtainable
         self._pending = PendingActs()
         for act in settings.acts:
             if act not in {one.value for one in Act if one.widens}:
@@ -87,10 +97,15 @@ class Proving:
         await self._record("person.refused", asking.act.value, person, facts)
 
     def _missing(self, pending: Pending) -> ProofNeededError:
-        kinds = tuple(kind for kind in Kind.at_least(pending.needed) if self._system or kind is not Kind.PASSWORD)
-        hint = "run it in the foreground of a terminal, or see docs/person-proof.md for scripts"
-        if pending.needed is not Kind.TERMINAL:
-            hint = "a person must do this: see docs/person-proof.md"
-        return ProofNeededError(
-            f"`{pending.act}` needs proof of a person ({' or '.join(kinds)})", hint=hint, pending=pending, kinds=kinds
+        kinds = tuple(
+            kind for kind in Kind.at_least(pending.needed) if kind is Kind.TERMINAL or kind in self._obtainable
         )
+        if kinds:
+            needs, hint = " or ".join(kinds), "a person must do this: see docs/person-proof.md"
+        else:
+            needs = f"{pending.needed}, which nobody takes here yet"
+            hint = "whoever may write the configuration can name a weaker kind: see docs/person-proof.md"
+        if Kind.TERMINAL in kinds:
+            hint = "run it in the foreground of a terminal; docs/person-proof.md says what to do in scripts"
+        message = f"`{pending.act}` needs proof of a person ({needs})"
+        return ProofNeededError(message, hint=hint, pending=pending, kinds=kinds)

@@ -45,11 +45,11 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks for what: all that a proof is bound to. `start` is clock ticks since boot, None where unknown."""
+    """Who asks for what: all that a proof is bound to. `start` is clock ticks since boot."""
 
     uid: int
     pid: int
-    start: int | None
+    start: int
     act: Act
     shown: Shown
 
@@ -108,7 +108,7 @@ class PendingActs:
     def spend(self, pending_id: str, asking: Asking, now: float) -> Proof:
         """Take the proof for exactly what it was obtained for; once. Who may not have it can't use it up."""
         pending = self.of(pending_id, now)
-        if pending.asking != asking or asking.start is None:
+        if pending.asking != asking:
             raise ProofRefusedError(
                 f"this proof is for another process, act or arguments than this `{asking.act}`",
                 hint="repeat the command",
