@@ -16,6 +16,15 @@ from tests.system.machine import Machine, can_make_machines, machine
 pytestmark = pytest.mark.skipif(not can_make_machines(), reason="needs root, and the tools that make machines")
 
 REMIT = "/usr/local/bin/remit"
+# Stands for control: it holds the lock that an instance holds, and says where it runs.
+HOLD = """
+import fcntl, pathlib, sys
+pathlib.Path("/run/remit/remit.json").write_text('{"pid": 12345}')
+lock = open("/var/lib/remit/lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture
@@ -164,9 +173,29 @@ def test_an_installation_is_trusted_until_somebody_can_write_it(host: Machine) -
         "from remit.install.code_trust import check_code; check_code(0)",
     )
     host.run(*check, user="ada")
+    maps = host.run(*check[:3], "import ssl; print(open('/proc/self/maps').read())", user="remit").stdout
+    assert {line.rsplit("/lib/", 1)[0].rsplit(" ", 1)[-1] for line in maps.splitlines() if "libpython" in line} <= {
+        str(Path("/opt/remit") / packages.parents[2].name / "python")
+    }
     planted = packages / "planted.pth"
     planted.write_text("import os\n")
     assert "planted.pth" in host.run(*check, user="ada", check=False).stderr
     planted.unlink()
     (packages / "remit" / "errors.py").chmod(0o666)
     assert "errors.py" in host.run(*check, user="ada", check=False).stderr
+
+
+def test_uninstalling_waits_until_it_is_stopped(host: Machine) -> None:
+    without_code(host, "install")
+    running = host.start("/usr/bin/python3", "-I", "-c", HOLD)
+    assert running.stdout is not None
+    running.stdout.readline()
+    said = of_checkout(host, "uninstall", check=False)
+    assert said.returncode == 1
+    assert "remit runs here (pid 12345)" in said.stderr
+    assert host.path("/etc/pam.d/remit").exists()
+    for pipe in (running.stdin, running.stdout, running.stderr):
+        assert pipe is not None
+        pipe.close()
+    running.wait(10)
+    assert "uninstalled" in of_checkout(host, "uninstall").stderr

@@ -21,8 +21,9 @@ from remit.install.closure import closure, files
 from remit.install.interpreter import VERSION, base, copy_interpreter, usable_in_place
 
 SOURCE: Final = Path(remit.__file__).parent
+NOBODY: Final = 65534
 TRY_SECONDS: Final = 60.0
-TRIED: Final = "import remit.app, remit.cli, remit.control.daemon, remit.gateway.worker, remit.storage"
+TRIED: Final = "import uvloop, remit.app, remit.cli, remit.control.daemon, remit.gateway.worker, remit.storage"
 _COMMAND: Final = "#!{python} -I\nfrom remit.cli import main\n\nmain()\n"
 _CONFIG: Final = "home = {home}\ninclude-system-site-packages = false\nversion = {version}\n"
 
@@ -56,6 +57,9 @@ def copy_code(place: Path) -> None:
         timeout=TRY_SECONDS,
         check=False,
         cwd="/",
+        user=NOBODY,  # who can't get to where the code was copied from
+        group=NOBODY,
+        extra_groups=[],
     )
     if tried.returncode != 0:
         remove_tree(place)

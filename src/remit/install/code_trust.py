@@ -100,8 +100,16 @@ def _found(path: Path) -> Found:
 
 
 def _roots() -> list[Path]:
-    paths = [Path(sys.executable), *(Path(entry) for entry in sys.path if entry)]
+    paths = [Path(sys.executable), *(Path(entry) for entry in sys.path if entry), *_mapped()]
     return [path for path in dict.fromkeys(paths) if os.path.lexists(path)]
+
+
+def _mapped() -> Iterator[Path]:
+    """What this process has in its memory from files: its libraries (proc_pid_maps(5))."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        parts = line.split(maxsplit=5)
+        if len(parts) == 6 and parts[5].startswith("/") and "x" in parts[1]:
+            yield Path(parts[5])
 
 
 def _listed() -> set[Path]:

@@ -54,15 +54,27 @@ def copy_interpreter(into: Path) -> Path:
     """Copy the interpreter to `into`; its executable there."""
     home, library = Path(sys.base_prefix).resolve(), into / "lib"
     (into / "bin").mkdir(parents=True)
-    shutil.copyfile(base().resolve(), into / "bin" / VERSION)
+    _copy_binary(base().resolve(), into / "bin" / VERSION, home)
     shutil.copytree(home / "lib" / VERSION, library / VERSION, ignore=_left_out, symlinks=False)
     (library / VERSION / "site-packages").mkdir()
     for shared in sorted((home / "lib").glob("lib*.so*")):
         if shared.is_symlink():
             (library / shared.name).symlink_to(os.path.basename(shared.readlink()))  # noqa: PTH119 (a link's own name)
         else:
-            shutil.copyfile(shared, library / shared.name)
+            _copy_binary(shared, library / shared.name, home)
     return into / "bin" / VERSION
+
+
+def _copy_binary(path: Path, target: Path, home: Path) -> None:
+    """Where it looks for its libraries in the first home (DT_RPATH), the copy looks beside itself (ld.so(8)).
+
+    Otherwise whoever can't get to the first home would be given the machine's own library of that name.
+    """
+    data, before = path.read_bytes(), b"\0" + os.fsencode(home / "lib") + b"\0"
+    beside = b"\0$ORIGIN/../lib"
+    if len(beside) < len(before):
+        data = data.replace(before, beside.ljust(len(before), b"\0"))
+    target.write_bytes(data)
 
 
 def _left_out(directory: str, names: list[str]) -> set[str]:
