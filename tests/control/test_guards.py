@@ -26,6 +26,7 @@ from remit.inventory import DIGEST_HASHING, Answer, Workload
 from remit.inventory.binding import lost
 from remit.models import Hasher, digest_file
 from remit.policy import PolicyFile, Snapshot
+from remit.posture import Grade
 from remit.storage import Store
 from tests.fakes.callers import as_if_connected
 from tests.fakes.started import free_port, started
@@ -56,7 +57,9 @@ class World:
         self._tasks: set[asyncio.Task[None]] = set()
         policies = PoliciesInForce((PolicyFile("a.cedar", ""),), "sha256:00")
         trust = Trust("maple.local", (), {"keys": []})
-        self.realm = Realm(trust, store, self._act, lambda: 1000.0, policies, lifetime=300.0, grade="C")
+        self.realm = Realm(
+            trust, store, self._act, lambda: 1000.0, policies, lifetime=300.0, grade=lambda _: Grade("C")
+        )
         workers: Any = FakeWorkers()
         self.guards = Guards(
             realm=self.realm,

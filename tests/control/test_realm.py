@@ -13,6 +13,7 @@ from remit.errors import AuditError, NotFoundError, UsageError
 from remit.identity import SpiffeId
 from remit.inventory import Capability, Human, Kind, LifeState, Model, Workload
 from remit.policy import PolicyFile
+from remit.posture import Grade
 from remit.storage import Store
 from remit.tasks import digest
 
@@ -47,7 +48,7 @@ class World:
             lambda: self.now,
             POLICIES,
             lifetime=300.0,
-            grade="C",
+            grade=lambda _: Grade("C"),
             ended=ended,
             withheld=withheld,
         )

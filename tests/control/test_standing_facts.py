@@ -34,6 +34,16 @@ def test_out_of_reach(code: Path) -> None:
     stranger = out_of_reach(CODE, [code], frozenset({SOMEBODY}))
     assert (stranger.holds, stranger.evidence) == (False, f"`{code}` belongs to uid {os.getuid()}")
 
+    assert out_of_reach(CODE, [code / "a.py"], _own()).holds is True
+
+
+def test_where_a_link_lies_counts(code: Path, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(code / "a.py")
+    assert out_of_reach(CODE, [tmp_path / "bin" / "python"], _own()).holds is True
+    (tmp_path / "bin").chmod(0o777)
+    assert out_of_reach(CODE, [tmp_path / "bin" / "python"], _own()).holds is False
+
 
 @pytest.mark.parametrize(("what", "mode"), [("a.py", 0o646), ("a.py", 0o666), (".", 0o757), (".", 0o777)])
 def test_what_others_can_write_is_in_reach(code: Path, what: str, mode: int) -> None:

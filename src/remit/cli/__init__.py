@@ -11,6 +11,7 @@ from remit.cli import (
     audit,
     authority,
     bundle,
+    doctor,
     down,
     explain,
     install,
@@ -40,6 +41,7 @@ app = typer.Typer(
 COMMANDS: tuple[Callable[..., None], ...] = (
     up.up,
     status.status,
+    doctor.doctor,
     whois.whois,
     explain.explain,
     bundle.bundle,

@@ -12,7 +12,7 @@ from remit import __version__
 from remit.config import Places, Settings
 from remit.control import policy_watch
 from remit.control.book import State
-from remit.control.deployment import GRADE
+from remit.control.condition import Condition
 from remit.control.desk import Desk
 from remit.control.gateway_link import GatewayLink
 from remit.control.governance import Governance
@@ -67,6 +67,7 @@ class Daemon:
         self._places, self._settings, self._tools, self._say = places, settings, tools, say
         self._governance, self._owner = governance, governance.owner
         self._domain = trust_domain
+        self._condition = Condition(places)
         self._stop = asyncio.Event()
         self._why = ""
         self.failed = False
@@ -140,6 +141,7 @@ class Daemon:
                 self._settings,
                 launches,
                 tokens,
+                self._condition,
             )
             await serve(stack, self._places, desk, self._source, self._realm, self._log)
             self._source.changed = self._keys_changed
@@ -164,7 +166,9 @@ class Daemon:
     async def _open_log(self, stack: contextlib.AsyncExitStack) -> None:
         self._log = OwnLog.open(self._places, self._domain)
         stack.callback(self._close_log)
-        await self._log.act("started", "control", None, {"version": __version__, "grade": GRADE})
+        await asyncio.to_thread(self._condition.look)
+        found = self._condition.grade(())
+        await self._log.act("started", "control", None, {"version": __version__, "grade": found.letter})
 
     @property
     def _mode(self) -> int:
@@ -201,7 +205,7 @@ class Daemon:
             time.time,
             policies,
             lifetime=self._settings.snapshot_seconds,
-            grade=GRADE,
+            grade=self._condition.grade,
             ended=ended,
             withheld=withheld,
         )
@@ -263,7 +267,7 @@ class Daemon:
             "trust_domain": self._domain,
             "owner": self._owner.name,
             "uid": os.getuid(),
-            "grade": GRADE,
+            "grade": self._realm.grade,
         }
 
     def _ready(self, desk: Desk) -> None:
@@ -308,6 +312,7 @@ class Daemon:
         svid_at = time.monotonic()
         while True:
             await asyncio.sleep(self._settings.snapshot_seconds / 3)
+            await asyncio.to_thread(self._condition.look)
             await self._workers.deliver(self._realm.snapshot())
             if time.monotonic() - svid_at > SVID_SECONDS:
                 svid_at = time.monotonic()

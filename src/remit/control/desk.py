@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from remit.control.approving import described, meant
+from remit.control.condition import Condition, raises, why
 from remit.control.deployment import Deployment
 from remit.control.explaining import explained, names_seen
 from remit.control.governance import Governance
@@ -74,6 +75,7 @@ class Desk:
         issuer: str = "",
         sessions: Sessions,
         proving: Proving,
+        condition: Condition,
         tokens: str = "",
     ) -> None:
         self._realm, self._deployment, self._governance = realm, deployment, governance
@@ -82,6 +84,7 @@ class Desk:
         self._failures = failures
         self._request_stop = request_stop
         self._doors, self._silent, self._launches, self.registry = doors, silent, launches, registry
+        self._condition = condition
         self._proving = proving
         self._keys, self._issuer, self._sessions, self._tokens = keys, issuer, sessions, tokens
 
@@ -102,6 +105,7 @@ class Desk:
     def status(self, reach: Reach) -> dict[str, Any]:
         """Everything `remit status` shows to somebody of that reach."""
         deployment, realm, identity = self._deployment, self._realm, self._keys.described()
+        standing = realm.standing
         return {
             "version": deployment.version,
             "pid": deployment.pid,
@@ -112,9 +116,10 @@ class Desk:
             "shared": deployment.shared,
             "role": reach.role.value,
             "uid": deployment.uid,
-            "grade": deployment.grade,
-            "grade_why": deployment.grade_why,
-            "raises": deployment.raises,
+            "grade": standing.letter,
+            "grade_why": why(standing),
+            "raises": raises(standing),
+            "facts": self.facts(reach),
             "guarded": self.guarded(reach),
             "registered": self.registry.registered(reach),
             "policies": self.policies(),
@@ -133,6 +138,11 @@ class Desk:
             "state": deployment.state,
         }
 
+    def facts(self, reach: Reach) -> list[dict[str, str]]:
+        """What the grade rests on, and what else was looked at."""
+        seen = self._seen(reach)
+        return self._condition.shown(seen, [one for one in self._realm.workloads.values() if one not in seen])
+
     def guarded(self, reach: Reach) -> list[dict[str, Any]]:
         """The guarded workloads with the ways to call each."""
         return [
@@ -150,7 +160,7 @@ class Desk:
                 "uid": workload.uid,
                 "exe": workload.exe,
                 "exe_sha256": workload.exe_sha256,
-                "grade": self._realm.grade,
+                "grade": self._realm.grade_of(workload),
                 "models": [
                     {"name": model.name, "digest": model.digest, "standing": standing_of(workload, model).value}
                     for model in workload.models
@@ -207,7 +217,7 @@ class Desk:
             lately=self._lately(now),
             control=self._deployment.pid,
             gateways=self._workers(),
-            grade_why=self._deployment.grade_why,
+            grade_why=why(self._realm.standing),
             now=now,
             given=self._keys.described().get("spiffe_id", ""),
         )

@@ -15,9 +15,12 @@ from remit.control.delegating import Delegating
 from remit.control.endings import since_boot
 from remit.control.lives import Lives
 from remit.control.tasking import Tasking
-from remit.inventory import Human, LifeState
+from remit.inventory import Human, LifeState, Workload
 from remit.policy import PolicyFile, Snapshot
 from remit.policy.emergency import Emergency
+from remit.posture import Grade
+
+Grades = Callable[[Iterable[Workload]], Grade]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,13 @@ class Realm(Book):
         policies: PoliciesInForce,
         *,
         lifetime: float,
-        grade: str,
+        grade: Grades,
         ended: Mapping[str, float] | None = None,
         withheld: Mapping[str, tuple[LifeState, float]] | None = None,
         steady: Callable[[], float] = since_boot,
     ) -> None:
         super().__init__(state, acts, clock, ended=ended, withheld=withheld, steady=steady)
-        self.trust, self.policies, self.grade = trust, policies, grade
+        self.trust, self.policies, self._grades = trust, policies, grade
         self._lifetime = lifetime
         self._epoch = 0
         self.emergency: Emergency | None = None
@@ -71,6 +74,19 @@ class Realm(Book):
         self.lives = Lives(self, self.tasking)
         self.bindings = Bindings(self)
         self.delegating = Delegating(self, self.tasking)
+
+    @property
+    def standing(self) -> Grade:
+        """The grade of the whole deployment, as it is now."""
+        return self._grades(self.workloads.values())
+
+    @property
+    def grade(self) -> str:
+        return self.standing.letter
+
+    def grade_of(self, workload: Workload) -> str:
+        """Of one server, whatever is true of the others."""
+        return self._grades([workload]).letter
 
     def snapshot(self) -> Snapshot:
         """A new version of what is in force, with the next epoch."""

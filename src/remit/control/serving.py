@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from remit.config import Places, Settings
 from remit.control import api
+from remit.control.condition import Condition
 from remit.control.deployment import Deployment
 from remit.control.desk import Desk, Keys
 from remit.control.governance import Governance
@@ -38,6 +39,7 @@ def open_desk(
     settings: Settings,
     launches: Launches,
     tokens: str,
+    condition: Condition,
 ) -> Desk:
     """The desk over all that runs in this instance."""
     proving = Proving(settings.proof, log.act, system=places == Places.system())
@@ -61,6 +63,7 @@ def open_desk(
         launches=launches,
         tokens=tokens,
         proving=proving,
+        condition=condition,
         issuer=settings.oidc.issuer,
         sessions=Sessions(realm, LoginProvider(settings.login) if settings.login.issuer else None),
     )

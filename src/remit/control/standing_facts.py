@@ -5,6 +5,7 @@ import pwd
 import stat
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -46,7 +47,7 @@ def out_of_reach(name: str, paths: Iterable[Path], trusted: frozenset[int], *, p
     """
     for path in paths:
         try:
-            for one, status in _with_parents(path.resolve(strict=True)):
+            for one, status in (*_with_parents(path.absolute()), *_with_parents(path.resolve(strict=True))):
                 if found := _loose(status, trusted, private=private and one == path.resolve()):
                     return Fact(name, False, f"`{one}` {found}", SYSTEM_MODE)
             for one, status in _below(path):
@@ -76,11 +77,13 @@ def _with_parents(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 def _below(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
     def failed(error: OSError) -> None:
-        raise error
+        if not isinstance(error, FileNotFoundError):  # gone since it was listed
+            raise error
 
-    for folder, folders, files in os.walk(path, onerror=failed):
+    for folder, folders, files in os.walk(path, onerror=failed) if path.is_dir() else ():
         for name in (*folders, *files):
-            yield Path(folder, name), Path(folder, name).lstat()
+            with suppress(FileNotFoundError):
+                yield Path(folder, name), Path(folder, name).lstat()
 
 
 def _code() -> list[Path]:

@@ -84,6 +84,7 @@ ROUTES: Final[Mapping[str, Act | str]] = {
 COMMANDS: Final[Mapping[str, Act | str]] = {
     "up": "it starts an instance of whoever runs it; system mode's takes root",
     "status": _READS,
+    "doctor": _READS,
     "whois": _READS,
     "explain": _READS,
     "bundle": _READS,
