@@ -23,6 +23,7 @@ from remit.sandbox import own_uid
 from remit.sandbox.hardening import harden
 
 TRUST_DOMAIN: Final = "trust_domain"
+START_AGAIN: Final = 75  # EX_TEMPFAIL (sysexits.h); `remit up` knows it
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -81,13 +82,13 @@ def run_control(owner: str | None, state: Path | None, *, system: bool = False) 
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each caller of the Workload API holds a connection
-    failed = _alone_with_nothing() if system else None  # before there is another thread: each has its own
+    attestor, failed = _alone_with_nothing() if system else (None, None)  # before a thread: each has its own
     teller = Teller()
     try:
         if failed is not None:
             raise failed
         places = Places.system() if system else Places.of(state, os.environ)
-        return asyncio.run(_control(owner, places, teller.tell))
+        return asyncio.run(_control(owner, places, teller.tell, attestor))
     except RemitError as error:
         teller.tell(error_event(error))
         return error.exit_code
@@ -95,27 +96,41 @@ def run_control(owner: str | None, state: Path | None, *, system: bool = False) 
         teller.close()
 
 
-def _alone_with_nothing() -> RemitError | None:
-    """Control holds no capability, and is nobody but Remit's own uid; why not, if that can't be."""
+def _alone_with_nothing() -> tuple[Any, RemitError | None]:
+    """The attestor, which took the capabilities; from then on control has none. Or why that can't be.
+
+    Also that control is nobody but Remit's own uid, and its code nobody's but root's.
+    """
+    from remit.control.attestor import start_attestor
+
     try:
         _check_own_uid()
+        attestor = start_attestor()
         own_uid.give_up_all()
     except RemitError as error:
-        return error
-    return None
+        return None, error
+    return attestor, None
 
 
 def _check_own_uid() -> None:
-    """System mode runs under its own uid or not at all: not under root's, nor under whoever's typed this."""
+    """System mode runs under its own uid or not at all: not under root's, nor under whoever's typed this.
+
+    And runs no code that others could have written.
+    """
+    from remit.install.code_trust import check_code
+
     try:
         own = pwd.getpwnam(SYSTEM_ACCOUNT).pw_uid
     except KeyError:
         own = 0
     if own == 0 or {*os.getresuid()} != {own}:
         raise StateError(f"this is not the uid of `{SYSTEM_ACCOUNT}`", hint="`remit up --system` starts it")
+    check_code(own)
 
 
-async def _control(owner_named: str | None, places: Places, say: Callable[[dict[str, Any]], None]) -> int:
+async def _control(
+    owner_named: str | None, places: Places, say: Callable[[dict[str, Any]], None], attestor: Any = None
+) -> int:
     from remit.control.daemon import Daemon, Tools
     from remit.control.governance import governance_of
     from remit.control.instance import Lock, private_directory
@@ -130,19 +145,21 @@ async def _control(owner_named: str | None, places: Places, say: Callable[[dict[
     for directory in (places.state, places.state / "keys"):
         private_directory(directory)
     async with contextlib.AsyncExitStack() as stack:
+        if attestor is not None:
+            stack.callback(attestor.close)
         stack.callback(Lock(places.state / "lock", places.run_file).release)
         spire = await _meet_spire(settings, stack)
         stack.callback(RunDirectory.hold(places.run, SHARED if places.shared else PRIVATE).remove)
         store = stack.enter_context(contextlib.closing(Store(places.state / "state.db")))
         upstream = Upstream()
         stack.push_async_callback(upstream.aclose)
-        tools = Tools(store, _probe(upstream), "remit.app", spire)
+        tools = Tools(store, _probe(upstream), "remit.app", spire, attestor)
         domain = _trust_domain(settings, store, spire)
         daemon = Daemon(places, settings, governance, tools=tools, trust_domain=domain, say=say)
         _until_told(daemon)
         await daemon.run()
     say({"event": "stopped"})
-    return 1 if daemon.failed else 0
+    return START_AGAIN if daemon.again else int(daemon.failed)
 
 
 def _until_told(daemon: Any) -> None:

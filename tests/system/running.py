@@ -25,12 +25,9 @@ port = {port}
 # An interpreter and code that everybody can read and only root can write, by way of bind mounts of this checkout.
 _CODE = """
 set -e
-mkdir -p /opt/remit/source /opt/remit/packages
-mount --bind {source} /opt/remit/source
-mount --bind {packages} /opt/remit/packages
 /usr/bin/python3 -m venv --without-pip /opt/remit/venv
 site=$(echo /opt/remit/venv/lib/python3*/site-packages)
-printf '%s\\n' /opt/remit/source /opt/remit/packages > $site/remit.pth
+mount --bind {packages} $site
 printf '%s\\n' '#!/opt/remit/venv/bin/python -I' 'from remit.cli import main' 'main()' > /usr/local/bin/remit
 chmod 755 /usr/local/bin/remit
 """

@@ -1,6 +1,7 @@
 """One Remit for everybody on a machine: under its own uid, each person with what is theirs."""
 
 import stat
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -47,6 +48,23 @@ def test_control_and_worker_have_remits_uid_and_no_capability(remit: SystemRemit
         assert capabilities(remit.machine, pid) == {0}, what
 
 
+def test_the_attestor_alone_sees_other_peoples_programs(remit: SystemRemit) -> None:
+    pid = remit.pid_inside("remit.sandbox.attestor")
+    assert capabilities(remit.machine, pid) <= {0, 1 << 2 | 1 << 19}
+    status = remit.machine.path(f"/proc/{pid}/status").read_text()
+    assert "CapEff:\t0000000000080004\n" in status
+    sleeper = remit.machine.start("sleep", "60", user="bob")
+    inside = remit.pid_inside("^sleep 60")
+    try:
+        seen = remit.said("root", "whois", str(inside))
+        assert seen["owner"]["name"] == "bob"
+        assert seen["proof"]["exe"].endswith("/sleep")
+        assert seen["proof"]["exe_sha256"]
+    finally:
+        sleeper.kill()
+        sleeper.communicate()
+
+
 def test_the_sockets_are_reachable_and_nothing_else_is(remit: SystemRemit) -> None:
     run = remit.machine.path("/run/remit")
     assert stat.S_IMODE(run.stat().st_mode) == 0o755
@@ -87,3 +105,34 @@ def test_a_person_does_not_stop_it(remit: SystemRemit) -> None:
     refused = remit.machine.run("remit", "down", user="ada", check=False)
     assert refused.returncode == 3, refused.stderr
     assert "administrator" in refused.stderr
+
+
+def test_code_that_others_can_write_is_not_started(here: Machine) -> None:
+    here.run("chmod", "o+w", "/opt/remit/venv/bin")
+    try:
+        refused = here.run("remit", "up", "--system", check=False)
+    finally:
+        here.run("chmod", "o-w", "/opt/remit/venv/bin")
+    assert refused.returncode == 1
+    assert "the code can't be trusted" in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize("what", ["remit.app gateway", "remit.sandbox.attestor", "remit.app control --system"])
+def test_what_is_killed_comes_back(remit: SystemRemit, what: str) -> None:
+    killed = remit.pid_inside(what)
+    remit.machine.run("kill", "-KILL", str(killed))
+    deadline = time.monotonic() + 20
+    while True:
+        assert time.monotonic() < deadline, f"`{what}` did not come back"
+        answer = remit.machine.run("remit", "status", "--json", user="ada", check=False)
+        found = remit.machine.run("pgrep", "-f", what, check=False).stdout.split()
+        if answer.returncode == 0 and found and str(killed) not in found:
+            break
+        time.sleep(0.1)
+    assert capabilities(remit.machine, remit.pid_inside("remit.app control --system")) == {0}
+
+
+def test_a_person_is_not_root(here: Machine) -> None:
+    refused = here.run("remit", "up", "--system", user="ada", check=False)
+    assert refused.returncode == 1
+    assert "started by root" in refused.stderr

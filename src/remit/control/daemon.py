@@ -11,8 +11,9 @@ from typing import Any, Final
 from remit import __version__
 from remit.config import Places, Settings
 from remit.control import policy_watch
+from remit.control.attestor import Attestor, mind_attestor
 from remit.control.book import State
-from remit.control.condition import Condition
+from remit.control.deployment import GRADE
 from remit.control.desk import Desk
 from remit.control.gateway_link import GatewayLink
 from remit.control.governance import Governance
@@ -49,6 +50,7 @@ class Tools:
     probe: Probe
     worker: str
     spire: OutsideSpire | None = None
+    attestor: Attestor | None = None
 
 
 class Daemon:
@@ -67,11 +69,12 @@ class Daemon:
         self._places, self._settings, self._tools, self._say = places, settings, tools, say
         self._governance, self._owner = governance, governance.owner
         self._domain = trust_domain
-        self._condition = Condition(places)
         self._stop = asyncio.Event()
         self._why = ""
         self.failed = False
         """It stops because something broke, not because it was told to."""
+        self.again = False
+        """It is to be started again by root: what it needs can't be had from here."""
         self._watches = Watches(self._watch_failed)
         self._log: OwnLog
         self._realm: Realm
@@ -97,6 +100,8 @@ class Daemon:
             # 1
             await self._open_log(stack)
             await self._end_orphan()
+            if self._tools.attestor is not None:
+                stack.callback(mind_attestor(self._tools.attestor, self._attestor_ended))
             # 2
             policies = policy_watch.first(self._places.policies)
             self._source = self._open_source()
@@ -141,7 +146,6 @@ class Daemon:
                 self._settings,
                 launches,
                 tokens,
-                self._condition,
             )
             await serve(stack, self._places, desk, self._source, self._realm, self._log)
             self._source.changed = self._keys_changed
@@ -166,9 +170,7 @@ class Daemon:
     async def _open_log(self, stack: contextlib.AsyncExitStack) -> None:
         self._log = OwnLog.open(self._places, self._domain)
         stack.callback(self._close_log)
-        await asyncio.to_thread(self._condition.look)
-        found = self._condition.grade(())
-        await self._log.act("started", "control", None, {"version": __version__, "grade": found.letter})
+        await self._log.act("started", "control", None, {"version": __version__, "grade": GRADE})
 
     @property
     def _mode(self) -> int:
@@ -205,7 +207,7 @@ class Daemon:
             time.time,
             policies,
             lifetime=self._settings.snapshot_seconds,
-            grade=self._condition.grade,
+            grade=GRADE,
             ended=ended,
             withheld=withheld,
         )
@@ -220,7 +222,15 @@ class Daemon:
             self._say,
             lambda spiffe_id: self._watches.spawn(self._guards.model_lost(spiffe_id)),
         )
-        return link, Workers(self._tools.worker, link, self._broke, self._places.run)
+        workers = Workers(self._tools.worker, link, self._broke, self._places.run)
+        workers.attestor = self._tools.attestor
+        return link, workers
+
+    def _attestor_ended(self, status: int) -> None:
+        """Only what root started with capabilities can start another: so all of this is started again."""
+        self._note(f"the attestor ended (status {status}): starting again with another")
+        self.again = True
+        self.request_stop("the attestor has ended")
 
     def _open_guards(self, stack: contextlib.AsyncExitStack) -> Guards:
         places = self._places
@@ -267,7 +277,7 @@ class Daemon:
             "trust_domain": self._domain,
             "owner": self._owner.name,
             "uid": os.getuid(),
-            "grade": self._realm.grade,
+            "grade": GRADE,
         }
 
     def _ready(self, desk: Desk) -> None:
@@ -312,7 +322,6 @@ class Daemon:
         svid_at = time.monotonic()
         while True:
             await asyncio.sleep(self._settings.snapshot_seconds / 3)
-            await asyncio.to_thread(self._condition.look)
             await self._workers.deliver(self._realm.snapshot())
             if time.monotonic() - svid_at > SVID_SECONDS:
                 svid_at = time.monotonic()
