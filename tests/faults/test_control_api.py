@@ -28,6 +28,8 @@ BODIES = {
     "/tasks/{task_id}": {"why": "x"},
     "/workloads": {"name": "x", "kind": "agent", "selectors": []},
     "/workload/facts": {},
+    "/break-glass": {"reason": "the policies are broken", "seconds": 60},
+    "/break-glass/review": {"opening": "bg-0", "note": "looked at it all"},
 }
 
 
@@ -184,6 +186,10 @@ def test_a_governed_workload_widens_nothing(remit: Remit) -> None:
         "/workload/facts": [(f"/workload/facts?name={name}", {"environment": "prod"})],
         "/models/approve": [("/models/approve", {"model": "m", "on": name})],
         "/authority/rotate": [("/authority/rotate", None)],
+        "/break-glass": [("/break-glass", {"reason": "the policies are broken", "seconds": 60, "code": "x"})],
+        "/break-glass/close": [("/break-glass/close", None)],
+        "/break-glass/review": [("/break-glass/review", {"opening": "bg-0", "note": "looked at it all"})],
+        "/break-glass/seal": [("/break-glass/seal", None)],
     }
     assert set(asked) == {route for method, route in routes() if method == "POST"}, (
         "each route that may widen is tried"

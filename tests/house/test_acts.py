@@ -25,8 +25,6 @@ ELSEWHERE = {
     Act.UNINSTALL: "root's, with the installation",
     Act.PASSKEY_ADD: "the passkey page",
     Act.PASSKEY_REMOVE: "the passkey page",
-    Act.BREAK_GLASS_OPEN: "break-glass",
-    Act.BREAK_GLASS_REVIEW: "break-glass",
 }
 
 

@@ -10,6 +10,7 @@ from remit import __version__
 from remit.cli import (
     audit,
     authority,
+    break_glass,
     bundle,
     doctor,
     down,
@@ -56,6 +57,7 @@ for _command in COMMANDS:
 app.add_typer(workload.app, name="workload")
 app.add_typer(model.app, name="model")
 app.add_typer(task.app, name="task")
+app.add_typer(break_glass.app, name="break-glass")
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
 app.add_typer(authority.app, name="authority")

@@ -1,6 +1,7 @@
 """The events of `remit up`, for a person."""
 
 import json
+import time
 from typing import Any, Final
 
 from rich.markup import escape
@@ -86,7 +87,25 @@ def _stopped(_event: dict[str, Any]) -> None:
     OUT.print("stopped")
 
 
+def _emergency(event: dict[str, Any]) -> None:
+    until = time.strftime("%H:%M:%S", time.localtime(event["until"]))
+    text = f"BREAK-GLASS IS OPEN for {escape(event['person'])} until {until}: {escape(event['reason'])}"
+    line("open", f"[bold]{text}[/]", "red")
+
+
+def _closed(event: dict[str, Any]) -> None:
+    line("closed", f"break-glass {event['id']}: {escape(event['why'])}; it is due for review", "yellow")
+
+
+def _sealed(event: dict[str, Any]) -> None:
+    line("recovery", f"[bold]{event['code']}[/]   shown once: write it down, away from this machine", "red")
+    OUT.print("           → it opens break-glass when policies lock you out: docs/break-glass.md")
+
+
 _EVENTS: Final = {
+    "emergency": _emergency,
+    "closed": _closed,
+    "sealed": _sealed,
     "starting": print_instance,
     "found": _found,
     "note": _note,

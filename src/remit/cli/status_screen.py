@@ -35,6 +35,7 @@ def print_status(status: dict[str, Any]) -> None:
     line("policies", f"{escape(policies['dir'])}   set {short(policies['set'])}")
     if policies["warning"]:
         line("policy", f"a newer edit is NOT in force: {escape(policies['warning'])}", "red")
+    _break_glass(status["break_glass"])
     _handed_out(status)
     line("log", escape(status["audit"]["dir"]))
     for failure in status["audit"]["failures"]:
@@ -43,6 +44,17 @@ def print_status(status: dict[str, Any]) -> None:
         line("log", f"the end of {escape(ended)} is NOT ON RECORD: {escape(why)}", "red")
     workers = ", ".join(f"{name} pid {pid}" for name, pid in status["workers"].items())
     line("runs", f"control pid {status['pid']}, {workers}; up {age(status['up_seconds'])}")
+
+
+def _break_glass(standing: dict[str, Any]) -> None:
+    """What is open now, and what nobody has reviewed."""
+    if (now := standing["open"]) is not None:
+        line("open", f"BREAK-GLASS for {escape(now['person'])} until {_moment(now['until'])}", "red")
+        OUT.print(f"           → {escape(now['reason'])}")
+    for one in standing["due"]:
+        line("review", f"{one['id']} of {escape(one['person'])}: {one['standing']}", "yellow")
+    for flaw in standing["flaws"]:
+        line("review", f"the record of break-glass is NOT WHOLE: {escape(flaw)}", "red")
 
 
 def _handed_out(status: dict[str, Any]) -> None:

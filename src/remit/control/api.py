@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from remit import __version__
 from remit.control import uvicorn_server
+from remit.control.api_break_glass import about_break_glass
 from remit.control.api_workloads import MAX_NAME, PURPOSE_LENGTH, about_workloads
 from remit.control.desk import Desk
 from remit.control.explaining import MAX_ID
@@ -143,6 +144,7 @@ def build(desk: Desk) -> FastAPI:
     _about_tasks(api, desk, visitor)
     _about_sessions(api, desk, visitor)
     about_workloads(api, desk, visitor)
+    about_break_glass(api, desk, visitor)
     _about_models(api, desk, visitor)
     _about_keys(api, desk, visitor)
     return api

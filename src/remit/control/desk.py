@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from remit.control.approving import described, meant
+from remit.control.break_glass import BreakGlass
 from remit.control.condition import Condition, raises, why
 from remit.control.deployment import Deployment
 from remit.control.explaining import explained, names_seen
@@ -76,6 +77,7 @@ class Desk:
         sessions: Sessions,
         proving: Proving,
         condition: Condition,
+        break_glass: BreakGlass,
         tokens: str = "",
     ) -> None:
         self._realm, self._deployment, self._governance = realm, deployment, governance
@@ -85,7 +87,7 @@ class Desk:
         self._request_stop = request_stop
         self._doors, self._silent, self._launches, self.registry = doors, silent, launches, registry
         self._condition = condition
-        self._proving = proving
+        self._proving, self.break_glass = proving, break_glass
         self._keys, self._issuer, self._sessions, self._tokens = keys, issuer, sessions, tokens
 
     async def admit(self, peer: PeerCredentials) -> Visitor:
@@ -123,6 +125,7 @@ class Desk:
             "guarded": self.guarded(reach),
             "registered": self.registry.registered(reach),
             "policies": self.policies(),
+            "break_glass": self.break_glass.standing(),
             "tasks": self.tasks(reach),
             "sessions": [one for one in self._sessions.open() if reach.sees(one["human"])],
             "workers": self._workers(),

@@ -11,6 +11,7 @@ from remit.inventory.lifecycle import PARTICIPLES, WITHHELD, Verb
 
 WRITER: Final = "control"
 ENDED: Final = b'.ended"'
+CLOSED: Final = b'"what":"break-glass.closed"'
 MOVED: Final = b'"what":"workload.'
 OWNINGS: Final = frozenset(f"workload.{PARTICIPLES[verb]}" for verb in (Verb.OWN, Verb.TRANSFER))
 MOVES: Final = frozenset(f"workload.{participle}" for participle in PARTICIPLES.values())
@@ -60,6 +61,12 @@ def owners(directory: Path, since: float) -> dict[str, tuple[str, float]]:
                 if what in OWNINGS and isinstance(owner, str):
                     last[spiffe_id] = owner, t
     return last
+
+
+def closed_openings(directory: Path, since: float) -> set[str]:
+    """Which openings of break-glass were closed, of those begun after `since` (Unix seconds). Raises AuditError."""
+    rows = _acts(directory, since, CLOSED)
+    return {str(row["subject"]) for row in rows if row.get("what") == "break-glass.closed"}
 
 
 def _acts(directory: Path, since: float, needle: bytes) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from remit.config import Places, Settings
 from remit.control import api
+from remit.control.break_glass import BreakGlass
 from remit.control.condition import Condition
 from remit.control.deployment import Deployment
 from remit.control.desk import Desk, Keys
@@ -40,9 +41,11 @@ def open_desk(
     launches: Launches,
     tokens: str,
     condition: Condition,
+    break_glass: BreakGlass,
 ) -> Desk:
     """The desk over all that runs in this instance."""
     proving = Proving(settings.proof, log.act, system=places == Places.system())
+    break_glass.proofs = proving
     registering = Registering(realm, settings.environment, launches.observe)
     return Desk(
         realm=realm,
@@ -64,6 +67,7 @@ def open_desk(
         tokens=tokens,
         proving=proving,
         condition=condition,
+        break_glass=break_glass,
         issuer=settings.oidc.issuer,
         sessions=Sessions(realm, LoginProvider(settings.login) if settings.login.issuer else None),
     )

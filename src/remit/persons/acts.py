@@ -35,6 +35,8 @@ class Act(enum.StrEnum):
     PASSKEY_REMOVE = "passkey.remove"
     BREAK_GLASS_OPEN = "break-glass.open"
     BREAK_GLASS_REVIEW = "break-glass.review"
+    BREAK_GLASS_SEAL = "break-glass.seal"
+    BREAK_GLASS_CLOSE = "break-glass.close"
 
     @property
     def widens(self) -> bool:
@@ -44,6 +46,7 @@ class Act(enum.StrEnum):
 
 NARROWS: Final[Mapping[Act, str]] = {
     Act.TASK_END: "it only ends what was allowed; who sees something go wrong must not be asked for a password first",
+    Act.BREAK_GLASS_CLOSE: "it only takes reach away",
     Act.SESSION_END: "it only ends what was allowed",
     Act.WORKLOAD_SUSPEND: "it only takes reach away, and resuming takes a proof",
 }
@@ -78,6 +81,11 @@ ROUTES: Final[Mapping[str, Act | str]] = {
     "POST /workload/retire": Act.WORKLOAD_RETIRE,
     "POST /models/approve": Act.MODEL_APPROVE,
     "POST /authority/rotate": Act.AUTHORITY_ROTATE,
+    "GET /break-glass": _READS,
+    "POST /break-glass": Act.BREAK_GLASS_OPEN,
+    "POST /break-glass/close": Act.BREAK_GLASS_CLOSE,
+    "POST /break-glass/review": Act.BREAK_GLASS_REVIEW,
+    "POST /break-glass/seal": Act.BREAK_GLASS_SEAL,
     "POST /stop": Act.STOP,
 }
 
@@ -105,6 +113,12 @@ COMMANDS: Final[Mapping[str, Act | str]] = {
     "workload retire": Act.WORKLOAD_RETIRE,
     "model list": _READS,
     "model approve": Act.MODEL_APPROVE,
+    "break-glass open": Act.BREAK_GLASS_OPEN,
+    "break-glass close": Act.BREAK_GLASS_CLOSE,
+    "break-glass list": _READS,
+    "break-glass show": _READS,
+    "break-glass review": Act.BREAK_GLASS_REVIEW,
+    "break-glass seal": Act.BREAK_GLASS_SEAL,
     "task start": Act.TASK_START,
     "task run": Act.TASK_START,
     "task list": _READS,

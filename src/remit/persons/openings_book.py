@@ -4,6 +4,7 @@
 file names the digest of the one before it. Works without control, database and log.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ from remit.persons.recovery_code import Sealed, WrongCodeError, read_sealed
 from remit.secret import Secret
 
 CHAIN: Final = "chain"
+RECORDED: Final = "recorded"
 WRONG_CODES: Final = "wrong-codes.json"
 MAX_FILE_BYTES: Final = 64 << 10
 _NAME: Final = re.compile(r"(\d{6})-(opened|closed|reviewed)\.json\Z")
@@ -31,6 +33,7 @@ class OpeningsBook:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._recorded: set[str] = set()
         self._wrong_unkept: tuple[int, float] = (0, 0.0)  # where the disk takes nothing
 
     def openings(self) -> dict[str, Opening]:
@@ -63,6 +66,21 @@ class OpeningsBook:
     def reviewed(self, opening: Opening, review: Review) -> None:
         """As `opened`."""
         self._write("reviewed", opening.id, {"review": asdict(review)})
+
+    def unrecorded(self) -> list[tuple[str, dict[str, Any]]]:
+        """The events that the audit log has not taken yet, as far as is known: by name."""
+        try:
+            names = set((self.directory / RECORDED).read_text().split())
+        except (OSError, UnicodeDecodeError):
+            names = set()
+        names |= self._recorded
+        return [(name, row) for name, row in self._rows() if name not in names]
+
+    def recorded(self, name: str) -> None:
+        """The audit log has it. What is not kept here is recorded again at the next start."""
+        self._recorded.add(name)
+        with contextlib.suppress(OSError):
+            _append(self.directory / RECORDED, f"{name}\n".encode(), os.O_APPEND)
 
     def sealed(self) -> Sealed | None:
         return read_sealed(self.directory)
