@@ -78,6 +78,10 @@ def test_the_attestor() -> None:
         assert attestor_runs(child.pid).holds is (OWN == 0)
         child.communicate(b"\n")
     assert attestor_runs(child.pid).holds is False
+    other = 65534 if OWN == 0 else None
+    with subprocess.Popen(["/bin/sleep", "60"], user=other) as child:
+        assert "may not look" in attestor_runs(child.pid).evidence
+        child.kill()
 
 
 def test_of_a_remit_that_runs_as_its_user(tmp_path: Path) -> None:
