@@ -13,8 +13,10 @@ from remit.config import Places, Settings
 from remit.control import policy_watch
 from remit.control.attestor import Attestor, mind_attestor
 from remit.control.book import State
+from remit.control.break_glass import DIRECTORY, BreakGlass, Deliveries
 from remit.control.condition import Condition
 from remit.control.desk import Desk
+from remit.control.ended import closed_openings
 from remit.control.gateway_link import GatewayLink
 from remit.control.governance import Governance
 from remit.control.guards import Guards
@@ -37,6 +39,8 @@ from remit.control.workers import Workers
 from remit.errors import AuditError, StateError
 from remit.inventory import LifeState, Probe
 from remit.models import Hasher, KeptDigests
+from remit.persons.break_glass import MAX_SECONDS
+from remit.persons.openings_book import OpeningsBook
 
 ZONE: Final = "inference"
 SVID_SECONDS: Final = 1800.0  # half of an X.509-SVID's hour
@@ -69,7 +73,7 @@ class Daemon:
         self._places, self._settings, self._tools, self._say = places, settings, tools, say
         self._governance, self._owner = governance, governance.owner
         self._domain = trust_domain
-        self._condition = Condition(places)
+        self._condition = Condition(places, tools.attestor.process.pid if tools.attestor else None)
         self._stop = asyncio.Event()
         self._why = ""
         self.failed = False
@@ -83,6 +87,7 @@ class Daemon:
         self._workers: Workers
         self._guards: Guards
         self._source: IdentitySource
+        self._glass: BreakGlass
 
     def request_stop(self, why: str) -> None:
         self._why = self._why or why
@@ -148,6 +153,7 @@ class Daemon:
                 launches,
                 tokens,
                 self._condition,
+                self._glass,
             )
             await serve(stack, self._places, desk, self._source, self._realm, self._log)
             self._source.changed = self._keys_changed
@@ -158,6 +164,16 @@ class Daemon:
             self._say({"event": "stopping", "why": self._why})
             if self._log.failure is None:
                 await self._log.act("stopping", "control", None, {"why": self._why})
+
+    def _open_break_glass(self, deliver: Deliveries) -> BreakGlass:
+        """What was open when control was killed is open until its limit, unless the log says it was closed."""
+        book = OpeningsBook(self._places.state / DIRECTORY)
+        glass = BreakGlass(book, self._realm, deliver, self._say)
+        try:
+            glass.take_up(closed_openings(self._places.audit, time.time() - MAX_SECONDS))
+        except AuditError as error:
+            self._note(f"break-glass stays closed, as the log does not say whether it was: {error}")
+        return glass
 
     async def _serve_tokens(self, stack: contextlib.AsyncExitStack) -> str:
         """The token endpoint's address; without its port all else goes on, and that is said."""
@@ -228,6 +244,7 @@ class Daemon:
         )
         workers = Workers(self._tools.worker, link, self._broke, self._places.run)
         workers.attestor = self._tools.attestor
+        self._glass = self._open_break_glass(workers.deliver)
         return link, workers
 
     def _attestor_ended(self, status: int) -> None:
@@ -292,6 +309,8 @@ class Daemon:
 
     def _watch_over(self, policies: PoliciesInForce, *, demo: bool) -> None:
         self._watches.spawn(policy_watch.watch(self._places.policies, policies, self._policies_changed))
+        self._glass.seal_first(self._owner.name, self._owner.uids)
+        self._watches.spawn(self._glass.mind())
         self._watches.spawn(self._renew())
         self._watches.spawn(mind_ends(self._realm, self._workers.deliver))
         self._watches.spawn(self._source.mind(self._note))
