@@ -6,7 +6,7 @@ import pytest
 
 from remit.control.machine_facts import CORES, SUDO, TRACING, TYPING, machine_facts, sudo_asks
 
-FILES = {
+FILES: dict[str, tuple[str, dict[str, bool | None]]] = {
     TRACING: ("sys/kernel/yama/ptrace_scope", {"1\n": True, "2": True, "0\n": False, "?": None}),
     CORES: ("sys/fs/suid_dumpable", {"0\n": True, "2\n": True, "1\n": False, "": None}),
     TYPING: ("sys/dev/tty/legacy_tiocsti", {"0\n": True, "1\n": False, "-1": None}),
