@@ -10,8 +10,8 @@ from tests.house.test_floors import FLOORS, SOURCE
 
 TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
 MAKE = re.compile(r"(?:^|`)(?:\$ )?make ([a-z-]+)", re.MULTILINE)
-REMIT = re.compile(r"(?:^|`|\"\$\()(?:\$ )?remit ((?:[a-z]+ ?)+)", re.MULTILINE)
-OPTIONS = re.compile(r"remit ([a-z]+(?: [a-z]+)?)([^`\n|]* \[?--[^`\n|]*)")
+REMIT = re.compile(r"(?:^|`|\"\$\()(?:\$ )?remit ((?:[a-z]+(?:-[a-z]+)* ?)+)", re.MULTILINE)
+OPTIONS = re.compile(r"remit ([a-z]+(?:-[a-z]+)*(?: [a-z]+)?)([^`\n|]* \[?--[^`\n|]*)")
 EVENT = re.compile(r'"event": "([a-z]+)"')
 
 
@@ -38,7 +38,7 @@ def test_every_option_named_is_that_commands() -> None:
         for words, rest in OPTIONS.findall(text(named(page))):
             help_text = shown.get(f"remit {words} --help") or shown.get(f"remit {words.split()[0]} --help")
             assert help_text is not None, f"{named(page)}: remit {words}"
-            for option in re.findall(r"--[a-z]+", rest):
+            for option in re.findall(r"--[a-z-]+", rest):
                 assert option in help_text, f"{named(page)}: remit {words} {option}"
 
 
