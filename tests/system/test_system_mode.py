@@ -61,7 +61,7 @@ def test_the_attestor_alone_sees_other_peoples_programs(remit: SystemRemit) -> N
         assert seen["proof"]["exe"].endswith("/sleep")
         assert seen["proof"]["exe_sha256"]
     finally:
-        sleeper.kill()
+        remit.machine.run("kill", str(inside))
         sleeper.communicate()
 
 

@@ -106,8 +106,6 @@ class Daemon:
             # 1
             await self._open_log(stack)
             await self._end_orphan()
-            if self._tools.attestor is not None:
-                stack.callback(mind_attestor(self._tools.attestor, self._attestor_ended))
             # 2
             policies = policy_watch.first(self._places.policies)
             self._source = self._open_source()
@@ -188,6 +186,8 @@ class Daemon:
     async def _open_log(self, stack: contextlib.AsyncExitStack) -> None:
         self._log = OwnLog.open(self._places, self._domain)
         stack.callback(self._close_log)
+        if self._tools.attestor is not None:
+            stack.callback(mind_attestor(self._tools.attestor, self._attestor_ended))
         await asyncio.to_thread(self._condition.look)
         found = self._condition.grade(())
         await self._log.act("started", "control", None, {"version": __version__, "grade": found.letter})
