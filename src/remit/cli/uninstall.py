@@ -24,7 +24,7 @@ def uninstall(
     if nothing_to_do(journal):
         typer.echo("nothing is installed here: there is nothing to put back", err=True)
         return
-    refuse_while_running(Places.system(), "stop it first: `remit down --system`, or `systemctl stop remit`")
+    refuse_while_running(Places.system(), "stop it first: `remit down`, or `systemctl stop remit`")
     put_back(journal, lambda line: typer.echo(line, err=True), with_log=with_log)
     if systemd_runs():
         forget()
