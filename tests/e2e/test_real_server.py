@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,10 @@ def test_ready_says_everything(ready: dict[str, Any], guarded: dict[str, Any]) -
 
 
 def test_the_model_s_digest_is_its_file_s(remit: Remit, guarded: dict[str, Any]) -> None:
-    status = json.loads(remit.run("status", "--json").stdout)
-    digest = status["guarded"][0]["models"][0]["digest"]
+    digest, deadline = "", time.monotonic() + 20
+    while not digest.startswith("sha256:") and time.monotonic() < deadline:
+        status = json.loads(remit.run("status", "--json").stdout)
+        digest = status["guarded"][0]["models"][0]["digest"]
     assert digest.startswith("sha256:")
 
 

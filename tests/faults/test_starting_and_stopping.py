@@ -179,7 +179,18 @@ def test_a_clean_stop_leaves_nothing_of_the_run(place: Path, how: str) -> None:
             remit.process.send_signal(signal.Signals[how])
         assert remit.process.wait(15) == 0
     assert not run.exists()
-    kept = {"audit", "audit.key", "cache", "config.toml", "digest.key", "keys", "lock", "policies", "state.db"}
+    kept = {
+        "audit",
+        "audit.key",
+        "break-glass",
+        "cache",
+        "config.toml",
+        "digest.key",
+        "keys",
+        "lock",
+        "policies",
+        "state.db",
+    }
     assert {one.name for one in place.iterdir()} == kept
 
 
