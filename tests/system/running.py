@@ -22,12 +22,17 @@ look = {look}
 port = {port}
 """
 
-# An interpreter and code that everybody can read and only root can write, by way of bind mounts of this checkout.
+# An interpreter and code that everybody can read and only root can write, by way of mounts of this checkout, which
+# may lie below a directory that others can write.
 _CODE = """
 set -e
 /usr/bin/python3 -m venv --without-pip /opt/remit/venv
 site=$(echo /opt/remit/venv/lib/python3*/site-packages)
-mount --bind {packages} $site
+mkdir /opt/remit/over; mount -t tmpfs -o mode=755 tmpfs /opt/remit/over; mkdir /opt/remit/over/upper /opt/remit/over/work
+mount -t overlay overlay -o lowerdir={packages},upperdir=/opt/remit/over/upper,workdir=/opt/remit/over/work $site
+rm -f $site/_editable_impl_remit.pth
+mkdir $site/remit
+mount --bind {source}/remit $site/remit
 printf '%s\\n' '#!/opt/remit/venv/bin/python -I' 'from remit.cli import main' 'main()' > /usr/local/bin/remit
 chmod 755 /usr/local/bin/remit
 """
