@@ -28,7 +28,9 @@ _CODE = """
 set -e
 /usr/bin/python3 -m venv --without-pip /opt/remit/venv
 site=$(echo /opt/remit/venv/lib/python3*/site-packages)
-mkdir /opt/remit/over; mount -t tmpfs -o mode=755 tmpfs /opt/remit/over; mkdir /opt/remit/over/upper /opt/remit/over/work
+mkdir /opt/remit/over
+mount -t tmpfs -o mode=755 tmpfs /opt/remit/over
+mkdir /opt/remit/over/upper /opt/remit/over/work
 mount -t overlay overlay -o lowerdir={packages},upperdir=/opt/remit/over/upper,workdir=/opt/remit/over/work $site
 rm -f $site/_editable_impl_remit.pth
 mkdir $site/remit

@@ -188,4 +188,6 @@ def _must_hold(pid: int, inode: int) -> None:
 def _named(uid: int, process: Process | None) -> str:
     if process is None:
         return f"uid {uid}"
-    return f"`{process.exe or process.name}` (pid {process.pid}, uid {uid})"
+    # Not where it lies: this goes into the log, and a path may name a person.
+    program = process.name if process.exe is None else process.exe.rpartition("/")[2]
+    return f"`{program}` (pid {process.pid}, uid {uid})"
