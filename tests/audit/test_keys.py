@@ -2,13 +2,15 @@
 
 import pickle
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from remit.audit import DigestKey, RootKey, VerifierKey, WriterKey
+from remit.audit import DigestKey, ProcessFacts, RootKey, VerifierKey, WriterKey
 from remit.audit.entry import encode, without_home
 from remit.errors import AuditError, StateError
+from remit.identity import Process
 from tests.audit.records import TRUST_DOMAIN, act, start
 
 
@@ -97,3 +99,9 @@ def test_home_directories_name_people() -> None:
     assert without_home("/srv/people/ada/bin/agent", "/srv/people/ada") == "~/bin/agent"
     assert without_home("/srv/people/adam/agent", "/srv/people/ada") == "/srv/people/adam/agent"
     assert without_home("/usr/bin/curl", "/") == "/usr/bin/curl"
+
+
+def test_a_program_in_its_person_s_home_is_kept_without_the_name() -> None:
+    agent = Process(7, 1, 1000, 1000, "agent", "/srv/people/ada/agent", None, None, None, None, foreground=False)
+    assert ProcessFacts.of(replace(agent, home="/srv/people/ada")).exe == "~/agent"
+    assert ProcessFacts.of(agent).exe == "/srv/people/ada/agent"

@@ -61,9 +61,8 @@ class ProcessFacts:
     exe_sha256: str | None
 
     @classmethod
-    def of(cls, process: "Process", home: str | None = None) -> "ProcessFacts":
-        """The facts of `process`, whose person's home directory is `home` where it is known."""
-        exe = None if process.exe is None else without_home(process.exe, home)
+    def of(cls, process: "Process") -> "ProcessFacts":
+        exe = None if process.exe is None else without_home(process.exe, process.home)
         return cls(process.pid, process.uid, process.name, exe, process.exe_sha256)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Names of uids and gids, kept for a moment: an account database on the network may take its time."""
+"""Names of uids and gids and the homes of uids, kept for a moment: an account database on the network may take its time."""
 
 import grp
 import pwd
@@ -26,6 +26,10 @@ class Accounts:
     def user(self, uid: int) -> str | None:
         """None for a uid without an account."""
         return self._name(("user", uid), lambda: pwd.getpwuid(uid).pw_name)
+
+    def home(self, uid: int) -> str | None:
+        """The home directory; None for a uid without an account."""
+        return self._name(("home", uid), lambda: pwd.getpwuid(uid).pw_dir)
 
     def group(self, gid: int) -> str | None:
         return self._name(("group", gid), lambda: grp.getgrgid(gid).gr_name)

@@ -142,6 +142,7 @@ def _observe(pid: int, digests: Digests, parents: Callable[[Stat], Parents] | No
         parents=ancestors(stat) if parents is None else parents(stat),
         exe_deleted=program.deleted,
         user=ACCOUNTS.user(uid),
+        home=ACCOUNTS.home(uid),
         group=ACCOUNTS.group(gid),
         groups=parse_groups(status),
         cgroups=groups,
