@@ -1,4 +1,4 @@
-"""Names of uids and gids and the homes of uids, kept for a moment: an account database on the network may take its time."""
+"""Names and homes of accounts, kept for a moment: an account database on the network may take its time."""
 
 import grp
 import pwd
