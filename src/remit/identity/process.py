@@ -44,10 +44,10 @@ class Process:
     `exe_deleted` is true when the executable runs on though its path is gone or names another file. An `exe` that is
     not what that path names here begins with its mount namespace: `mnt:[4026532198]/usr/bin/sleep`.
     `user`, `home` and `group` are what the account database says of `uid` and `gid`; `groups` are the supplementary
-    ones. `cgroups` pairs a v1 hierarchy's controllers with the path in it; those of v2 are empty. `unit` is systemd's, a
-    user's own unit behind the one of their manager (`user@1000.service/ollama.service`). `script` is None where no
-    interpreter runs. `nested` is true in a pid namespace below this one. `task` is the one Remit launched it
-    for, or one of its ancestors.
+    ones. `cgroups` pairs a v1 hierarchy's controllers with the path in it; those of v2 are empty. `unit` is
+    systemd's, a user's own unit behind the one of their manager (`user@1000.service/ollama.service`). `script` is
+    None where no interpreter runs. `nested` is true in a pid namespace below this one. `task` is the one Remit
+    launched it for, or one of its ancestors.
     """
 
     pid: int
