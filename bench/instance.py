@@ -74,7 +74,7 @@ def instance(registered: int) -> Iterator[Instance]:
         home.mkdir(mode=0o700)
         (home / "config.toml").write_text(
             f'trust_domain = "{TRUST_DOMAIN}"\n[discovery]\nlook = false\n'
-            f'servers = ["http://127.0.0.1:{upstream}"]\n[gateway]\nport = {REMIT_PORT}\n'
+            f'servers = ["http://127.0.0.1:{upstream}"]\n[gateway]\nport = {REMIT_PORT}\n[proof]\nneeds = "uid"\n'
         )
         keep(home, [*rows(registered - 1), row("agent", f"unix:uid:{os.getuid()}", f"unix:sha256:{sha256(agent)}")])
         command = [str(Path(sys.executable).with_name("remit")), "up", "--json", "--state", str(home)]

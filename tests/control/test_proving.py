@@ -64,6 +64,11 @@ def offering(who: Visitor, pending_id: str) -> Visitor:
     return dataclasses.replace(who, offered=pending_id)
 
 
+def test_a_person_s_own_instance_takes_a_terminal_where_nothing_is_configured() -> None:
+    assert Door(system=False, needs="").needed(visitor(proof="uid"))
+    assert Door(system=False, needs="").ask(visitor(proof="terminal")).kind is Kind.TERMINAL
+
+
 def test_a_proof_is_good_once_and_on_record_before_the_act() -> None:
     door, ada = Door(), visitor()
     waiting = door.needed(ada)

@@ -24,6 +24,7 @@ class Remit:
 
     def __init__(self, state: Path, *arguments: str, owner: str = ME, environ: dict[str, str] | None = None) -> None:
         self.state = state
+        without_a_terminal(state)
         self.environ = {**os.environ, **(environ or {})}
         self.events: list[dict[str, Any]] = []
         self.ready: dict[str, Any] = {}
@@ -80,6 +81,14 @@ class Remit:
                 if pipe is not None:
                     pipe.close()
         return status
+
+
+def without_a_terminal(state: Path) -> None:
+    """Let commands act that stand in no terminal, as in anybody's scripts, where the configuration says nothing."""
+    config = state / "config.toml"
+    said = config.read_bytes() if config.is_file() else b""
+    if b"[proof]" not in said and state.is_dir() and not config.is_dir():
+        config.write_bytes(said + b'\n[proof]\nneeds = "uid"\n')
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ class LoginSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProofSettings:
-    """How a person must be known for what widens reach. `needs` empty: `uid`, in system mode `password`.
+    """How a person must be known for what widens reach. `needs` empty: `terminal`, in system mode `password`.
 
     `acts` names another kind for single acts.
     """

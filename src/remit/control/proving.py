@@ -45,7 +45,7 @@ class Proving:
         """The weakest kind that `act` takes here."""
         if not act.widens:
             return Kind.UID
-        usual = self._settings.needs or (Kind.PASSWORD if self._system else Kind.UID)
+        usual = self._settings.needs or (Kind.PASSWORD if self._system else Kind.TERMINAL)
         return Kind.named(self._settings.acts.get(act.value, usual))
 
     async def require(self, who: Visitor, act: Act, shown: Shown) -> Proof:
