@@ -22,7 +22,7 @@ class Record(Protocol):
 class Proving:
     """Which proof an act needs, and whether it is there. `clock` is monotonic seconds.
 
-    `obtainable` are the kinds that somebody here obtains for an act that waits; the kernel tells of the weaker ones.
+    `obtainable` says which kinds somebody here obtains for an act of that uid now; the kernel tells of the weaker ones.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Proving:
         record: Record,
         *,
         system: bool,
-        obtainable: Collection[Kind] = (),
+        obtainable: Callable[[int], Collection[Kind]] = lambda _uid: (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._record, self._system, self._clock = settings, record, system, clock
@@ -97,9 +97,8 @@ class Proving:
         await self._record("person.refused", asking.act.value, person, facts)
 
     def _missing(self, pending: Pending) -> ProofNeededError:
-        kinds = tuple(
-            kind for kind in Kind.at_least(pending.needed) if kind is Kind.TERMINAL or kind in self._obtainable
-        )
+        here = {Kind.TERMINAL, *self._obtainable(pending.asking.uid)}
+        kinds = tuple(kind for kind in Kind.at_least(pending.needed) if kind in here)
         if kinds:
             needs, hint = " or ".join(kinds), "a person must do this: see docs/person-proof.md"
         else:
