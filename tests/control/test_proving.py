@@ -28,7 +28,11 @@ class Door:
         self.now = 100.0
         self.records: list[tuple[str, str, str | None, dict[str, Any]]] = []
         self.proving = Proving(
-            ProofSettings(**settings), self._record, system=system, obtainable=lambda _uid: obtainable, clock=lambda: self.now
+            ProofSettings(**settings),
+            self._record,
+            system=system,
+            obtainable=lambda _uid: obtainable,
+            clock=lambda: self.now,
         )
 
     async def _record(self, what: str, subject: str, person: str | None, facts: dict[str, Any]) -> None:
