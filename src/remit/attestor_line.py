@@ -5,12 +5,13 @@ answer to a question nobody waits for any more is never taken for another's. The
 questions: new lines are handed in through it.
 """
 
+import os
 import struct
 from enum import IntEnum
 from typing import Final
 
 MAX_MESSAGE: Final = 1 << 16
-MAX_SOCKETS: Final = 1024  # looked for at once
+MAX_SOCKETS: Final = 1024  # or terminals, looked for at once
 MAX_PIDS: Final = 512  # looked at in one question
 MAX_PATH: Final = 4096  # linux/limits.h PATH_MAX
 
@@ -20,11 +21,14 @@ FILE: Final = struct.Struct("=5q")  # device, inode, size, mtime and ctime in ns
 NAMED: Final = struct.Struct(
     "=B2qHH32sB"
 )  # there?, its device, inode; lengths of link and namespace; SHA-256, known?
-SEARCH: Final = struct.Struct("=BIHH")  # every thread?, descriptors that may be read, sockets, pids; those follow
+SEARCH: Final = struct.Struct("=BIHH")  # how, descriptors that may be read, numbers, pids; those follow
 FOUND: Final = struct.Struct(
     "=HI"
 )  # pids that were looked at, descriptors that were read; then for those that matter:
-HOLDER: Final = struct.Struct("=iHH")  # pid, errno, number of sockets; then the index of each
+HOLDER: Final = struct.Struct("=iHH")  # pid, errno, how many it holds; then the index of each
+
+EVERY_THREAD, MASTERS = 1, 2  # how: in each thread's table; the numbers are of terminals, not of sockets
+PTMX: Final = os.makedev(5, 2)  # Documentation/admin-guide/devices.txt: what gives masters, whatever it is called
 
 THERE, ELSEWHERE, HIDDEN = 0, 1, 2  # what lies at the link's path: a file, none, or it can't be told
 
@@ -38,7 +42,7 @@ class Ask(IntEnum):
     PROGRAM = 2  # that, its path and its SHA-256
     WATCH = 3  # that, with two descriptors that tell when it runs it no more
     SCRIPT = 4  # the file at a path as it sees it, its path and its SHA-256
-    HELD = 5  # which of these sockets it holds
+    HELD = 5  # which of these sockets it holds, or of which of these terminals the master
 
 
 Key = tuple[int, int, int, int, int]

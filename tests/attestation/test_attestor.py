@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pty
 import shutil
 import socket
 import subprocess
@@ -31,6 +32,7 @@ from tests.attestation.children import NOBODY, PATIENCE, Child, forked, idle, ne
 
 BOTH = frozenset({capabilities.CAP_SYS_PTRACE, capabilities.CAP_DAC_READ_SEARCH})
 SLEEP = "/bin/sleep"
+TIOCGPTN = 0x80045430  # asm-generic/ioctls.h: the number of the terminal that a master is of
 _SOURCE = str(Path(remit.__file__).parents[1])
 _CODE = f"import sys; sys.path.insert(0, {_SOURCE!r}); from remit.sandbox.attestor import main; sys.exit(main())"
 ANYBODYS_PYTHON = ("/usr/bin/python3", "-I", "-c", _CODE)  # this test's own may lie in a private home
@@ -127,6 +129,44 @@ def test_each_fact_is_what_root_sees_itself(attestor: Attestor, tmp_path: Path) 
             seen = dict(theirs.tables(holders.processes(), links, Budget(1 << 20), every_thread=every))
             assert seen[os.getpid()] == links - {"socket:[1]"}
             assert seen[script.pid] == frozenset()
+
+
+def test_who_can_type_into_a_terminal_is_told_whatever_the_device_is_called(
+    attestor: Attestor, tmp_path: Path
+) -> None:
+    (tmp_path / "other").touch()
+    hold = (
+        "import fcntl, os, sys\n"
+        "master = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)\n"
+        f"print(int.from_bytes(fcntl.ioctl(master, {TIOCGPTN}, bytes(4)), 'little'), flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    under_another_name = (
+        f'mount --bind /dev/pts/ptmx {tmp_path}/other && exec {sys.executable} -c "$0" {tmp_path}/other'
+    )
+    with (
+        subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", under_another_name, hold],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as child,
+        forked(idle) as other,
+    ):
+        assert child.stdout is not None
+        index = int(child.stdout.readline())
+        assert other.hear() == "ready"
+        ours, theirs = pty.openpty()
+        own = int(os.ttyname(theirs).rpartition("/")[2])
+        for eyes in (Direct(), through(attestor)):
+            look_through(eyes)
+            found = holders.masters(index)
+            assert child.pid in found.pids
+            assert not {other.pid, os.getpid()} & set(found.pids)
+            assert os.getpid() in holders.masters(own).pids
+        os.close(ours)
+        assert os.getpid() not in holders.masters(own).pids
+        os.close(theirs)
+        child.kill()
 
 
 def test_another_users_process_is_known_through_it_and_not_without(tmp_path: Path) -> None:

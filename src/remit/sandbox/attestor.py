@@ -229,18 +229,19 @@ def namespace(pid: int) -> bytes:
 
 
 def held(given: bytes) -> bytes:
-    """Which of these sockets these processes hold: as many of them as the answer has room for and the budget."""
-    every, budget, sockets, pids = line.SEARCH.unpack_from(given)
+    """Which of these sockets, or terminals' masters, these processes hold: as room and budget allow."""
+    how, budget, sockets, pids = line.SEARCH.unpack_from(given)
     if sockets > line.MAX_SOCKETS or pids > line.MAX_PIDS:
         raise ValueError("too much at once")
     inodes = struct.unpack_from(f"={sockets}Q", given, line.SEARCH.size)
     looked = struct.unpack_from(f"={pids}i", given, line.SEARCH.size + 8 * sockets)
-    wanted = {b"socket:[%d]" % inode: index for index, inode in enumerate(inodes)}
+    name = b"tty-index:\t%d" if how & line.MASTERS else b"socket:[%d]"
+    wanted = {name % inode: index for index, inode in enumerate(inodes)}
     done, spent, room, found = 0, 0, line.MAX_MESSAGE - 64, []
     for pid in looked:
         if done and (room < line.HOLDER.size + 2 * sockets or spent >= budget):
             break
-        code, indices, read = _held_by(pid, wanted, every != 0, budget - spent)
+        code, indices, read = _held_by(pid, wanted, how, budget - spent)
         done, spent = done + 1, spent + read
         if code or indices:
             found.append(line.HOLDER.pack(pid, code, len(indices)) + struct.pack(f"={len(indices)}H", *indices))
@@ -248,12 +249,12 @@ def held(given: bytes) -> bytes:
     return line.FOUND.pack(done, spent) + b"".join(found)
 
 
-def _held_by(pid: int, wanted: dict[bytes, int], every: bool, budget: int) -> tuple[int, list[int], int]:
+def _held_by(pid: int, wanted: dict[bytes, int], how: int, budget: int) -> tuple[int, list[int], int]:
     """(errno, indices of the sockets, descriptors that were read); E2BIG when there are more than that."""
     found: set[int] = set()
     read = 0
     try:
-        for directory in [f"/proc/{pid}/fd", *(_tables_apart(pid) if every else [])]:
+        for directory in [f"/proc/{pid}/fd", *(_tables_apart(pid) if how & line.EVERY_THREAD else [])]:
             with ExitStack() as undo:
                 table = _opened(undo, directory, os.O_DIRECTORY)
                 for name in reversed(os.listdir(table)):
@@ -261,7 +262,12 @@ def _held_by(pid: int, wanted: dict[bytes, int], every: bool, budget: int) -> tu
                     if read > budget:
                         return errno.E2BIG, [], read
                     with suppress(FileNotFoundError):
-                        found.add(wanted.get(os.readlink(name.encode(), dir_fd=table), -1))
+                        is_ = (
+                            _master(table, directory, name)
+                            if how & line.MASTERS
+                            else os.readlink(name.encode(), dir_fd=table)
+                        )
+                        found.add(wanted.get(is_, -1))
                     if len(found) > len(wanted):
                         break
     except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
@@ -269,6 +275,14 @@ def _held_by(pid: int, wanted: dict[bytes, int], every: bool, budget: int) -> tu
     except OSError as error:
         return error.errno or errno.EIO, [], read
     return 0, sorted(found - {-1}), read
+
+
+def _master(table: int, directory: str, name: str) -> bytes:
+    """What the kernel says last of an open master: of which terminal it is (proc_pid_fdinfo(5))."""
+    if os.stat(name, dir_fd=table).st_rdev != line.PTMX:
+        return b""
+    with open(f"{directory}info/{name}", "rb", buffering=0) as told:
+        return told.read(4096).rstrip().rpartition(b"\n")[2]
 
 
 def _tables_apart(pid: int) -> list[str]:

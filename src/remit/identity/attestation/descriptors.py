@@ -1,7 +1,7 @@
 """The open files of one process: which of these sockets does it hold, in any of its threads' descriptor tables?"""
 
 # A walk makes tens of thousands of these calls, and a Path object costs more than the call itself.
-# ruff: noqa: PTH116, PTH208
+# ruff: noqa: PTH116, PTH123, PTH208
 
 import ctypes
 import os
@@ -9,6 +9,7 @@ import platform
 from collections.abc import Iterator
 from typing import Final
 
+from remit.attestor_line import PTMX
 from remit.errors import AttestationError
 
 _KCMP_FILES: Final = 2  # linux/kcmp.h: do two threads share one descriptor table?
@@ -47,6 +48,42 @@ def in_any_table(pid: int, links: frozenset[str], budget: Budget) -> frozenset[s
     if found == links:
         return found
     return found.union(*(_in_table(f"/proc/{pid}/task/{one}/fd", links, budget) for one in _threads_apart(pid)))
+
+
+def holds_master(pid: int, index: int, budget: Budget) -> bool:
+    """Whether a thread of `pid` holds the master of `/dev/pts/INDEX`: who does reads and types there.
+
+    Of whichever instance of devpts: a container's terminal of that number counts too. Raises as `in_main_table`.
+    """
+    tables = [f"/proc/{pid}/fd", *(f"/proc/{pid}/task/{one}/fd" for one in _threads_apart(pid))]
+    return any(_master_in(directory, b"tty-index:\t%d" % index, budget) for directory in tables)
+
+
+def _master_in(directory: str, told: bytes, budget: Budget) -> bool:
+    try:
+        for name in os.listdir(directory):
+            budget.spend()
+            if _is_master(f"{directory}/{name}") and _last_line(f"{directory}info/{name}") == told:
+                return True
+    except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
+        pass  # the process exited
+    return False
+
+
+def _is_master(path: str) -> bool:
+    try:
+        return os.stat(path).st_rdev == PTMX
+    except FileNotFoundError:  # closed since it was listed
+        return False
+
+
+def _last_line(path: str) -> bytes:
+    """Of a master the kernel says last of which terminal it is (proc_pid_fdinfo(5))."""
+    try:
+        with open(path, "rb", buffering=0) as told:
+            return told.read(4096).rstrip().rpartition(b"\n")[2]
+    except FileNotFoundError:
+        return b""
 
 
 def _in_table(directory: str, links: frozenset[str], budget: Budget) -> set[str]:

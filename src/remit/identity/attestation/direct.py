@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 
 from remit.identity.attestation.beneath import open_beneath
-from remit.identity.attestation.descriptors import Budget, in_any_table, in_main_table
+from remit.identity.attestation.descriptors import Budget, holds_master, in_any_table, in_main_table
 from remit.identity.attestation.digests import Digests, file_key
 from remit.identity.attestation.eyes import MAX_SCRIPT_BYTES, UNKNOWN, Found, Links, Node, Program, Stamp, Watch
 from remit.identity.attestation.names import path_of
@@ -53,6 +53,13 @@ class Direct:
         for pid in pids:
             try:
                 yield pid, self.sockets(pid, links, budget, every_thread=every_thread)
+            except PermissionError:
+                yield pid, None
+
+    def masters(self, pids: Iterable[int], index: int, budget: Budget) -> Iterator[tuple[int, bool | None]]:
+        for pid in pids:
+            try:
+                yield pid, holds_master(pid, index, budget)
             except PermissionError:
                 yield pid, None
 

@@ -70,6 +70,9 @@ class Eyes(Protocol):
     ) -> Iterator[tuple[int, Links | None]]:
         """As `sockets`, of each of `pids`; None where they can't be read."""
 
+    def masters(self, pids: Iterable[int], index: int, budget: Budget) -> Iterator[tuple[int, bool | None]]:
+        """Whether each of `pids` holds the master of `/dev/pts/INDEX`; None where that can't be told."""
+
     def watch(self, pid: int) -> Watch | None:
         """None where `/proc/PID/exe` itself is to be asked each time."""
 

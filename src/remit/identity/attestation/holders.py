@@ -91,6 +91,15 @@ def walk(inodes: Iterable[int]) -> dict[int, Holders]:
     return {inode: Holders(tuple(pids), complete=True, unreadable=unreadable) for inode, pids in found.items()}
 
 
+def masters(index: int) -> Holders:
+    """Every process that holds the master of terminal `/dev/pts/INDEX`, newest first: who can type into it.
+
+    Of whichever instance of devpts: a container's terminal of that number counts too. Blocks for a walk.
+    """
+    every = list(eyes().masters(processes(), index, Budget(MAX_DESCRIPTORS)))
+    return Holders(tuple(pid for pid, held in every if held), True, sum(held is None for _, held in every))
+
+
 def holds(pid: int, inode: int) -> bool:
     """Whether `pid` holds socket `inode` now. Raises PermissionError when its descriptors can't be read."""
     return bool(still_held(pid, [inode]))

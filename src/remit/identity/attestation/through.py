@@ -71,29 +71,38 @@ class ThroughAttestor:
     def tables(
         self, pids: Iterable[int], links: Links, budget: Budget, *, every_thread: bool
     ) -> Iterator[tuple[int, Links | None]]:
-        left = iter(pids)
+        left, how = iter(pids), line.EVERY_THREAD if every_thread else 0
         while some := list(islice(left, line.MAX_PIDS)):
             try:
-                yield from self._held(some, links, budget, every_thread)
+                yield from self._held(some, links, budget, how)
             except GoneError:
                 yield from self._own.tables(some, links, budget, every_thread=every_thread)
 
-    def _held(self, pids: Pids, links: Links, budget: Budget, every_thread: bool) -> list[tuple[int, Links | None]]:
+    def masters(self, pids: Iterable[int], index: int, budget: Budget) -> Iterator[tuple[int, bool | None]]:
+        left, how = iter(pids), line.EVERY_THREAD | line.MASTERS
+        while some := list(islice(left, line.MAX_PIDS)):
+            try:
+                held = self._held(some, frozenset({f"pty:[{index}]"}), budget, how)
+                yield from ((pid, None if found is None else bool(found)) for pid, found in held)
+            except GoneError:
+                yield from self._own.masters(some, index, budget)
+
+    def _held(self, pids: Pids, links: Links, budget: Budget, how: int) -> list[tuple[int, Links | None]]:
         """Of all of `pids`, or GoneError: none is told of twice."""
         told: dict[int, set[str] | None] = {pid: set() for pid in pids}
         names = iter(links)
         while some := list(islice(names, line.MAX_SOCKETS)):
             left = pids
             while left:
-                left = left[self._ask_held(left, some, budget, every_thread, told) :]
+                left = left[self._ask_held(left, some, budget, how, told) :]
         return [(pid, None if held is None else frozenset(held)) for pid, held in told.items()]
 
     def _ask_held(
-        self, pids: Pids, links: list[str], budget: Budget, every_thread: bool, told: dict[int, set[str] | None]
+        self, pids: Pids, links: list[str], budget: Budget, how: int, told: dict[int, set[str] | None]
     ) -> int:
         """How many of `pids` it looked at; what they hold goes into `told`."""
-        head = line.SEARCH.pack(every_thread, min(budget.left, 0xFFFFFFFF), len(links), len(pids))
-        inodes = struct.pack(f"={len(links)}Q", *(int(link[8:-1]) for link in links))
+        head = line.SEARCH.pack(how, min(budget.left, 0xFFFFFFFF), len(links), len(pids))
+        inodes = struct.pack(f"={len(links)}Q", *(int(link.partition("[")[2][:-1]) for link in links))
         facts = self._lines.ask(Ask.HELD, 0, head + inodes + struct.pack(f"={len(pids)}i", *pids))[0]
         done, spent = line.FOUND.unpack_from(facts)
         budget.spend(spent)
