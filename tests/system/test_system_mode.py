@@ -89,6 +89,30 @@ def test_each_sees_only_their_own(remit: SystemRemit) -> None:
     assert "another person's" in refused.stderr
 
 
+def test_each_reads_of_the_log_what_is_theirs(remit: SystemRemit) -> None:
+    def of(user: str, *arguments: str) -> tuple[int, str]:
+        done = remit.machine.run("remit", *arguments, user=user, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    url = remit.said("root", "status")["guarded"][0]["url"]
+    reply = remit.machine.run("curl", "-s", "-D", "-", f"{url}/v1/models", user="ada").stdout
+    [decision] = [line.split()[1] for line in reply.splitlines() if line.lower().startswith("remit-decision:")]
+    code, said = of("ada", "explain", decision)
+    assert (code, "refused" in said) == (0, True), said
+    assert remit.said("ada", "explain", decision)["id"] == decision
+    assert decision in of("ada", "audit", "tail")[1]
+    assert decision in of("ada", "audit", "show", decision)[1]
+    for arguments in (("explain", decision), ("audit", "show", decision)):
+        code, said = of("bob", *arguments)
+        assert code == 1, said
+        assert "of yours" in said
+    assert of("bob", "audit", "tail") == (0, "")
+    code, said = of("ada", "audit", "verify")
+    assert (code, "Remit's own" in said) == (2, True), said
+    assert decision in of("root", "audit", "tail")[1]
+    assert of("root", "audit", "verify")[0] == 0
+
+
 def test_a_second_one_says_that_one_runs(remit: SystemRemit) -> None:
     second = remit.machine.run("remit", "up", "--system", check=False)
     assert second.returncode == 1

@@ -3,6 +3,8 @@
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,11 +12,13 @@ import typer
 
 from remit.cli.audit_lines import show_line, show_whole
 from remit.cli.audit_verdict import show_tampered, show_verdict
+from remit.cli.log_source import LogSource
 from remit.cli.places import JsonOption, StateOption, places
 from remit.errors import AuditError, TamperedError, UsageError
 
 if TYPE_CHECKING:
     from remit.audit import VerifierKey
+    from remit.audit.read import Record
 
 app = typer.Typer(
     help="The log of what happened: read it, verify it, take it elsewhere.",
@@ -25,7 +29,6 @@ app = typer.Typer(
 DirOption = Annotated[
     Path | None, typer.Option("--dir", metavar="DIR", help="The log's directory, if not this instance's.")
 ]
-POLL_SECONDS = 0.2
 
 
 @app.command()
@@ -37,20 +40,15 @@ def tail(
     state: StateOption = None,
 ) -> None:
     """Show the last records, oldest first; `-f` goes on."""
-    from remit.audit import read
-
-    where = _directory(directory, state)
-    follower = read.Follower(where) if follow else None
-    for record in read.tail(where, count):
+    log = LogSource.of(places(state), directory)
+    following: Iterator[Record] = log.from_now_on() if follow else iter(())
+    for record in log.newest(count):
         show_line(record, as_json=as_json)
-    while follower is not None:
-        for record in follower.fresh():
+    sys.stdout.flush()
+    with suppress(KeyboardInterrupt):
+        for record in following:
             show_line(record, as_json=as_json)
-        sys.stdout.flush()
-        try:
-            time.sleep(POLL_SECONDS)
-        except KeyboardInterrupt:
-            return
+            sys.stdout.flush()
 
 
 @app.command()
@@ -61,9 +59,7 @@ def show(
     state: StateOption = None,
 ) -> None:
     """Show all that the log says about one decision."""
-    from remit.audit import read
-
-    for record in read.find(_directory(directory, state), which):
+    for record in LogSource.of(places(state), directory).about(which):
         if as_json:
             sys.stdout.write(record.line() + "\n")
         else:
@@ -85,7 +81,7 @@ def verify(
     """Check that the log is what was written. Works offline; exits 3 and names the first altered record if not."""
     from remit.audit.verify import verify as verified
 
-    where = _directory(directory, state)
+    where = LogSource.of(places(state), directory).files("verifying it")
     root = _public_key(key or where / "audit.pub")
     saved = None if checkpoint is None else _read(checkpoint, "the saved checkpoint")
     try:
@@ -111,7 +107,7 @@ def export(
     """Print all records as JSON lines and the signed head of each shard (C2SP signed notes)."""
     from remit.audit import export as exporting
 
-    where = _directory(directory, state)
+    where = LogSource.of(places(state), directory).files("taking it elsewhere")
     lines = [exporting.checkpoint(where)] if heads else (line + "\n" for line in exporting.export(where))
     if out is None:
         sys.stdout.writelines(lines)
@@ -122,10 +118,6 @@ def export(
     except OSError as error:
         raise UsageError(f"`{out}` can't be written: {error.strerror}") from error
     typer.echo(f"written to {out}", err=True)
-
-
-def _directory(directory: Path | None, state: Path | None) -> Path:
-    return places(state).audit if directory is None else directory
 
 
 def _read(path: Path, what: str) -> bytes:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from remit.cli.log_source import LogSource
 from remit.cli.places import JsonOption, StateOption, places
 
 if TYPE_CHECKING:
@@ -22,13 +23,29 @@ def explain(
     from remit.policy import explain_json
 
     where = places(state)
-    record = _start_record(where.audit, decision)
+    log = LogSource.of(where)
+    if log.asked is not None:
+        _told(log.asked, decision, json=json)
+        return
+    record = _start_record(log.directory, decision)
     names = _names(where.api_socket)
     policies = _policies(where.policies)
     if json:
         print_json(explain_json(record, names, policies))
     else:
         typer.echo(explained(record, names, policies))
+
+
+def _told(api_socket: Path, decision: str, *, json: bool) -> None:
+    """By the machine's Remit, which alone reads its log; of one's own decisions."""
+    from remit.cli.client import ask
+    from remit.cli.screen import print_json
+
+    said = ask(api_socket, "GET", "explain", decision)
+    if json:
+        print_json(said["record"])
+    else:
+        typer.echo(said["text"])
 
 
 def _start_record(audit: Path, decision: str) -> dict[str, Any]:

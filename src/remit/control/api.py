@@ -127,6 +127,14 @@ def build(desk: Desk) -> FastAPI:
     ) -> dict[str, Any]:
         return await desk.explain(who, decision)
 
+    @api.get("/records")
+    async def records(
+        who: Annotated[Visitor, Depends(visitor)],
+        count: Annotated[int, Query(ge=0)] = 20,
+        about: Annotated[str, Query(max_length=MAX_ID)] = "",
+    ) -> list[dict[str, Any]]:
+        return await desk.records(who, count, about)
+
     @api.get("/policies", dependencies=known)
     async def policies() -> dict[str, Any]:
         return desk.policies()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from remit.control import records_shown
 from remit.control.approving import described, meant
 from remit.control.break_glass import BreakGlass
 from remit.control.condition import Condition, raises, why
@@ -193,6 +194,13 @@ class Desk:
         """One decision of theirs, from the log."""
         audit = Path(self._deployment.audit_dir)
         return await asyncio.to_thread(explained, audit, decision, self._realm, who.reach)
+
+    async def records(self, who: Visitor, count: int, about: str) -> list[dict[str, Any]]:
+        """The newest records of the log that they see, or those about one thing."""
+        audit = Path(self._deployment.audit_dir)
+        if about:
+            return await asyncio.to_thread(records_shown.about, audit, about, self._realm, who.reach)
+        return await asyncio.to_thread(records_shown.newest, audit, count, self._realm, who.reach)
 
     def tasks(self, reach: Reach) -> list[dict[str, Any]]:
         now = time.time()

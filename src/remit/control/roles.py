@@ -44,6 +44,7 @@ RULES: Final[Mapping[Route, Rule]] = {
     ("GET", "/policies"): Rule.KNOWN,
     ("GET", "/whois"): Rule.SEES,
     ("GET", "/explain/{decision}"): Rule.SEES,
+    ("GET", "/records"): Rule.SEES,
     ("GET", "/tasks"): Rule.SEES,
     ("POST", "/tasks"): Rule.GOVERNS,
     ("DELETE", "/tasks/{task_id}"): Rule.GOVERNS,

@@ -57,6 +57,7 @@ _OWN_FILES: Final = "it reads files that whoever runs it may read, and asks nobo
 ROUTES: Final[Mapping[str, Act | str]] = {
     "GET /status": _READS,
     "GET /explain/{decision}": _READS,
+    "GET /records": _READS,
     "GET /names": _READS,
     "GET /policies": _READS,
     "GET /whois": _READS,
