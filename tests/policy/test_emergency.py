@@ -8,6 +8,7 @@ from remit.detect import Label
 from remit.identity import Caller
 from remit.identity.process import Ancestor
 from remit.inventory import LifeState
+from remit.inventory.selectors import REGISTERED
 from remit.policy import Action, Engine, RefusedError, Snapshot, Treatment
 from remit.policy.emergency import BREAK_GLASS, Emergency, by_break_glass
 from remit.policy.load import load
@@ -65,11 +66,21 @@ def test_what_runs_under_a_workload_is_not_that_person() -> None:
     ancestors = (Ancestor(90, "bash"), Ancestor(77, "agent"))
     child = replace(under, process=replace(under.process, parents=ancestors))
     assert refused(broken(workloads=(*WORKLOADS[:2], agent)), child) == "locked-out"
-    registered = replace(WORKLOADS[2], selectors=("unix:path:/opt/agent",))
+    registered = replace(WORKLOADS[2], found=REGISTERED, selectors=("unix:path:/opt/agent",))
     nested = (Ancestor(90, "bash"), Ancestor(88, "agent", "/opt/agent"))
     child = replace(under, process=replace(under.process, parents=nested))
     assert refused(broken(workloads=(*WORKLOADS[:2], registered)), child) == "locked-out"
     Engine(broken()).decide(intent(caller=child), NOW, "d-1")
+
+
+def test_a_program_under_the_interpreter_of_a_found_server_is_still_that_person() -> None:
+    own, python = curl(), "/usr/bin/python3"
+    assert own.process is not None
+    server = replace(WORKLOADS[0], found="discovered", pid=77, start=5, selectors=(f"unix:path:{python}",))
+    under = replace(
+        own, process=replace(own.process, parents=(Ancestor(90, "python3", python), Ancestor(80, "bash")))
+    )
+    Engine(broken(workloads=(server, *WORKLOADS[1:]))).decide(intent(caller=under), NOW, "d-1")
 
 
 def test_what_is_found_is_masked_and_what_is_withheld_stays_so() -> None:

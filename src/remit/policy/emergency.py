@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from remit.identity import Caller, Process, Proof
 from remit.inventory import Workload
+from remit.inventory.selectors import REGISTERED
 from remit.policy.permit import PolicyRef
 
 BREAK_GLASS: Final = "remit:break-glass"  # no file's policy can have this id: `:` is not allowed in one
@@ -46,10 +47,15 @@ def by_break_glass(policies: tuple[PolicyRef, ...]) -> bool:
 
 
 def under_one_of(process: Process, workloads: Iterable[Workload]) -> bool:
-    """Whether an ancestor may be one of these: by its pid, or by any selector of one. In doubt it is."""
+    """Whether an ancestor may be one of these: the process that was found, or any that was registered by its program.
+
+    In doubt it is. A found server is its process alone: a person's own program may have the same interpreter.
+    """
     ancestors = process.parents
     pids = {one.pid for one in ancestors}
     files = {f"unix:path:{one.exe}" for one in ancestors if one.exe} | {
         f"unix:sha256:{one.exe_sha256}" for one in ancestors if one.exe_sha256
     }
-    return any(one.pid in pids or not files.isdisjoint(one.selectors) for one in workloads)
+    return any(
+        one.pid in pids or (one.found == REGISTERED and not files.isdisjoint(one.selectors)) for one in workloads
+    )
