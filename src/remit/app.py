@@ -131,7 +131,8 @@ def _check_own_uid() -> None:
 async def _control(
     owner_named: str | None, places: Places, say: Callable[[dict[str, Any]], None], attestor: Any = None
 ) -> int:
-    from remit.control.daemon import Daemon, Tools
+    from remit.control.daemon import Daemon
+    from remit.control.founding import Tools
     from remit.control.governance import governance_of
     from remit.control.instance import Lock, private_directory
     from remit.control.run_directory import PRIVATE, SHARED, RunDirectory

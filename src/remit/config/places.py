@@ -54,6 +54,11 @@ class Places:
         return self.run / "workload.sock"
 
     @property
+    def socket_mode(self) -> int:
+        """Of the sockets that people use: where everybody may connect, the kernel still tells who does."""
+        return 0o666 if self.shared else 0o600
+
+    @property
     def run_file(self) -> Path:
         return self.run / "remit.json"
 

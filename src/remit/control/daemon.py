@@ -3,58 +3,38 @@
 import asyncio
 import contextlib
 import os
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from remit import __version__
 from remit.config import Places, Settings
 from remit.control import policy_watch
-from remit.control.attestor import Attestor, mind_attestor
-from remit.control.book import State
-from remit.control.break_glass import DIRECTORY, BreakGlass, Deliveries
+from remit.control.attestor import mind_attestor
+from remit.control.break_glass import BreakGlass
 from remit.control.condition import Condition
 from remit.control.desk import Desk
-from remit.control.ended import closed_openings
+from remit.control.founding import Tools, open_break_glass, open_guards, open_realm, open_source
 from remit.control.gateway_link import GatewayLink
 from remit.control.governance import Governance
 from remit.control.guards import Guards
 from remit.control.identity_source import IdentitySource
 from remit.control.instance import write_run_file
-from remit.control.kept_authority import KeptAuthority
 from remit.control.launches import Launches
 from remit.control.logs_word import LogsWord
 from remit.control.mind_ends import mind_ends
 from remit.control.orphans import end_orphan, worker_file
-from remit.control.outside_spire import OutsideSpire
-from remit.control.own_authority import OwnAuthority
 from remit.control.own_log import OwnLog
 from remit.control.realm import PoliciesInForce, Realm
+from remit.control.renewing import renew
 from remit.control.roles import ALL
 from remit.control.serving import open_desk, serve
-from remit.control.serving_tokens import serve_tokens, token_address
+from remit.control.serving_tokens import serve_tokens
 from remit.control.watches import Watches
 from remit.control.workers import Workers
 from remit.errors import AuditError, StateError
-from remit.inventory import LifeState, Probe
-from remit.models import Hasher, KeptDigests
-from remit.persons.break_glass import MAX_SECONDS
-from remit.persons.openings_book import OpeningsBook
+from remit.inventory import Discovered
 
 ZONE: Final = "inference"
-SVID_SECONDS: Final = 1800.0  # half of an X.509-SVID's hour
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What `app` gives the daemon from rooms that control may not enter. `worker` is the module of a gateway."""
-
-    state: State
-    probe: Probe
-    worker: str
-    spire: OutsideSpire | None = None
-    attestor: Attestor | None = None
 
 
 class Daemon:
@@ -108,54 +88,14 @@ class Daemon:
             await self._end_orphan()
             # 2
             policies = policy_watch.first(self._places.policies)
-            self._source = self._open_source()
-            await self._source.catch_up()
-            said = LogsWord(self._places.audit, self._tools.state, self._tell_failure, self._note)
-            ended = said.ended(time.time())
-            withheld, owned = said.withheld(), said.owners()
-            self._realm = self._open_realm(policies, ended, withheld)
-            self._realm.own_again(owned)
-            await self._governance.meet_all(self._realm, self._note)
-            await self._realm.tasking.record_ends(ended)
+            await self._found(policies)
             self._say(self._starting())
             # 3
-            self._link, self._workers = self._open_link()
-            self._realm.narrowed = lambda: self._workers.push(self._realm.snapshot())
-            self._guards = self._open_guards(stack)
-            launches = Launches(self._realm, self._workers.deliver, self._watches.spawn)
-            stack.callback(launches.close)
-            await launches.take_up()
-            gateway = asyncio.create_task(self._start_gateway(stack))
-            found = await self._guards.look()
-            await gateway
+            launches, found = await self._start_gateway(stack)
             # 4
-            stack.push_async_callback(self._guards.close)
-            for text in found.unread:
-                self._note(text)
-            for one in found.found:
-                await self._guards.enrol(one)
-            if not found.found:
-                await self._guards.start_demo()
+            await self._guard(stack, found)
             # 5
-            tokens = await self._serve_tokens(stack)
-            desk = open_desk(
-                self._places,
-                self._governance,
-                self._realm,
-                self._log,
-                self._workers,
-                self._guards,
-                self._source,
-                self.request_stop,
-                self._settings,
-                launches,
-                tokens,
-                self._condition,
-                self._glass,
-            )
-            await serve(stack, self._places, desk, self._source, self._realm, self._log)
-            self._source.changed = self._keys_changed
-            self._ready(desk)
+            await self._answer(stack, launches)
             self._watch_over(policies, demo=not found.found)
             stack.push_async_callback(self._watches.end)
             await self._stop.wait()
@@ -163,15 +103,75 @@ class Daemon:
             if self._log.failure is None:
                 await self._log.act("stopping", "control", None, {"why": self._why})
 
-    def _open_break_glass(self, deliver: Deliveries) -> BreakGlass:
-        """What was open when control was killed is open until its limit, unless the log says it was closed."""
-        book = OpeningsBook(self._places.state / DIRECTORY)
-        glass = BreakGlass(book, self._realm, deliver, self._say)
-        try:
-            glass.take_up(closed_openings(self._places.audit, time.time() - MAX_SECONDS))
-        except AuditError as error:
-            self._note(f"break-glass stays closed, as the log does not say whether it was: {error}")
-        return glass
+    async def _found(self, policies: PoliciesInForce) -> None:
+        """Identity, what is in force, the way to the gateways, and break-glass as it was left."""
+        places, settings, tools = self._places, self._settings, self._tools
+        self._source = open_source(places, settings, self._domain, tools, self._log)
+        await self._source.catch_up()
+        self._realm = await open_realm(
+            self._source,
+            tools,
+            self._log,
+            policies,
+            said=LogsWord(places.audit, tools.state, self._tell_failure, self._note),
+            settings=settings,
+            condition=self._condition,
+            governance=self._governance,
+            note=self._note,
+        )
+        self._link, self._workers = self._open_link()
+        self._realm.narrowed = lambda: self._workers.push(self._realm.snapshot())
+        self._glass = open_break_glass(places, self._realm, self._workers.deliver, self._say, self._note)
+
+    async def _start_gateway(self, stack: contextlib.AsyncExitStack) -> tuple[Launches, Discovered]:
+        self._guards = open_guards(
+            self._places,
+            self._settings,
+            self._tools,
+            self._governance,
+            realm=self._realm,
+            workers=self._workers,
+            hasher=stack.enter_context,
+            watches=self._watches,
+            say=self._say,
+        )
+        launches = Launches(self._realm, self._workers.deliver, self._watches.spawn)
+        stack.callback(launches.close)
+        await launches.take_up()
+        gateway = asyncio.create_task(self._start_worker(stack))
+        found = await self._guards.look()
+        await gateway
+        return launches, found
+
+    async def _guard(self, stack: contextlib.AsyncExitStack, found: Discovered) -> None:
+        stack.push_async_callback(self._guards.close)
+        for text in found.unread:
+            self._note(text)
+        for one in found.found:
+            await self._guards.enrol(one)
+        if not found.found:
+            await self._guards.start_demo()
+
+    async def _answer(self, stack: contextlib.AsyncExitStack, launches: Launches) -> None:
+        tokens = await self._serve_tokens(stack)
+        desk = open_desk(
+            self._places,
+            self._governance,
+            self._realm,
+            self._log,
+            self._workers,
+            self._guards,
+            self._source,
+            self.request_stop,
+            self._settings,
+            launches,
+            tokens,
+            self._condition,
+            self._glass,
+        )
+        await serve(stack, self._places, desk, self._source, self._realm, self._log)
+        self._source.changed = self._keys_changed
+        self._ready(desk)
 
     async def _serve_tokens(self, stack: contextlib.AsyncExitStack) -> str:
         """The token endpoint's address; without its port all else goes on, and that is said."""
@@ -192,11 +192,6 @@ class Daemon:
         found = self._condition.grade(())
         await self._log.act("started", "control", None, {"version": __version__, "grade": found.letter})
 
-    @property
-    def _mode(self) -> int:
-        """Of the sockets: where everybody may connect, the kernel still tells who does."""
-        return 0o666 if self._places.shared else 0o600
-
     def _close_log(self) -> None:
         try:
             self._log.close()
@@ -208,29 +203,6 @@ class Daemon:
         if pid is not None:
             self._note(f"ended the gateway that an earlier run left behind (pid {pid})")
             await self._log.act("worker.orphan", ZONE, None, {"pid": pid})
-
-    def _open_source(self) -> IdentitySource:
-        if self._tools.spire is not None:
-            self._tools.spire.record(self._log.act)
-            return self._tools.spire
-        path, settings = self._places.state / "keys" / "authority.json", self._settings
-        kept = KeptAuthority(path, self._domain, settings.authority, self._log.act, time.time)
-        return OwnAuthority(kept, settings.oidc.issuer, token_address(settings))
-
-    def _open_realm(
-        self, policies: PoliciesInForce, ended: dict[str, float], withheld: dict[str, tuple[LifeState, float]]
-    ) -> Realm:
-        return Realm(
-            self._source.trust(),
-            self._tools.state,
-            self._log.act,
-            time.time,
-            policies,
-            lifetime=self._settings.snapshot_seconds,
-            grade=self._condition.grade,
-            ended=ended,
-            withheld=withheld,
-        )
 
     def _open_link(self) -> tuple[GatewayLink, Workers]:
         link = GatewayLink(
@@ -244,7 +216,6 @@ class Daemon:
         )
         workers = Workers(self._tools.worker, link, self._broke, self._places.run)
         workers.attestor = self._tools.attestor
-        self._glass = self._open_break_glass(workers.deliver)
         return link, workers
 
     def _attestor_ended(self, status: int) -> None:
@@ -253,27 +224,7 @@ class Daemon:
         self.again = True
         self.request_stop("the attestor has ended")
 
-    def _open_guards(self, stack: contextlib.AsyncExitStack) -> Guards:
-        places = self._places
-        kept = KeptDigests(places.state / "cache" / "weights.json", (places.state / "digest.key").read_bytes())
-        return Guards(
-            realm=self._realm,
-            workers=self._workers,
-            hasher=stack.enter_context(Hasher(kept)),
-            probe=self._tools.probe,
-            settings=self._settings,
-            run=places.run,
-            own_paths=frozenset({str(places.api_socket), str(places.workload_api_socket)}),
-            owner=self._owner.name,
-            whose=lambda uid: self._governance.whose(self._realm, uid),
-            mode=self._mode,
-            by_uid=places.shared,
-            deliver=self._workers.deliver,
-            say=self._say,
-            spawn=self._watches.spawn,
-        )
-
-    async def _start_gateway(self, stack: contextlib.AsyncExitStack) -> None:
+    async def _start_worker(self, stack: contextlib.AsyncExitStack) -> None:
         stack.push_async_callback(self._workers.stop)
         self._workers.push(self._realm.snapshot())
         self._workers.tell(self._source.gateway_svid(ZONE))
@@ -311,7 +262,16 @@ class Daemon:
         self._watches.spawn(policy_watch.watch(self._places.policies, policies, self._policies_changed))
         self._glass.seal_first(self._owner.name, self._owner.uids)
         self._watches.spawn(self._glass.mind())
-        self._watches.spawn(self._renew())
+        self._watches.spawn(
+            renew(
+                self._realm,
+                self._workers,
+                self._source,
+                self._condition,
+                zone=ZONE,
+                lifetime=self._settings.snapshot_seconds,
+            )
+        )
         self._watches.spawn(mind_ends(self._realm, self._workers.deliver))
         self._watches.spawn(self._source.mind(self._note))
         if demo:
@@ -339,14 +299,3 @@ class Daemon:
         await self._workers.deliver(self._realm.snapshot())
         if svid:
             self._workers.tell(self._source.gateway_svid(ZONE))
-
-    async def _renew(self) -> None:
-        """Well before they end: a fresh Snapshot, and a fresh SVID for the gateway."""
-        svid_at = time.monotonic()
-        while True:
-            await asyncio.sleep(self._settings.snapshot_seconds / 3)
-            await asyncio.to_thread(self._condition.look)
-            await self._workers.deliver(self._realm.snapshot())
-            if time.monotonic() - svid_at > SVID_SECONDS:
-                svid_at = time.monotonic()
-                self._workers.tell(self._source.gateway_svid(ZONE))

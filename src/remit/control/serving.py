@@ -79,7 +79,7 @@ async def serve(
     """Open both, the second where it is Remit's; `stack` closes them. StateError when a socket's place is taken."""
     identities, issuances = KernelIdentities(realm), RecordedIssuances(realm, log.act)
     stack.callback(identities.close)
-    mode = 0o666 if places.shared else 0o600  # who connects is told by the kernel, and asked for by the desk
+    mode = places.socket_mode
     await source.serve(stack, places.workload_api_socket, identities, issuances, mode)
     stack.push_async_callback(await api.serve(api.build(desk), places.api_socket, mode))
 

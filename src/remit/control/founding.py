@@ -1,0 +1,129 @@
+"""What control stands on, opened in its order: identity, what is in force, the guards, break-glass."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from remit.config import Places, Settings
+from remit.control.attestor import Attestor
+from remit.control.book import State
+from remit.control.break_glass import DIRECTORY, BreakGlass, Deliveries
+from remit.control.condition import Condition
+from remit.control.ended import closed_openings
+from remit.control.governance import Governance
+from remit.control.guards import Guards
+from remit.control.identity_source import IdentitySource
+from remit.control.kept_authority import KeptAuthority
+from remit.control.logs_word import LogsWord
+from remit.control.outside_spire import OutsideSpire
+from remit.control.own_authority import OwnAuthority
+from remit.control.own_log import OwnLog
+from remit.control.realm import PoliciesInForce, Realm
+from remit.control.serving_tokens import token_address
+from remit.control.watches import Watches
+from remit.control.workers import Workers
+from remit.errors import AuditError
+from remit.inventory import Probe
+from remit.models import Hasher, KeptDigests
+from remit.persons.break_glass import MAX_SECONDS
+from remit.persons.openings_book import OpeningsBook
+
+Say = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What `app` gives the daemon from rooms that control may not enter. `worker` is the module of a gateway."""
+
+    state: State
+    probe: Probe
+    worker: str
+    spire: OutsideSpire | None = None
+    attestor: Attestor | None = None
+
+
+def open_source(places: Places, settings: Settings, domain: str, tools: Tools, log: OwnLog) -> IdentitySource:
+    """An outside SPIRE where there is one, else Remit's own authority."""
+    if tools.spire is not None:
+        tools.spire.record(log.act)
+        return tools.spire
+    path = places.state / "keys" / "authority.json"
+    kept = KeptAuthority(path, domain, settings.authority, log.act, time.time)
+    return OwnAuthority(kept, settings.oidc.issuer, token_address(settings))
+
+
+async def open_realm(
+    source: IdentitySource,
+    tools: Tools,
+    log: OwnLog,
+    policies: PoliciesInForce,
+    *,
+    said: LogsWord,
+    settings: Settings,
+    condition: Condition,
+    governance: Governance,
+    note: Callable[[str], None],
+) -> Realm:
+    """What is in force, as the state has it and as the log says of what ended meanwhile."""
+    ended = said.ended(time.time())
+    realm = Realm(
+        source.trust(),
+        tools.state,
+        log.act,
+        time.time,
+        policies,
+        lifetime=settings.snapshot_seconds,
+        grade=condition.grade,
+        ended=ended,
+        withheld=said.withheld(),
+    )
+    realm.own_again(said.owners())
+    await governance.meet_all(realm, note)
+    await realm.tasking.record_ends(ended)
+    return realm
+
+
+def open_guards(
+    places: Places,
+    settings: Settings,
+    tools: Tools,
+    governance: Governance,
+    *,
+    realm: Realm,
+    workers: Workers,
+    hasher: Callable[[Hasher], Hasher],
+    watches: Watches,
+    say: Say,
+) -> Guards:
+    """What finds and guards servers. `hasher` takes the process that reads weights, to end it in time."""
+    kept = KeptDigests(places.state / "cache" / "weights.json", (places.state / "digest.key").read_bytes())
+    return Guards(
+        realm=realm,
+        workers=workers,
+        hasher=hasher(Hasher(kept)),
+        probe=tools.probe,
+        settings=settings,
+        run=places.run,
+        own_paths=frozenset({str(places.api_socket), str(places.workload_api_socket)}),
+        owner=governance.owner.name,
+        whose=lambda uid: governance.whose(realm, uid),
+        mode=places.socket_mode,
+        by_uid=places.shared,
+        deliver=workers.deliver,
+        say=say,
+        spawn=watches.spawn,
+    )
+
+
+def open_break_glass(
+    places: Places, realm: Realm, deliver: Deliveries, say: Say, note: Callable[[str], None]
+) -> BreakGlass:
+    """What was open when control was killed is open until its limit, unless the log says it was closed."""
+    book = OpeningsBook(places.state / DIRECTORY)
+    glass = BreakGlass(book, realm, deliver, say)
+    try:
+        glass.take_up(closed_openings(places.audit, time.time() - MAX_SECONDS))
+    except AuditError as error:
+        note(f"break-glass stays closed, as the log does not say whether it was: {error}")
+    return glass
