@@ -123,6 +123,30 @@ def test_the_log_stays_and_becomes_roots(host: Machine) -> None:
     assert host.run("stat", "-c", "%U", "/var/lib/remit", "/var/lib/remit/audit/shard").stdout == "root\nroot\n"
     without_code(host, "install")
     assert host.run("stat", "-c", "%U", "/var/lib/remit/audit/shard").stdout == "remit\n"
+    without_code(host, "uninstall")
+    assert snapshot(host) == after
+    without_code(host, "install")
+    of_checkout(host, "uninstall", "--with-log")
+    assert snapshot(host) == before
+
+
+def test_a_log_that_stayed_can_still_be_removed(host: Machine) -> None:
+    before = snapshot(host)
+    without_code(host, "install")
+    host.run("mkdir", "/var/lib/remit/audit")
+    without_code(host, "uninstall")
+    assert "nothing is installed here" in of_checkout(host, "uninstall").stderr
+    assert host.path("/var/lib/remit/audit").is_dir()
+    assert "the log of an earlier installation is removed" in of_checkout(host, "uninstall", "--with-log").stderr
+    assert snapshot(host) == before
+
+
+def test_a_directory_that_was_there_before_stays(host: Machine) -> None:
+    host.run("mkdir", "-m", "750", "/var/lib/remit")
+    before = snapshot(host)
+    without_code(host, "install")
+    of_checkout(host, "uninstall", "--with-log")
+    assert snapshot(host) == before
 
 
 def test_a_persons_account_of_that_name_is_refused_before_anything_is_touched(host: Machine) -> None:

@@ -13,7 +13,7 @@ def uninstall(
     with_log: Annotated[bool, typer.Option("--with-log", help="Remove the log as well.")] = False,
 ) -> None:
     """Put every file on this machine back as it was before `remit install --system`."""
-    from remit.install import Journal, nothing_to_do, put_back
+    from remit.install import Journal, kept_log, nothing_to_do, put_back
     from remit.install.contents import systemd_runs
     from remit.install.running import refuse_while_running
     from remit.install.systemd import forget
@@ -22,7 +22,13 @@ def uninstall(
         raise StateError("only root can uninstall Remit from the whole machine", hint="sudo remit uninstall")
     journal = Journal()
     if nothing_to_do(journal):
-        typer.echo("nothing is installed here: there is nothing to put back", err=True)
+        left = with_log and kept_log.remove(Places.system().state)
+        typer.echo(
+            "the log of an earlier installation is removed"
+            if left
+            else "nothing is installed here: there is nothing to put back",
+            err=True,
+        )
         return
     refuse_while_running(Places.system(), "stop it first: `remit down`, or `systemctl stop remit`")
     put_back(journal, lambda line: typer.echo(line, err=True), with_log=with_log)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from remit.config import Places
 from remit.errors import StateError
+from remit.install import kept_log
 from remit.install.account import find_account, make_account
 from remit.install.code_copy import copy_code
 from remit.install.journal import Journal
@@ -55,7 +56,8 @@ def _make(step: Directory | File | Link, journal: Journal, say: Say) -> None:
         will.kind == "directory" and now.kind not in {"nothing", "directory"}
     ):
         raise StateError(f"`{step.path}` is in the way", hint="move it and run this again")
-    journal.before(step.path, will)
+    was = NOTHING if step.path == Places.system().state and kept_log.is_left(step.path) else None
+    journal.before(step.path, will, was=was)
     put(step.path, will)
 
 

@@ -44,9 +44,9 @@ class Journal:
     def of(self, path: Path) -> Change | None:
         return self._changes.get(path)
 
-    def before(self, path: Path, will: Standing | None, *, tree: bool = False) -> None:
-        """`path` is about to be changed to `will`."""
-        self.note([self._change(path, will, tree=tree)])
+    def before(self, path: Path, will: Standing | None, *, tree: bool = False, was: Standing | None = None) -> None:
+        """`path` is about to be changed to `will`. `was`: what counts as having stood there, if not what does."""
+        self.note([self._change(path, will, tree=tree, was=was)])
 
     def before_account(self, paths: Iterable[Path]) -> None:
         """useradd(8) is about to write these."""
@@ -75,9 +75,17 @@ class Journal:
             self._file.parent.rmdir()
             sync(self._file.parent.parent)
 
-    def _change(self, path: Path, will: Standing | None, *, tree: bool = False, account: bool = False) -> Change:
+    def _change(
+        self,
+        path: Path,
+        will: Standing | None,
+        *,
+        tree: bool = False,
+        account: bool = False,
+        was: Standing | None = None,
+    ) -> Change:
         known = self._changes.get(path)
-        return Change(path, known.was if known else look(path), will, tree, account)
+        return Change(path, known.was if known else (was or look(path)), will, tree, account)
 
     def _make(self) -> None:
         if not self._file.parent.is_dir():

@@ -5,11 +5,11 @@ back), or anything else (somebody changed it since: their version is kept beside
 """
 
 import errno
-import os
 import shutil
 from pathlib import Path
 
 from remit.config import Places
+from remit.install import kept_log
 from remit.install.account import put_account_back
 from remit.install.code_copy import remove_tree
 from remit.install.journal import Change, Journal
@@ -17,8 +17,6 @@ from remit.install.places import KEPT, OPT, TIOCSTI
 from remit.install.plan import Say
 from remit.install.saved import save_edit
 from remit.install.standing import clear_draft, look, put
-
-LOG: tuple[str, ...] = ("audit",)
 
 
 def put_back(journal: Journal, say: Say, *, with_log: bool) -> None:
@@ -79,25 +77,18 @@ def _remove_directory(path: Path, say: Say) -> None:
 
 
 def _empty_state(state: Path, *, with_log: bool, say: Say) -> None:
-    """All below it is Remit's. The log that stays becomes root's: its uid may be another account's some day."""
+    """All below it is Remit's. The log that stays becomes root's."""
     if not state.is_dir():
         return
     for path in sorted(state.iterdir()):
-        if path.name in LOG and not with_log:
-            _give_to_root(path)
-            say(f"the log stays: {path} (root's now; `remit uninstall --with-log` removes it)")
-        elif path.is_dir() and not path.is_symlink():
+        if path.name in kept_log.LOG and path.is_dir() and not with_log:
+            continue
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
-    if any(state.iterdir()):
-        os.chown(state, 0, 0)
-
-
-def _give_to_root(top: Path) -> None:
-    for at, directories, names in os.walk(top):
-        for name in (*directories, *names, "."):
-            os.lchown(Path(at, name), 0, 0)
+    for path in kept_log.keep(state):
+        say(f"the log stays: {path} (root's now; `remit uninstall --with-log` removes it)")
 
 
 def _empty_run(run: Path) -> None:
