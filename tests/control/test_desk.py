@@ -19,6 +19,10 @@ class FakeDeployment:
     owner = "ada"
 
 
+class FakeProofs:
+    proving = None
+
+
 class FakeGovernance:
     async def visitor(self, _realm: Any, _uid: int) -> tuple[Any, Reach]:
         return None, Reach("ada", Role.PERSON)
@@ -28,6 +32,7 @@ def test_a_process_whose_uid_is_not_its_sockets_is_not_admitted() -> None:
     nothing: Any = None
     deployment: Any = FakeDeployment()
     governance: Any = FakeGovernance()
+    proofs: Any = FakeProofs()
     handle = Connected(PidFd.open(os.getpid()), FakeDeployment.uid, 0, 0, by_number=False)
     peer = PeerCredentials(os.getpid(), FakeDeployment.uid, 0, handle)
     desk = Desk(
@@ -48,7 +53,7 @@ def test_a_process_whose_uid_is_not_its_sockets_is_not_admitted() -> None:
         registry=nothing,
         launches=nothing,
         sessions=nothing,
-        proving=nothing,
+        proofs=proofs,
         condition=nothing,
         break_glass=nothing,
     )

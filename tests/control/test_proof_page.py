@@ -31,7 +31,7 @@ def challenge(options: dict[str, Any]) -> bytes:
 
 def key_of(page: Page) -> FakeAuthenticator:
     """A passkey of ada's, added through its link."""
-    key, link = FakeAuthenticator(page.origin), page.desk.link(ADA, os.getuid(), "laptop")
+    key, link = FakeAuthenticator(page.origin), page.desk.link(ADA, os.getuid(), "laptop", Kind.TERMINAL)
     _, options = page.post(f"{link}/ask")
     status, answer = page.post(f"{link}/add", key.create(challenge(options)))
     assert status == 200, answer
@@ -147,7 +147,7 @@ def test_malformed_answers_are_refused(page: Page, body: bytes) -> None:
 
 
 def test_a_link_adds_one_passkey_and_is_spent_by_a_failed_try(page: Page) -> None:
-    link = page.desk.link(ADA, os.getuid(), "phone")
+    link = page.desk.link(ADA, os.getuid(), "phone", Kind.TERMINAL)
     page.post(f"{link}/ask")
     assert page.post(f"{link}/add", b"{}")[0] == 403
     assert page.send("GET", link)[0] == 404
@@ -156,7 +156,7 @@ def test_a_link_adds_one_passkey_and_is_spent_by_a_failed_try(page: Page) -> Non
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another account")
 def test_another_accounts_browser_is_shown_nothing(page: Page) -> None:
-    pending, link = page.world.wait(), page.desk.link(ADA, os.getuid(), "phone")
+    pending, link = page.world.wait(), page.desk.link(ADA, os.getuid(), "phone", Kind.TERMINAL)
     script = (
         "import http.client, os, sys\n''.encode('idna')\nos.setuid(int(sys.argv[2]))\n"
         "for path in sys.argv[3:]:\n"
@@ -179,7 +179,7 @@ def test_another_accounts_browser_is_shown_nothing(page: Page) -> None:
 )
 def test_in_a_real_browser_a_passkey_is_added_and_proves_an_act(page: Page, tmp_path: Path) -> None:
     with Chromium(tmp_path / "profile") as browser:
-        browser.open(page.origin + page.desk.link(ADA, os.getuid(), "laptop"))
+        browser.open(page.origin + page.desk.link(ADA, os.getuid(), "laptop", Kind.TERMINAL))
         assert browser.click("add") == "Added. You can close this page."
         pending = page.world.wait()
         browser.open(f"{page.origin}/proof/{pending}")

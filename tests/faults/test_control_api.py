@@ -29,6 +29,7 @@ BODIES = {
     "/workloads": {"name": "x", "kind": "agent", "selectors": []},
     "/workload/facts": {},
     "/break-glass": {"reason": "the policies are broken", "seconds": 60},
+    "/passkeys": {"label": "x"},
     "/break-glass/review": {"opening": "bg-0", "note": "looked at it all"},
 }
 
@@ -190,6 +191,7 @@ def test_a_governed_workload_widens_nothing(remit: Remit) -> None:
         "/break-glass/close": [("/break-glass/close", None)],
         "/break-glass/review": [("/break-glass/review", {"opening": "bg-0", "note": "looked at it all"})],
         "/break-glass/seal": [("/break-glass/seal", None)],
+        "/passkeys": [("/passkeys", {"label": "x"})],
     }
     assert set(asked) == {route for method, route in routes() if method == "POST"}, (
         "each route that may widen is tried"

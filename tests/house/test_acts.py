@@ -23,8 +23,6 @@ ELSEWHERE = {
     Act.CONFIG_CHANGE: "the configuration is a file of whoever owns its directory",
     Act.SECRET: "secrets are kept in no store yet",
     Act.UNINSTALL: "root's, with the installation",
-    Act.PASSKEY_ADD: "the passkey page",
-    Act.PASSKEY_REMOVE: "the passkey page",
 }
 
 

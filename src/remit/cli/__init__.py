@@ -19,6 +19,7 @@ from remit.cli import (
     login,
     model,
     oidc,
+    passkey,
     policy,
     status,
     task,
@@ -57,6 +58,7 @@ for _command in COMMANDS:
 app.add_typer(workload.app, name="workload")
 app.add_typer(model.app, name="model")
 app.add_typer(task.app, name="task")
+app.add_typer(passkey.app, name="passkey")
 app.add_typer(break_glass.app, name="break-glass")
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")

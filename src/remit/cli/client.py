@@ -1,17 +1,13 @@
-"""Asks the running control process, over its unix socket."""
+"""Asks the running control process; where it wants proof of a person, obtains it, and asks the same once more."""
 
-import http.client
 import json
-import socket
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from remit.cli.who_answers import check_who_answers
-from remit.config import Places
-from remit.errors import RemitError, StateError, UsageError
-
-TIMEOUT_SECONDS: Final = 30.0
+from remit.cli.proving import Needed, obtain
+from remit.cli.sending import Sent, send
+from remit.errors import RemitError, UsageError
 
 
 class AnsweredError(RemitError):
@@ -26,46 +22,22 @@ class AnsweredError(RemitError):
         return self.code
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=TIMEOUT_SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(TIMEOUT_SECONDS)
-        self.sock.connect(str(self._path))
-        check_who_answers(self.sock, self._path)
-
-
 def ask(path: Path, method: str, *segments: str, body: Any = None, query: dict[str, str] | None = None) -> Any:
-    """Send one request to the control socket at `path`; its JSON answer. Raises StateError when nobody answers."""
+    """Send one request to the control socket at `path`; its JSON answer. Raises StateError when nobody answers.
+
+    A proof is obtained at most once, and goes with the very same request, from this very process.
+    """
     target = "/" + "/".join(quote(segment, safe="") for segment in segments)
     if query:
         target += "?" + urlencode(query)
-    connection = _UnixConnection(path)
-    try:
-        payload = None if body is None else json.dumps(body).encode()
-        connection.request(method, target, payload, {"content-type": "application/json"} if payload else {})
-        reply = connection.getresponse()
-        answer = json.loads(reply.read())
-    except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise _silent(path) from error
-    except PermissionError as error:
-        raise StateError(f"`{path}` is not yours to use", hint="its owner runs this Remit") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise StateError(f"control did not answer on `{path}`: {str(error) or type(error).__name__}") from error
-    finally:
-        connection.close()
-    if reply.status >= 400:
+    asked = Sent(method, target, None if body is None else json.dumps(body).encode())
+    status, answer = send(path, asked)
+    needed = Needed.of(status, answer)
+    if needed is not None and obtain(path, needed):
+        status, answer = send(path, asked, needed.id)
+    if status >= 400:
         raise _error(answer)
     return answer
-
-
-def _silent(path: Path) -> StateError:
-    if path == Places.system().api_socket:
-        return StateError("this machine's own Remit is not running", hint="root starts it with `remit up --system`")
-    return StateError("remit is not running here", hint="start it with `remit up`")
 
 
 def _error(answer: Any) -> RemitError:

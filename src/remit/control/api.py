@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from remit import __version__
 from remit.control import uvicorn_server
 from remit.control.api_break_glass import about_break_glass
+from remit.control.api_proofs import about_proofs_of_persons
 from remit.control.api_workloads import MAX_NAME, PURPOSE_LENGTH, about_workloads
 from remit.control.desk import Desk
 from remit.control.explaining import MAX_ID
@@ -153,6 +154,7 @@ def build(desk: Desk) -> FastAPI:
     _about_sessions(api, desk, visitor)
     about_workloads(api, desk, visitor)
     about_break_glass(api, desk, visitor)
+    about_proofs_of_persons(api, desk, visitor)
     _about_models(api, desk, visitor)
     _about_keys(api, desk, visitor)
     return api

@@ -12,6 +12,7 @@ from remit.inventory import Enrolled, Human, LifeState, Workload
 from remit.inventory.lifecycle import FINAL, WITHHELD
 from remit.inventory.registry import Humans, Workloads
 from remit.inventory.selectors import REGISTERED
+from remit.persons.passkey_book import Passkeys
 from remit.tasks import Session, Task
 from remit.tasks.ledger import Ledger
 
@@ -24,7 +25,7 @@ class Acts(Protocol):
     async def __call__(self, what: str, subject: str, person: str | None, facts: dict[str, Any]) -> None: ...
 
 
-class State(Humans, Workloads, Ledger, Protocol):
+class State(Humans, Workloads, Ledger, Passkeys, Protocol):
     """What the book is kept in."""
 
 

@@ -21,12 +21,14 @@ class Client:
     """One caller. `human` answers for it, `workload` is what it is itself, if it is one; `uid` is the kernel's.
 
     `a_person`: known beyond doubt to run under no governed workload, and in no task that it was launched for.
+    `process`: its pid and start (clock ticks since boot), where the kernel tells.
     """
 
     human: Human
     workload: Workload | None
     a_person: bool
     uid: int
+    process: tuple[int, int] | None = None
 
 
 class Clients:
@@ -63,7 +65,7 @@ class Clients:
                 f"uid {uid} acts for no person known here",
                 hint="only people with an account on this machine are known; ask the owner of this Remit",
             )
-        return Client(human, workload, a_person, uid)
+        return Client(human, workload, a_person, uid, None if process is None else (process.pid, process.start))
 
     def _under_nothing(self, process: Process, in_force: tuple[Workload, ...], launched: Launched) -> bool:
         above = governor(process, in_force, lambda pid: with_task(self._observe(pid), launched))

@@ -24,6 +24,7 @@ from remit.control.logs_word import LogsWord
 from remit.control.mind_ends import mind_ends
 from remit.control.orphans import end_orphan, worker_file
 from remit.control.own_log import OwnLog
+from remit.control.proofs import Proofs
 from remit.control.realm import PoliciesInForce, Realm
 from remit.control.renewing import renew
 from remit.control.roles import ALL
@@ -153,7 +154,8 @@ class Daemon:
             await self._guards.start_demo()
 
     async def _answer(self, stack: contextlib.AsyncExitStack, launches: Launches) -> None:
-        tokens = await self._serve_tokens(stack)
+        proofs = Proofs(self._places, self._settings, self._realm, self._log.act)
+        tokens = await self._serve_tokens(stack, proofs)
         desk = open_desk(
             self._places,
             self._governance,
@@ -168,16 +170,17 @@ class Daemon:
             tokens,
             self._condition,
             self._glass,
+            proofs,
         )
         await serve(stack, self._places, desk, self._source, self._realm, self._log)
         self._source.changed = self._keys_changed
         self._ready(desk)
 
-    async def _serve_tokens(self, stack: contextlib.AsyncExitStack) -> str:
+    async def _serve_tokens(self, stack: contextlib.AsyncExitStack, proofs: Proofs) -> str:
         """The token endpoint's address; without its port all else goes on, and that is said."""
         try:
             return await serve_tokens(
-                stack, self._settings, self._source, self._realm, self._workers, self._guards.urls
+                stack, self._settings, self._source, self._realm, self._workers, self._guards.urls, proofs.passkeys
             )
         except StateError as error:
             self._note(f"{error}: {error.hint}")

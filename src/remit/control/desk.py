@@ -18,7 +18,7 @@ from remit.control.governed import governor
 from remit.control.lately import Lately
 from remit.control.launches import Launches
 from remit.control.portrait import Sources
-from remit.control.proving import Proving
+from remit.control.proofs import Proofs
 from remit.control.realm import Realm
 from remit.control.registering import person_named
 from remit.control.registry_desk import RegistryDesk
@@ -76,7 +76,7 @@ class Desk:
         launches: Launches,
         issuer: str = "",
         sessions: Sessions,
-        proving: Proving,
+        proofs: Proofs,
         condition: Condition,
         break_glass: BreakGlass,
         tokens: str = "",
@@ -88,7 +88,7 @@ class Desk:
         self._request_stop = request_stop
         self._doors, self._silent, self._launches, self.registry = doors, silent, launches, registry
         self._condition = condition
-        self._proving, self.break_glass = proving, break_glass
+        self.proofs, self._proving, self.break_glass = proofs, proofs.proving, break_glass
         self._keys, self._issuer, self._sessions, self._tokens = keys, issuer, sessions, tokens
 
     async def admit(self, peer: PeerCredentials) -> Visitor:

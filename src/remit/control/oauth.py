@@ -89,10 +89,11 @@ def build(endpoint: TokenEndpoint, source: IdentitySource, clients: Clients, bas
     return api
 
 
-async def serve(api: FastAPI, stack: contextlib.AsyncExitStack, sock: socket.socket) -> None:
-    """Serve it on `sock` until `stack` ends."""
-    stack.callback(sock.close)
-    stack.push_async_callback(await uvicorn_server.run(api, EndsProtocol, sock))
+async def serve(api: FastAPI, stack: contextlib.AsyncExitStack, *socks: socket.socket) -> None:
+    """Serve it on `socks` until `stack` ends."""
+    for sock in socks:
+        stack.callback(sock.close)
+    stack.push_async_callback(await uvicorn_server.run(api, EndsProtocol, *socks))
 
 
 def bind(address: str, port: int) -> socket.socket:

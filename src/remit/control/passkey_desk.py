@@ -43,11 +43,15 @@ class Waiting(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Leave to add one passkey, for one person's one account, until `expires` (seconds of a steady clock)."""
+    """Leave to add one passkey, for one person's one account, until `expires` (seconds of a steady clock).
+
+    `proof` is how they were known who asked for it: the passkey proves no more than that.
+    """
 
     human: Human
     uid: int
     label: str
+    proof: Kind
     expires: float
 
 
@@ -65,6 +69,8 @@ class PasskeyDesk:
     ) -> None:
         self._kept, self._waiting, self._record, self.party = kept, waiting, record, party
         self._clock, self._steady = clock, steady
+        self.not_served = "its port is taken"
+        """Why the page can't be opened, until somebody serves it."""
         self._challenges: dict[str, bytes] = {}
         self._links: dict[str, Link] = {}
 
@@ -111,18 +117,28 @@ class PasskeyDesk:
         self._challenges.pop(pending_id, None)
         await self._waiting.refuse(pending_id, "refused by the person, in the local page")
 
-    def link(self, human: Human, uid: int, label: str) -> str:
+    def link(self, human: Human, uid: int, label: str, proof: Kind) -> str:
         """The path of a page where one passkey can be added, once. Who asked has been proved before this."""
         if not label or len(label) > MAX_LABEL or not label.isprintable():
             raise UsageError(f"`{label[:MAX_LABEL]}` is no label", hint=f"1 to {MAX_LABEL} printable characters")
+        if label in {one.label for one in self.of(human.name)}:
+            raise UsageError(f"a passkey of yours is called `{label}` already", hint="give it another label")
         if len(self.of(human.name)) >= MAX_PASSKEYS:
             raise UsageError(f"{human.name} has {MAX_PASSKEYS} passkeys", hint="remove one first")
         now = self._steady()
         live = [(key, one) for key, one in self._links.items() if one.expires > now]
         self._links = dict(live[-MAX_LINKS + 1 :])
         token = secrets.token_urlsafe(CHALLENGE_BYTES)
-        self._links[_digest(token)] = Link(human, uid, label, now + LINK_SECONDS)
+        self._links[_digest(token)] = Link(human, uid, label, proof, now + LINK_SECONDS)
         return f"/passkey/{token}"
+
+    def known_as(self, path: str) -> str:
+        """What a link is called by, in lists: nobody can follow it by that."""
+        return _digest(path.rpartition("/")[2])
+
+    def links_of(self, uid: int) -> list[str]:
+        """An account's links that still serve, by what they are called."""
+        return [key for key, one in self._links.items() if one.uid == uid and one.expires > self._steady()]
 
     def linked(self, token: str, client: Client) -> Link:
         """What a link leads to; raises NotFoundError for one that was used, is too old or never was."""
@@ -147,7 +163,12 @@ class PasskeyDesk:
         made = registered(self.party, challenge, answer, link.human.name, link.label, self._clock())
         if any(one.id == made.id for one in self._kept.passkeys()):
             raise PasskeyError("this passkey is known already")
-        await self._record("passkey.added", made.name, link.human.person, {"label": made.label, "uid": link.uid})
+        await self._record(
+            "passkey.added",
+            made.name,
+            link.human.person,
+            {"label": made.label, "uid": link.uid, "proof": link.proof.value},
+        )
         self._kept.save_passkey(made)
         return made
 
@@ -175,7 +196,8 @@ class PasskeyDesk:
 
 
 def _same_account(uid: int, client: Client) -> None:
-    if client.uid != uid or client.workload is not None:
+    """Shown to a person's browser alone: not to another account's, nor to what runs under a governed workload."""
+    if client.uid != uid or not client.a_person:
         raise NotFoundError("nothing waits here for this account")
 
 

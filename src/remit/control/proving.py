@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 from remit.config import ProofSettings
 from remit.control.visitor import Visitor
 from remit.errors import ConfigError, RemitError
-from remit.persons import Act, Kind, Pending, PendingActs, Proof, ProofNeededError, Shown
+from remit.persons import Act, Kind, Pending, PendingActs, Proof, ProofNeededError, Shown, Standing
 from remit.persons.pending import Asking
 
 _ACTS: Final = "they are in docs/person-proof.md"
@@ -22,7 +22,7 @@ class Record(Protocol):
 class Proving:
     """Which proof an act needs, and whether it is there. `clock` is monotonic seconds.
 
-    `obtainable` says which kinds somebody here obtains for an act of that uid now; the kernel tells of the weaker ones.
+    `obtainable`: the kinds that somebody here obtains for an act of that uid now; the kernel tells of the weaker.
     """
 
     def __init__(
@@ -48,15 +48,16 @@ class Proving:
         usual = self._settings.needs or (Kind.PASSWORD if self._system else Kind.TERMINAL)
         return Kind.named(self._settings.acts.get(act.value, usual))
 
-    async def require(self, who: Visitor, act: Act, shown: Shown) -> Proof:
+    async def require(self, who: Visitor, act: Act, shown: Shown, *, needed: Kind | None = None) -> Proof:
         """The proof for `act` with exactly the arguments in `shown`, each of which must be there.
 
+        `needed` is the weakest kind, where it is not the act's usual one.
         1. What runs under a governed workload is no person, whatever it offers.
         2. A proof that it offers is spent, on record before anything is done.
         3. What the kernel says of the visitor may do.
         Raises NotAdmittedError, ProofRefusedError, and ProofNeededError where the command can still obtain one.
         """
-        needed = self.needed(act)
+        needed = needed or self.needed(act)
         who.check_not_governed()  # 1
         asking = Asking(who.process.uid, who.process.pid, who.process.start, act, shown)
         if who.offered:
@@ -70,6 +71,11 @@ class Proving:
     def pending(self, pending_id: str) -> Pending:
         """The act that waits under that id; raises NotFoundError."""
         return self._pending.of(pending_id, self._clock())
+
+    def standing(self, who: Visitor, pending_id: str) -> Standing:
+        """How far it is, told to the very process that asked; raises NotFoundError."""
+        asked = (who.process.uid, who.process.pid, who.process.start)
+        return self._pending.standing(pending_id, asked, self._clock())
 
     def grant(self, pending_id: str, kind: Kind, evidence: str) -> None:
         """Whoever obtained a proof for what waits says so; `evidence` is the SHA-256 of what proved it."""

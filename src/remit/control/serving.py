@@ -17,7 +17,7 @@ from remit.control.lately import lately
 from remit.control.launches import Launches
 from remit.control.login_provider import LoginProvider
 from remit.control.own_log import OwnLog
-from remit.control.proving import Proving
+from remit.control.proofs import Proofs
 from remit.control.realm import Realm
 from remit.control.registering import Registering
 from remit.control.registry_desk import RegistryDesk
@@ -42,10 +42,10 @@ def open_desk(
     tokens: str,
     condition: Condition,
     break_glass: BreakGlass,
+    proofs: Proofs,
 ) -> Desk:
     """The desk over all that runs in this instance."""
-    proving = Proving(settings.proof, log.act, system=places == Places.system())
-    break_glass.proofs = proving
+    break_glass.proofs = proving = proofs.proving
     registering = Registering(realm, settings.environment, launches.observe)
     return Desk(
         realm=realm,
@@ -65,7 +65,7 @@ def open_desk(
         registry=RegistryDesk(realm, registering, workers.deliver, proving),
         launches=launches,
         tokens=tokens,
-        proving=proving,
+        proofs=proofs,
         condition=condition,
         break_glass=break_glass,
         issuer=settings.oidc.issuer,

@@ -2,7 +2,17 @@
 
 from remit.persons.acts import Act
 from remit.persons.kinds import Kind
-from remit.persons.pending import Pending, PendingActs, Proof, ProofNeededError, ProofRefusedError
+from remit.persons.pending import Pending, PendingActs, Proof, ProofNeededError, ProofRefusedError, Standing
 from remit.persons.shown import Shown
 
-__all__ = ["Act", "Kind", "Pending", "PendingActs", "Proof", "ProofNeededError", "ProofRefusedError", "Shown"]
+__all__ = [
+    "Act",
+    "Kind",
+    "Pending",
+    "PendingActs",
+    "Proof",
+    "ProofNeededError",
+    "ProofRefusedError",
+    "Shown",
+    "Standing",
+]

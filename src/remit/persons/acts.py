@@ -87,6 +87,10 @@ ROUTES: Final[Mapping[str, Act | str]] = {
     "POST /break-glass/close": Act.BREAK_GLASS_CLOSE,
     "POST /break-glass/review": Act.BREAK_GLASS_REVIEW,
     "POST /break-glass/seal": Act.BREAK_GLASS_SEAL,
+    "GET /proofs/{proof_id}": _READS,
+    "GET /passkeys": _READS,
+    "POST /passkeys": Act.PASSKEY_ADD,
+    "DELETE /passkeys": Act.PASSKEY_REMOVE,
     "POST /stop": Act.STOP,
 }
 
@@ -120,6 +124,9 @@ COMMANDS: Final[Mapping[str, Act | str]] = {
     "break-glass show": _READS,
     "break-glass review": Act.BREAK_GLASS_REVIEW,
     "break-glass seal": Act.BREAK_GLASS_SEAL,
+    "passkey add": Act.PASSKEY_ADD,
+    "passkey list": _READS,
+    "passkey remove": Act.PASSKEY_REMOVE,
     "task start": Act.TASK_START,
     "task run": Act.TASK_START,
     "task list": _READS,

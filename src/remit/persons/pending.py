@@ -1,5 +1,6 @@
 """Acts that wait for their proof: bounded, short-lived, each for one process, one act and exactly those arguments."""
 
+import enum
 import secrets
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +14,15 @@ LIFE: Final = 120.0  # seconds, from the first request to the one that carries t
 MAX_OF_ONE_UID: Final = 16  # the oldest gives way
 MAX_OF_ALL: Final = 1_024
 ID_BYTES: Final = 24
+_REPEAT: Final = "repeat the command"
+
+
+class Standing(enum.StrEnum):
+    """How far an act's proof is."""
+
+    WAITING = "waiting"
+    GRANTED = "granted"
+    REFUSED = "refused"
 
 
 class ProofRefusedError(RemitError):
@@ -74,6 +84,7 @@ class PendingActs:
     """Those that wait now. Times are monotonic seconds. Lost when control ends: the command is then repeated."""
 
     _live: dict[str, Pending] = field(default_factory=dict)  # oldest first
+    _refused: dict[str, Pending] = field(default_factory=dict)  # so that who asked is told, and not only left waiting
 
     def add(self, asking: Asking, needed: Kind, now: float) -> Pending:
         """A place for one more; the uid's oldest gives way where it has too many."""
@@ -91,9 +102,7 @@ class PendingActs:
         """The one with that id; raises NotFoundError."""
         self._forget(now)
         if pending_id not in self._live:
-            raise NotFoundError(
-                "no act waits for this proof: it took too long, or was done already", hint="repeat the command"
-            )
+            raise NotFoundError("no act waits for this proof: it took too long, or was done already", hint=_REPEAT)
         return self._live[pending_id]
 
     def grant(self, pending_id: str, proof: Proof, now: float) -> None:
@@ -111,18 +120,33 @@ class PendingActs:
         if pending.asking != asking:
             raise ProofRefusedError(
                 f"this proof is for another process, act or arguments than this `{asking.act}`",
-                hint="repeat the command",
+                hint=_REPEAT,
             )
         del self._live[pending_id]
         if pending.granted is None:
-            raise ProofRefusedError(f"nobody has proved who asks for `{asking.act}`", hint="repeat the command")
+            raise ProofRefusedError(f"nobody has proved who asks for `{asking.act}`", hint=_REPEAT)
         return pending.granted
 
     def drop(self, pending_id: str) -> None:
         """Forget one that was refused."""
-        self._live.pop(pending_id, None)
+        pending = self._live.pop(pending_id, None)
+        if pending is not None:
+            self._refused[pending_id] = pending
+        while len(self._refused) > MAX_OF_ALL:
+            del self._refused[next(iter(self._refused))]
+
+    def standing(self, pending_id: str, process: tuple[int, int, int], now: float) -> Standing:
+        """How far it is, for the very process (uid, pid, start) that asked; raises NotFoundError for others."""
+        self._forget(now)
+        pending = self._live.get(pending_id) or self._refused.get(pending_id)
+        if pending is None or (pending.asking.uid, pending.asking.pid, pending.asking.start) != process:
+            raise NotFoundError("no act of this process waits for this proof: it took too long", hint=_REPEAT)
+        if pending_id in self._refused:
+            return Standing.REFUSED
+        return Standing.WAITING if pending.granted is None else Standing.GRANTED
 
     def _forget(self, now: float) -> None:
-        for pending in list(self._live.values()):
-            if not pending.since <= now < pending.since + LIFE:
-                del self._live[pending.id]
+        for known in (self._live, self._refused):
+            for pending in list(known.values()):
+                if not pending.since <= now < pending.since + LIFE:
+                    del known[pending.id]
