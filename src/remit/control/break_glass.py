@@ -2,30 +2,27 @@
 
 import asyncio
 import contextlib
-import secrets
 import time
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import Any, Final, Protocol
 
-from remit.control.endings import since_boot
+from remit.control.moments import this_moment
 from remit.control.realm import Realm
 from remit.control.roles import Reach
 from remit.control.visitor import Visitor
-from remit.errors import AuditError
+from remit.errors import AuditError, StateError
 from remit.persons import Act, Kind, Proof, Shown, break_glass, recovery_code
-from remit.persons.break_glass import BreakGlassError, Moment, Opening
+from remit.persons.break_glass import CONTROL, BreakGlassError, Moment, Opening
 from remit.persons.openings_book import OpeningsBook
 from remit.persons.recovery_code import WrongCodeError
+from remit.persons.sealing import DIRECTORY
 from remit.policy import Snapshot
 from remit.policy.emergency import Emergency
 from remit.secret import Secret
 
-DIRECTORY: Final = "break-glass"
 BY_CODE: Final = "recovery-code"
 LOOK_SECONDS: Final = 0.5
 TELL_SECONDS: Final = 60.0
-BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 SEAL_ANEW: Final = "the recovery code stays good: seal a new one when this is over, if anybody may have seen it"
 
 
@@ -39,19 +36,6 @@ class Proofs(Protocol):
     """Proof of a person for an act with exactly these arguments; raises what the visitor is told instead."""
 
     async def require(self, who: Visitor, act: Act, shown: Shown) -> Proof: ...
-
-
-def this_moment() -> Moment:
-    """Now, by both clocks."""
-    return Moment(time.time(), since_boot(), boot())
-
-
-def boot() -> str:
-    """Which start of the machine this is."""
-    try:
-        return BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
 
 
 class BreakGlass:
@@ -68,7 +52,8 @@ class BreakGlass:
         self.book, self._realm, self._deliver, self._say, self._moment = book, realm, deliver, say, moment
         self.proofs: Proofs
         """What else than the code proves a person; set before the API is served."""
-        self._one_change = asyncio.Lock()
+        self._one_change, self._one_code = asyncio.Lock(), asyncio.Lock()
+        self._answering: set[tuple[int, int]] = set()
         self._open: Opening | None = None
         self._told = 0.0
 
@@ -77,14 +62,31 @@ class BreakGlass:
         return self._open is not None and self._open.left(self._moment()) > 0
 
     def take_up(self, closed: Collection[str]) -> None:
-        """What was open when control ended is open until its limit; not what the log says was closed."""
+        """What was open when control ended is open until its limit; not what the log says was closed.
+
+        Nor what an emergency instance granted: it is over with that one.
+        """
         at = self._moment()
+        with contextlib.suppress(StateError):  # a full disk: it is over all the same
+            self.close_dead()
         for opening in self.book.openings().values():
-            if opening.left(at) > 0 and opening.id not in closed:
+            if opening.left(at) > 0 and opening.id not in closed and not opening.in_emergency:
                 self._put(opening)
+
+    def close_dead(self, *, all_of_them: bool = False) -> None:
+        """Close what emergency instances left open that were killed; with `all_of_them` whoever opened it.
+
+        For who holds this instance's lock: none of them can be alive. Raises StateError.
+        """
+        for opening in self.book.openings().values():
+            if opening.closed is None and (
+                opening.in_emergency or (all_of_them and opening.left(self._moment()) > 0)
+            ):
+                self.book.closed(opening, self._moment().now, "its instance had ended")
 
     def seal_first(self, owner: str, uids: tuple[int, ...]) -> None:
         """Seal a recovery code unless one is sealed; it is told once, in the owner's terminal. Raises StateError."""
+        self.book.keep_room()
         if self.book.sealed() is None:
             self._say({"event": "sealed", "code": self._seal(owner, uids).reveal()})
 
@@ -95,18 +97,17 @@ class BreakGlass:
         """
         who.check_not_governed()
         said = break_glass.check_asked(reason, seconds)
+        proof = await self._by_code(who, Secret(code)) if code else ""
         async with self._one_change:
             break_glass.check_none_open(self.book.openings().values(), self._moment())
-            if code:
-                proof = await self._by_code(who, Secret(code))
-            else:
+            if not proof:
                 shown = Shown.of(reason=said, seconds=seconds)
                 proof = (await self.proofs.require(who, Act.BREAK_GLASS_OPEN, shown)).kind.value
                 if proof == Kind.UID:
                     raise BreakGlassError("a uid alone opens no break-glass", hint="give the recovery code")
-            opening = self.fresh(who.human.name, who.process.uid, proof, said, seconds, "control")
-            self.book.opened(opening)
-            self._put(opening)
+            person, uid = who.human.name, who.process.uid
+            opening = Opening.begun(person, uid, proof, said, seconds, through=CONTROL, at=self._moment())
+            self.begin(opening)
         settled = await self._deliver(self._realm.snapshot())
         await self._catch_up()
         return {"opening": opening.to_dict(self._moment()), "note": SEAL_ANEW, "pending": not settled}
@@ -143,7 +144,7 @@ class BreakGlass:
         """The openings that one of that reach may see, and what shows that the list is not whole."""
         at = self._moment()
         openings = [one.to_dict(at) for one in self.book.openings().values() if reach.sees(one.person)]
-        return {"openings": openings, "flaws": self.book.flaws(), "wrong_codes": self.book.wrong_codes()[0]}
+        return {"openings": openings, "flaws": self.book.flaws(), "wrong_codes": self.book.wrong_codes()}
 
     def shown(self, opening_id: str) -> dict[str, Any]:
         return break_glass.named(self.book.openings(), opening_id).to_dict(self._moment())
@@ -169,31 +170,34 @@ class BreakGlass:
                 self._tell(opening)
             await self._catch_up()
 
-    def fresh(self, person: str, uid: int, proof: str, reason: str, seconds: float, through: str) -> Opening:
-        """An opening from now on; nothing is written yet."""
-        at = self._moment()
-        until = at.now + seconds
-        return Opening(
-            id="bg-" + secrets.token_hex(6),
-            person=person,
-            uid=uid,
-            proof=proof,
-            reason=reason,
-            opened=at.now,
-            until=until,
-            steady=at.steady,
-            boot=at.boot,
-            through=through,
-        )
+    def begin(self, opening: Opening) -> None:
+        """In force with the next Snapshot, and kept before that. Raises StateError."""
+        self.book.opened(opening)
+        self._put(opening)
+
+    async def end(self, why: str) -> None:
+        """Close it, if it is open."""
+        if self._open is not None:
+            await self._close(self._open, why)
 
     async def _by_code(self, who: Visitor, code: Secret) -> str:
+        """The right code is never kept waiting; the answer to a wrong one is, and one process gets one at a time."""
+        process = who.process.pid, who.process.start
+        if process in self._answering:
+            raise BreakGlassError(f"process {process[0]} has typed a code already, and waits for its answer")
+        self._answering.add(process)
         try:
-            await asyncio.to_thread(self.book.check_code, code, self._moment())
+            async with self._one_code:  # 32 MiB and 0.1 s each
+                await asyncio.to_thread(self.book.check_code, code, self._moment().now)
         except WrongCodeError:
+            wrong = self.book.wrong_codes()
             with contextlib.suppress(AuditError):
-                facts = {"pid": who.process.pid, "uid": who.process.uid, "wrong": self.book.wrong_codes()[0]}
+                facts = {"pid": who.process.pid, "uid": who.process.uid, "wrong": wrong}
                 await self._realm.acts("break-glass.refused", DIRECTORY, who.human.person, facts)
+            await asyncio.sleep(break_glass.wait_after(wrong))
             raise
+        finally:
+            self._answering.discard(process)
         return BY_CODE
 
     def _seal(self, owner: str, uids: tuple[int, ...]) -> Secret:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from remit.config import Places, Settings
 from remit.control.attestor import Attestor
 from remit.control.book import State
-from remit.control.break_glass import DIRECTORY, BreakGlass, Deliveries
+from remit.control.break_glass import BreakGlass, Deliveries
+from remit.control.checking import Checking
 from remit.control.condition import Condition
 from remit.control.ended import closed_openings
 from remit.control.governance import Governance
@@ -28,6 +29,7 @@ from remit.inventory import Probe
 from remit.models import Hasher, KeptDigests
 from remit.persons.break_glass import MAX_SECONDS
 from remit.persons.openings_book import OpeningsBook
+from remit.persons.sealing import DIRECTORY
 
 Say = Callable[[dict[str, Any]], None]
 
@@ -41,6 +43,7 @@ class Tools:
     worker: str
     spire: OutsideSpire | None = None
     attestor: Attestor | None = None
+    checking: Checking = field(default_factory=Checking)
 
 
 def open_source(places: Places, settings: Settings, domain: str, tools: Tools, log: OwnLog) -> IdentitySource:

@@ -1,6 +1,7 @@
 """Break-glass: what one opening is, what may open it, until when it holds, and who may review it. Pure."""
 
 import re
+import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -12,7 +13,9 @@ MAX_SECONDS: Final = 1800.0
 MIN_REASON: Final = 10
 MAX_REASON: Final = 200
 REVIEW_SECONDS: Final = 86400.0
-MAX_WAIT_SECONDS: Final = 60.0
+MAX_WAIT_SECONDS: Final = 20.0  # within what a command waits for its answer
+CONTROL: Final = "control"
+EMERGENCY: Final = "an emergency instance"
 _HEADER_SAFE: Final = re.compile(r"[^\x20-\x7e]")
 
 
@@ -61,6 +64,29 @@ class Opening:
     closed: float | None = None
     why: str = ""
     review: Review | None = None
+
+    @classmethod
+    def begun(
+        cls, person: str, uid: int, proof: str, reason: str, seconds: float, *, through: str, at: Moment
+    ) -> "Opening":
+        """An opening from now on, with an id of its own; nothing is written yet."""
+        return cls(
+            id="bg-" + secrets.token_hex(6),
+            person=person,
+            uid=uid,
+            proof=proof,
+            reason=reason,
+            opened=at.now,
+            until=at.now + seconds,
+            steady=at.steady,
+            boot=at.boot,
+            through=through,
+        )
+
+    @property
+    def in_emergency(self) -> bool:
+        """Whether an emergency instance granted it: it ends with that one, and no other takes it up."""
+        return self.through.startswith(EMERGENCY)
 
     def left(self, at: Moment) -> float:
         """Seconds that it is still open, by whichever clock ends it first; 0 after another boot."""
@@ -120,7 +146,7 @@ def check_asked(reason: str, seconds: float) -> str:
 
 
 def wait_after(wrong: int) -> float:
-    """Seconds until the next code is looked at, after `wrong` wrong ones: it grows, and never locks for good."""
+    """Seconds that the answer to a wrong code is held back, the `wrong`th in a row. A right one never waits."""
     return min(MAX_WAIT_SECONDS, 2.0 ** min(wrong - 1, 10)) if wrong > 0 else 0.0
 
 

@@ -5,6 +5,7 @@ file names the digest of the one before it. Works without control, database and 
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -16,13 +17,15 @@ from typing import Any, Final
 
 from remit.errors import StateError
 from remit.identity import disk_hints
-from remit.persons.break_glass import BreakGlassError, Moment, Opening, Review, fold, wait_after
+from remit.persons.break_glass import BreakGlassError, Opening, Review, fold
 from remit.persons.recovery_code import Sealed, WrongCodeError, read_sealed
 from remit.secret import Secret
 
 CHAIN: Final = "chain"
 RECORDED: Final = "recorded"
 WRONG_CODES: Final = "wrong-codes.json"
+ROOM: Final = "room"
+ROOM_BYTES: Final = 64 << 10  # an event is below 1 KiB, and a file takes a block of 4 KiB or more
 MAX_FILE_BYTES: Final = 64 << 10
 _NAME: Final = re.compile(r"(\d{6})-(opened|closed|reviewed)\.json\Z")
 _FIRST: Final = "0" * 64
@@ -34,7 +37,7 @@ class OpeningsBook:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._recorded: set[str] = set()
-        self._wrong_unkept: tuple[int, float] = (0, 0.0)  # where the disk takes nothing
+        self._wrong_unkept: int | None = None  # where the disk takes nothing
 
     def openings(self) -> dict[str, Opening]:
         """All openings, oldest first; what can't be read is left out, and `flaws` names it."""
@@ -85,37 +88,32 @@ class OpeningsBook:
     def sealed(self) -> Sealed | None:
         return read_sealed(self.directory)
 
-    def check_code(self, code: Secret, at: Moment) -> Sealed:
-        """What the code opens; blocks for as long as scrypt takes.
+    def check_code(self, code: Secret, now: float) -> Sealed:
+        """What the code opens; blocks for as long as scrypt takes. `now` is Unix seconds.
 
-        Raises WrongCodeError, BreakGlassError while it is too early for another try, StateError.
+        Raises WrongCodeError, whose answer is to be held back for `wait_after` them all; BreakGlassError, StateError.
+        Wrong codes before it never keep the right one waiting: whoever types wrong ones must lock nobody out.
         """
         kept = self.sealed()
         if kept is None:
             raise BreakGlassError("no recovery code was sealed here", hint="`remit up` seals one, and shows it once")
-        wrong, last = self.wrong_codes()
-        wait = wait_after(wrong) - max(0.0, at.now - last)
-        if wait > 0:
-            raise BreakGlassError(f"after {wrong} wrong codes the next is looked at in {wait:.0f} s")
         if not kept.opened_by(code):
-            self._keep_wrong(wrong + 1, at.now)
-            raise WrongCodeError(
-                "this is not the recovery code", hint=f"the next try in {wait_after(wrong + 1):.0f} s"
-            )
-        self._keep_wrong(0, at.now)
+            wrong = self.wrong_codes() + 1
+            self._keep_wrong(wrong, now)
+            raise WrongCodeError("this is not the recovery code", hint=f"{wrong} wrong in a row; all are on record")
+        self._keep_wrong(0, now)
         return kept
 
-    def wrong_codes(self) -> tuple[int, float]:
-        """How many codes were wrong since the last right one, and when the last was."""
+    def wrong_codes(self) -> int:
+        """How many codes were wrong since the last right one."""
         try:
-            row = json.loads((self.directory / WRONG_CODES).read_bytes())
-            kept = int(row["wrong"]), float(row["last"])
+            kept = int(json.loads((self.directory / WRONG_CODES).read_bytes())["wrong"])
         except (OSError, ValueError, KeyError, TypeError):
-            kept = (0, 0.0)
-        return max(kept, self._wrong_unkept)
+            kept = 0
+        return kept if self._wrong_unkept is None else self._wrong_unkept
 
     def _keep_wrong(self, wrong: int, at: float) -> None:
-        self._wrong_unkept = (wrong, at)
+        self._wrong_unkept = wrong
         try:
             draft = self.directory / f".{WRONG_CODES}.new"
             draft.write_text(json.dumps({"wrong": wrong, "last": at}))
@@ -123,24 +121,43 @@ class OpeningsBook:
             draft.replace(self.directory / WRONG_CODES)
         except OSError:
             return  # a full disk must not keep the right code out
+        self._wrong_unkept = None
+
+    def keep_room(self) -> None:
+        """Room for an opening and its end on a disk that will be full by then: taken while there is some."""
+        try:
+            if not (self.directory / ROOM).exists():
+                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _append(self.directory / ROOM, os.urandom(ROOM_BYTES), os.O_EXCL)
+        except OSError:
+            return  # it is full already
 
     def _write(self, what: str, opening_id: str, facts: Mapping[str, Any]) -> None:
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._mend_chain()
-            kept = self._chain()
-            last = max((path.name[:6] for path in self._files()), default="000000")
-            number = max([int(last), *(int(name[:6]) for name, _ in kept)]) + 1
-            name = f"{number:06d}-{what}.json"
-            before = kept[-1][1] if kept else _FIRST
-            raw = json.dumps({"what": what, "id": opening_id, "before": before, **facts}).encode()
-            _append(self.directory / name, raw, os.O_EXCL)
-            _append(self.directory / CHAIN, f"{name} {hashlib.sha256(raw).hexdigest()}\n".encode(), os.O_APPEND)
-            _sync(self.directory)
+            try:
+                self._add(what, opening_id, facts)
+            except OSError as error:
+                if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                    raise
+                (self.directory / ROOM).unlink(missing_ok=True)
+                self._add(what, opening_id, facts)
         except OSError as error:
             raise StateError(
                 f"`{self.directory}` can't be written: {error.strerror}", hint=disk_hints.hint(self.directory, error)
             ) from error
+
+    def _add(self, what: str, opening_id: str, facts: Mapping[str, Any]) -> None:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._mend_chain()
+        kept = self._chain()
+        last = max((path.name[:6] for path in self._files()), default="000000")
+        number = max([int(last), *(int(name[:6]) for name, _ in kept)]) + 1
+        name = f"{number:06d}-{what}.json"
+        before = kept[-1][1] if kept else _FIRST
+        raw = json.dumps({"what": what, "id": opening_id, "before": before, **facts}).encode()
+        _append(self.directory / name, raw, os.O_EXCL)
+        _append(self.directory / CHAIN, f"{name} {hashlib.sha256(raw).hexdigest()}\n".encode(), os.O_APPEND)
+        _sync(self.directory)
 
     def _mend_chain(self) -> None:
         """A crash may come between a file and its line: the newest file alone is taken up again."""
@@ -178,10 +195,19 @@ class OpeningsBook:
 
 def _append(path: Path, raw: bytes, flag: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flag, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(descriptor)
+    before = os.fstat(descriptor).st_size
+    try:
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:  # half of it is worse than none: what is tried again follows what stood before
+        os.ftruncate(descriptor, before)
+        if flag & os.O_EXCL:
+            path.unlink()
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def _sync(directory: Path) -> None:
