@@ -30,19 +30,24 @@ HOLDER: Final = struct.Struct("=iHH")  # pid, errno, how many it holds; then the
 EVERY_THREAD, MASTERS = 1, 2  # how: in each thread's table; the numbers are of terminals, not of sockets
 PTMX: Final = os.makedev(5, 2)  # Documentation/admin-guide/devices.txt: what gives masters, whatever it is called
 
+TERMINAL: Final = struct.Struct("=QQIH")  # its file's device and inode, descriptors that may be read, pids
+
+OPEN, SOME_TERMINAL = 1, 2  # how one has it open: in `HOLDER` in place of a number; /dev/tty may be any
+
 THERE, ELSEWHERE, HIDDEN = 0, 1, 2  # what lies at the link's path: a file, none, or it can't be told
 
 ADOPT: Final = b"line"
 
 
 class Ask(IntEnum):
-    """The questions. Each is answered with facts about one pid (`HELD`: about several), never with contents."""
+    """The questions. Each is answered with facts about one pid (`HELD`, `TERMINAL`: several), never with contents."""
 
     FILE = 1  # which file it runs
     PROGRAM = 2  # that, its path and its SHA-256
     WATCH = 3  # that, with two descriptors that tell when it runs it no more
     SCRIPT = 4  # the file at a path as it sees it, its path and its SHA-256
     HELD = 5  # which of these sockets it holds, or of which of these terminals the master
+    TERMINAL = 6  # whether it has one terminal open
 
 
 Key = tuple[int, int, int, int, int]

@@ -25,6 +25,7 @@ from typing import Final
 
 from remit import attestor_line as line
 from remit.sandbox import capabilities
+from remit.sandbox.attestor_terminals import opened
 from remit.sandbox.hardening import close_fds, harden
 from remit.sandbox.seccomp import READ_ONLY, THREADS_ONLY, Argument, Filter
 
@@ -106,8 +107,8 @@ def _serve(asker: socket.socket, slots: threading.Semaphore) -> None:
 def answer(asked: line.Ask, pid: int, given: bytes) -> tuple[int, bytes, list[int]]:
     """(errno, facts, descriptors); raises ValueError or struct.error for what is no question."""
     try:
-        if asked is line.Ask.HELD:
-            return 0, held(given), []
+        if asked in {line.Ask.HELD, line.Ask.TERMINAL}:
+            return 0, held(given) if asked is line.Ask.HELD else opened(given, _tables_apart), []
         if pid <= 0:
             raise ProcessLookupError(errno.ESRCH, "no process id")
         match asked:

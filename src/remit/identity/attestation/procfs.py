@@ -37,6 +37,7 @@ class Stat:
     terminal: int
     foreground_group: int
     start: int
+    session: int = 0
 
 
 def parse_stat(text: bytes) -> Stat:
@@ -58,6 +59,7 @@ def parse_stat(text: bytes) -> Stat:
             terminal=int(fields[4]),
             foreground_group=int(fields[5]),
             start=int(fields[19]),
+            session=int(fields[3]),
         )
     except ValueError as error:
         raise AttestationError("a process's `stat` is not as proc(5) describes it") from error
