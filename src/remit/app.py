@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     control.add_argument("--owner")
     control.add_argument("--state", type=Path)
     control.add_argument("--system", action="store_true")
+    control.add_argument("--checker", type=int)
     roles.add_parser("system")
     gateway = roles.add_parser("gateway")
     gateway.add_argument("--link", type=int, required=True)
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     harden()
     if given.role == "gateway":
         return run_gateway(given.link)
-    return run_control(given.owner, given.state, system=given.system)
+    return run_control(given.owner, given.state, system=given.system, checker=given.checker)
 
 
 def run_gateway(link: int) -> int:
@@ -58,42 +59,55 @@ def run_gateway(link: int) -> int:
 def run_system() -> int:
     """Become control of the whole machine's instance; returns only when that can't be.
 
-    While this is root it reads nothing but the password database, and trusts nothing but root's own files.
+    While this is root it reads nothing but the password database, and trusts nothing but root's own files. It leaves
+    one process behind that stays root's uid: the checker of passwords, whose line goes on to control.
     """
     from remit.control.teller import Teller, error_event
+    from remit.persons.start_checker import start_checker
 
     places = Places.system()
     try:
         account = own_uid.account_of(SYSTEM_ACCOUNT)
         own_uid.check_state(places.state, account)
         own_uid.prepare_run(places.run, account)
+        line, _ = start_checker(own_uid.ENVIRONMENT)
         own_uid.become(account)
     except RemitError as error:
         teller = Teller()
         teller.tell(error_event(error))
         teller.close()
         return error.exit_code
-    return own_uid.execute([sys.executable, "-I", "-m", "remit.app", "control", "--system"], frozenset())
+    command = [sys.executable, "-I", "-m", "remit.app", "control", "--system", "--checker", str(line.fileno())]
+    return own_uid.execute(command, frozenset({line.fileno()}))
 
 
-def run_control(owner: str | None, state: Path | None, *, system: bool = False) -> int:
+def run_control(owner: str | None, state: Path | None, *, system: bool = False, checker: int | None = None) -> int:
     """The control process: until it is told to stop, or its standard input closes."""
     from remit.control.teller import Teller, error_event
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each caller of the Workload API holds a connection
+    line = _line(checker)
     attestor, failed = _alone_with_nothing() if system else (None, None)  # before a thread: each has its own
     teller = Teller()
     try:
         if failed is not None:
             raise failed
         places = Places.system() if system else Places.of(state, os.environ)
-        return asyncio.run(_control(owner, places, teller.tell, attestor))
+        return asyncio.run(_control(owner, places, teller.tell, attestor, line))
     except RemitError as error:
         teller.tell(error_event(error))
         return error.exit_code
     finally:
         teller.close()
+
+
+def _line(checker: int | None) -> socket.socket | None:
+    """Control's own line to the checker of passwords, which nothing that it starts inherits."""
+    if checker is None:
+        return None
+    os.set_inheritable(checker, False)
+    return socket.socket(fileno=checker)
 
 
 def _alone_with_nothing() -> tuple[Any, RemitError | None]:
@@ -129,8 +143,13 @@ def _check_own_uid() -> None:
 
 
 async def _control(
-    owner_named: str | None, places: Places, say: Callable[[dict[str, Any]], None], attestor: Any = None
+    owner_named: str | None,
+    places: Places,
+    say: Callable[[dict[str, Any]], None],
+    attestor: Any = None,
+    line: socket.socket | None = None,
 ) -> int:
+    from remit.control.checking import Checking
     from remit.control.daemon import Daemon
     from remit.control.founding import Tools
     from remit.control.governance import governance_of
@@ -154,7 +173,7 @@ async def _control(
         store = stack.enter_context(contextlib.closing(Store(places.state / "state.db")))
         upstream = Upstream()
         stack.push_async_callback(upstream.aclose)
-        tools = Tools(store, _probe(upstream), "remit.app", spire, attestor)
+        tools = Tools(store, _probe(upstream), "remit.app", spire, attestor, Checking(line))
         domain = _trust_domain(settings, store, spire)
         daemon = Daemon(places, settings, governance, tools=tools, trust_domain=domain, say=say)
         _until_told(daemon)

@@ -6,6 +6,7 @@ to the checker (`persons/checker.py`), which also makes wrong ones wait (`person
 
 import asyncio
 import itertools
+import math
 import os
 import socket
 import time
@@ -41,15 +42,11 @@ class Checked:
 class Checking:
     """One line to the checker, or none: then nothing is right. In one event loop."""
 
-    def __init__(
-        self,
-        line: socket.socket | None,
-        ended: Callable[[], None],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Takes `line` over. `ended` is called once, when the checker has ended by itself."""
-        self._line, self._tell_ended, self._clock = line, ended, clock
+    def __init__(self, line: socket.socket | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Takes `line` over."""
+        self._line, self._clock = line, clock
+        self._tell_ended: Callable[[], None] = lambda: None
+        self._record: Record | None = None
         self._numbers = itertools.count(1)
         self._asked: dict[int, asyncio.Future[Answer]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -58,7 +55,12 @@ class Checking:
         self._under_way: set[asyncio.Task[Checked]] = set()
         if line is not None:
             line.setblocking(False)
-            asyncio.get_running_loop().add_reader(line.fileno(), self._readable)
+
+    def mind(self, record: Record, ended: Callable[[], None]) -> None:
+        """From now on hear the checker: without this nothing is right. `ended` is called when it ends by itself."""
+        self._record, self._tell_ended = record, ended
+        if self._line is not None:
+            asyncio.get_running_loop().add_reader(self._line.fileno(), self._readable)
 
     @property
     def possible(self) -> bool:
@@ -73,7 +75,7 @@ class Checking:
         """Whether what can be read from `password_from` until its end is the password of account `name`, of `uid`.
 
         Takes the descriptor over, a socket or a pipe; call it once the person has typed: its other end must be
-        written and closed within 10 s (`persons/checker.py`). Raises for nothing that the checker says or doesn't say.
+        written and closed within 10 s (`persons/checker.py`). Raises AuditError alone.
         One that is cancelled goes on in the checker to its end.
         """
         task = asyncio.get_running_loop().create_task(self._in_turn(uid, name, password_from))
@@ -105,7 +107,7 @@ class Checking:
             answer = Answer(0, Outcome.NO_ACCOUNT)
         finally:
             os.close(password_from)
-        return self._told(uid, answer) if answer is not None else Checked(ok=False, why=_ENDED)
+        return await self._told(uid, name, answer) if answer is not None else Checked(ok=False, why=_ENDED)
 
     async def _answer(self, line: socket.socket, question: Question, password_from: int) -> Answer | None:
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -119,14 +121,15 @@ class Checking:
         finally:
             del self._asked[question.id]
 
-    def _told(self, uid: int, answer: Answer) -> Checked:
-        now = self._clock()
+    async def _told(self, uid: int, name: str, answer: Answer) -> Checked:
+        """That an account has to wait from now on is on record. There is less of it the longer it waits."""
+        now, why = self._clock(), answer.outcome.why
         self._until = {one: until for one, until in self._until.items() if until > now}
         if answer.wait > 0:
             self._until[uid] = now + answer.wait
-        why = answer.outcome.why
-        if answer.wait > 0:
-            why += f"; the next one is looked at in {answer.wait:.0f} s"
+            why += f"; the next one is looked at in {math.ceil(answer.wait)} s"
+            if answer.outcome.guessed and self._record is not None:
+                await self._record("person.locked", name, None, {"uid": uid, "seconds": answer.wait})
         return Checked(answer.outcome is Outcome.RIGHT, why, answer.wait)
 
     def _readable(self) -> None:

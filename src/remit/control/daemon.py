@@ -191,6 +191,8 @@ class Daemon:
         stack.callback(self._close_log)
         if self._tools.attestor is not None:
             stack.callback(mind_attestor(self._tools.attestor, self._attestor_ended))
+        self._tools.checking.mind(self._log.act, self._checker_ended)
+        stack.callback(self._tools.checking.close)
         await asyncio.to_thread(self._condition.look)
         found = self._condition.grade(())
         await self._log.act("started", "control", None, {"version": __version__, "grade": found.letter})
@@ -223,9 +225,18 @@ class Daemon:
 
     def _attestor_ended(self, status: int) -> None:
         """Only what root started with capabilities can start another: so all of this is started again."""
-        self._note(f"the attestor ended (status {status}): starting again with another")
+        self._start_again(
+            f"the attestor ended (status {status}): starting again with another", "the attestor has ended"
+        )
+
+    def _checker_ended(self) -> None:
+        """As with the attestor: only root can start another."""
+        self._start_again("the checker ended: starting again with another", "the checker of passwords has ended")
+
+    def _start_again(self, note: str, why: str) -> None:
+        self._note(note)
         self.again = True
-        self.request_stop("the attestor has ended")
+        self.request_stop(why)
 
     async def _start_worker(self, stack: contextlib.AsyncExitStack) -> None:
         stack.push_async_callback(self._workers.stop)

@@ -14,9 +14,9 @@ _MAX_UID: Final = 0xFFFFFFFE  # the one above stands for none (setreuid(2))
 
 
 class Outcome(enum.IntEnum):
-    """How a check ended; as far as a child of the checker says it, its exit status."""
+    """How a check ended. Exit statuses of the checker's children, too: a module that ends one by itself says none."""
 
-    RIGHT = 0
+    RIGHT = 42
     WRONG = 64
     CHANGE = 65
     DENIED = 66
@@ -56,7 +56,7 @@ _WHY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Is what is typed the password of that account, which must have that uid? ValueError for what can be no account."""
+    """Is this the password of that account, which must have that uid? ValueError for what can be no account."""
 
     id: int
     uid: int

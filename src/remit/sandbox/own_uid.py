@@ -90,6 +90,8 @@ def become(account: pwd.struct_passwd) -> None:
 def execute(command: list[str], keep: frozenset[int]) -> NoReturn:
     """Be another program: from /, with a clean environment, nothing readable for others, and only `keep` open."""
     close_fds({0, 1, 2, *keep})
+    for descriptor in keep:
+        os.set_inheritable(descriptor, True)
     os.umask(0o077)
     os.chdir("/")
     os.execve(command[0], command, ENVIRONMENT)  # noqa: S606 (no shell is wanted)
