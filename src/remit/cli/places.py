@@ -18,7 +18,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def places(state: Path | None) -> Places:
     """The one that was named; else this user's own if it runs, or was ever started; else the whole machine's."""
     own, system = Places.of(state, os.environ), Places.system()
-    if state is not None or own.api_socket.exists():
+    if state is not None or _there(own.api_socket):
         return own
-    here = system.api_socket.exists() or (system.state.exists() and not own.state.exists())
+    here = _there(system.api_socket) or (_there(system.state) and not _there(own.state))
     return system if here else own
+
+
+def _there(path: Path) -> bool:
+    """False also for what this user can't see: `sudo -u` may leave another's HOME."""
+    return os.path.exists(path)  # noqa: PTH110 (Path.exists raises there)
