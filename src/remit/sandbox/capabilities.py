@@ -13,6 +13,7 @@ from typing import Final
 
 CAP_DAC_READ_SEARCH: Final = 2
 CAP_SETPCAP: Final = 8
+CAP_NET_ADMIN: Final = 12
 CAP_SYS_PTRACE: Final = 19
 
 _VERSION_3: Final = 0x20080522  # linux/capability.h: 64 bits in two halves
