@@ -88,7 +88,7 @@ def run_control(owner: str | None, state: Path | None, *, system: bool = False, 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each caller of the Workload API holds a connection
     line = _line(checker)
-    attestor, failed = _alone_with_nothing() if system else (None, None)  # before a thread: each has its own
+    attestor, failed = alone_with_nothing() if system else (None, None)  # before a thread: each has its own
     teller = Teller()
     try:
         if failed is not None:
@@ -110,7 +110,7 @@ def _line(checker: int | None) -> socket.socket | None:
     return socket.socket(fileno=checker)
 
 
-def _alone_with_nothing() -> tuple[Any, RemitError | None]:
+def alone_with_nothing() -> tuple[Any, RemitError | None]:
     """The attestor, which took the capabilities; from then on control has none. Or why that can't be.
 
     Also that control is nobody but Remit's own uid, and its code nobody's but root's.
@@ -173,7 +173,7 @@ async def _control(
         store = stack.enter_context(contextlib.closing(Store(places.state / "state.db")))
         upstream = Upstream()
         stack.push_async_callback(upstream.aclose)
-        tools = Tools(store, _probe(upstream), "remit.app", spire, attestor, Checking(line))
+        tools = Tools(store, probe_through(upstream), "remit.app", spire, attestor, Checking(line))
         domain = _trust_domain(settings, store, spire)
         daemon = Daemon(places, settings, governance, tools=tools, trust_domain=domain, say=say)
         _until_told(daemon)
@@ -237,7 +237,7 @@ def _check_servers(settings: Settings, config: Path) -> None:
             raise ConfigError(f"`{config}`: `discovery.servers`: {error}", hint=error.hint) from error
 
 
-def _probe(upstream: Any) -> Any:
+def probe_through(upstream: Any) -> Any:
     """Discovery's questions go out through the gateway's one way out."""
     from remit.errors import RemitError as Failed
     from remit.inventory import Answer
