@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from remit.models.behind_walls import read_through
+from remit.sandbox.parsing import parsed
+
+read_through(parsed)  # as control does
+
 VECTORS = Path(os.environ.get("REMIT_VECTORS", Path(__file__).parents[2] / "shared" / "vectors"))
 
 

@@ -9,6 +9,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "remit"
 # What reads such formats; the files that may import it, each with its reason.
 FORMATS: dict[str, frozenset[str]] = {
     "remit.models.gguf": frozenset({"sandbox/parse.py"}),
+    "remit.models.manifests": frozenset({"sandbox/parse.py"}),
     "sqlite3": frozenset({"storage/store.py", "install/revisions.py"}),  # our own database
     "zipfile": frozenset(),
     "tarfile": frozenset(),

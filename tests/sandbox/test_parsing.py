@@ -27,7 +27,7 @@ ENDS = {
     "duplicates": KILLED,
     "raises_its_limits": KILLED,
     "crashes": "was ended by signal 11",
-    "answers_1_gb": "said more than 65536 bytes",
+    "answers_1_gb": "said more than 524288 bytes",
     "answers_no_json": "no answer",
     "answers_half": "no answer",
     "answers_nothing": "no answer",

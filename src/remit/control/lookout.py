@@ -6,6 +6,8 @@ from collections.abc import Callable
 from remit.config import DiscoverySettings
 from remit.inventory import Discovered, Exclusion, Found, Probe
 from remit.inventory.discovery import discover, look_at
+from remit.models.behind_walls import read_through
+from remit.sandbox.parsing import parsed
 
 
 class Lookout:
@@ -13,6 +15,7 @@ class Lookout:
 
     def __init__(self, probe: Probe, settings: DiscoverySettings, own: Callable[[], Exclusion]) -> None:
         self._probe, self._settings, self._own = probe, settings, own
+        read_through(parsed)  # what it finds may name strangers' files
 
     async def look(self) -> Discovered:
         """The model servers on this host now: found, and those that the configuration names."""

@@ -1,19 +1,19 @@
 """Models as directories: the shards of safetensors that an index names, and Hugging Face's cache of snapshots."""
 
-import json
 import re
 from pathlib import Path, PurePath
 from typing import Final
 
 from remit.errors import ModelError
+from remit.models import behind_walls
+from remit.models.behind_walls import read
 from remit.models.files import ModelFile, named_file
+from remit.models.layers import SHARDS, is_name
 
 INDEX: Final = "model.safetensors.index.json"
 SINGLE: Final = "model.safetensors"
 TEMPLATES: Final = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
 SETTINGS: Final = ("config.json", "generation_config.json", "tokenizer.json")
-INDEX_BYTES: Final = 64 << 20  # the index of a model of 100,000 tensors takes about 10 MB
-SHARDS: Final = 1024
 _BLOB = re.compile(r"[0-9a-f]{64}\Z")  # a large file's blob is named by its SHA-256, a small one's by git's SHA-1
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?\Z")
 _REVISION = re.compile(r"[\w.-]{1,128}\Z")
@@ -67,14 +67,11 @@ def _claim(path: str, pid: int | None) -> str | None:
 def _shards(reading: str) -> list[str]:
     """The names of all shards, in order; raises ModelError for an index that names none, or what is elsewhere."""
     try:
-        with Path(reading).open("rb") as file:
-            data = file.read(INDEX_BYTES + 1)
-        weights = json.loads(data)["weight_map"] if len(data) <= INDEX_BYTES else {}
-        names = sorted(set(weights.values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        names = []
-    plain = all(isinstance(name, str) and PurePath(name).name == name and name != ".." for name in names)
-    if not 0 < len(names) <= SHARDS or not plain:
+        said = read(behind_walls.INDEX, reading)
+    except ModelError as error:
+        raise ModelError(f"the index `{INDEX}` can't be read") from error
+    names = [one for one in said if is_name(one)] if isinstance(said, list) else []
+    if not 0 < len(names) <= SHARDS or len(names) != len(said) or names != sorted(set(names)):
         raise ModelError(f"the index `{INDEX}` can't be read")
     return names
 

@@ -1,27 +1,15 @@
 """Ollama's store of models: a manifest names the layers of a model, and each layer is a blob named by its digest."""
 
-import json
 import re
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from remit.errors import ModelError
+from remit.models.behind_walls import MANIFEST, read
 from remit.models.files import ModelFile, named_file
+from remit.models.layers import LAYERS, is_layer
 
-MANIFEST_BYTES: Final = 1 << 20
-LAYERS: Final = 4096
 REGISTRY: Final = "registry.ollama.ai"
-_MEDIA: Final = "application/vnd.ollama.image."
-_ROLES: Final = {
-    "model": "weights",
-    "tensor": "weights",
-    "projector": "weights",
-    "template": "template",
-    "adapter": "adapter",
-    "license": "",
-}
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
-_DIGEST = re.compile(r"sha256[:-]([0-9a-f]{64})\Z")
 
 
 def manifest_path(root: str, name: str) -> str:
@@ -48,40 +36,21 @@ def ollama_files(root: str, name: str, pid: int | None = None) -> tuple[ModelFil
     manifest = named_file(path, pid, "watched")
     if manifest is None:
         raise ModelError(f"the manifest of `{name}` can't be read")
-    layers = _layers(_manifest(manifest.reading, name), name)
+    layers = _layers(manifest.reading, name)
     files = [_blob(root, digest, role, pid) for role, digest in layers]
     return (*files, manifest)
 
 
-def _manifest(reading: str, name: str) -> dict[str, Any]:
+def _layers(reading: str, name: str) -> list[tuple[str, str]]:
+    """(role, hex digest) of each layer that decides what the model answers, as its reader says, if it can be so."""
     try:
-        with Path(reading).open("rb") as file:
-            data = file.read(MANIFEST_BYTES + 1)
-        value = json.loads(data) if len(data) <= MANIFEST_BYTES else None
-    except (OSError, ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise ModelError(f"the manifest of `{name}` can't be read")
-    return value
-
-
-def _layers(manifest: dict[str, Any], name: str) -> list[tuple[str, str]]:
-    """(role, hex digest) of each layer that decides what the model answers; raises ModelError for a bad one."""
-    rows = manifest.get("layers")
-    if not isinstance(rows, list) or not 0 < len(rows) <= LAYERS:
+        said = read(MANIFEST, reading)
+    except ModelError as error:
+        raise ModelError(f"the manifest of `{name}` can't be read") from error
+    pairs = [(row[0], row[1]) for row in said if is_layer(row)] if isinstance(said, list) else []
+    if not 0 < len(pairs) <= LAYERS + 1 or len(pairs) != len(said):
         raise ModelError(f"the manifest of `{name}` names no layers")
-    found = []
-    for row in (*rows, manifest.get("config")):
-        media = row.get("mediaType") if isinstance(row, dict) else None
-        match = (
-            _DIGEST.match(row["digest"]) if isinstance(media, str) and isinstance(row.get("digest"), str) else None
-        )
-        if match is None:
-            raise ModelError(f"the manifest of `{name}` names a layer without a digest")
-        role = _ROLES.get(str(media).removeprefix(_MEDIA), "setting")
-        if role:
-            found.append((role, match[1]))
-    return found
+    return pairs
 
 
 def _blob(root: str, hexes: str, role: str, pid: int | None) -> ModelFile:

@@ -15,12 +15,17 @@ from typing import Any, BinaryIO, Final
 
 from remit.errors import ModelError
 from remit.models.gguf import digest_of_templates
+from remit.models.manifests import ollama_layers, shards
 from remit.sandbox.hardening import close_fds, harden
 from remit.sandbox.seccomp import Argument, Deny, Filter
 
 Parser = Callable[[BinaryIO], Any]  # reads forward or seeks; its answer is plain JSON; raises ModelError
 
-PARSERS: Final[Mapping[str, Parser]] = {"gguf-template": digest_of_templates}
+PARSERS: Final[Mapping[str, Parser]] = {
+    "gguf-template": digest_of_templates,
+    "ollama-manifest": ollama_layers,
+    "shards-index": shards,
+}
 
 MEMORY_BYTES: Final = 512 << 20
 CPU_SECONDS: Final = 60  # 4,000,000 elements, the most that a GGUF header may hold, take about 10

@@ -14,7 +14,7 @@ from remit.errors import ModelError
 from remit.sandbox.child import ENVIRONMENT
 
 PROGRAM: Final = ("-m", "remit.sandbox.parse")
-ANSWER_BYTES: Final = 64 << 10
+ANSWER_BYTES: Final = 512 << 10  # 4,096 layers of a model take 320 KB
 WALL_SECONDS: Final = 90.0  # more than parse.CPU_SECONDS, for slow disks
 _STEP: Final = 1 << 16
 
