@@ -76,6 +76,8 @@ def test_a_server_is_its_person_s_and_nobody_else_sees_it(remit: SystemRemit) ->
     for user in SERVERS:
         assert set(guarded(remit, user)) == {user}
         assert {one["owner"] for one in remit.said(user, "workload", "list")} == {user}
+        headline = remit.machine.run("remit", "status", user=user).stdout.splitlines()[0]
+        assert "this machine's, where you are a person" in headline
 
 
 def test_each_calls_their_own_and_is_refused_at_the_other_s(remit: SystemRemit) -> None:

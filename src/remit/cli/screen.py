@@ -54,9 +54,21 @@ def print_instance(event: dict[str, Any]) -> None:
     """The headline: which Remit, whose, and how far its enforcement can be got around."""
     grade = event["grade"]
     OUT.print(
-        f"[bold]remit {event['version']}[/] · trust domain [bold]{escape(event['trust_domain'])}[/] · owner "
-        f"{escape(event['owner'])} (uid {event['uid']}) · grade {grade}: [yellow]{GRADE_WORDS.get(grade, grade)}[/]\n"
+        f"[bold]remit {event['version']}[/] · trust domain [bold]{escape(event['trust_domain'])}[/] · "
+        f"{_whose(event)} (uid {event['uid']}) · grade {grade}: [yellow]{GRADE_WORDS.get(grade, grade)}[/]\n"
     )
+
+
+def _whose(event: dict[str, Any]) -> str:
+    """One person's, or the machine's, and what the reader is there."""
+    if not event.get("shared"):
+        return f"owner {escape(event['owner'])}"
+    return "this machine's" + (f", where you are {a(event['role'])}" if "role" in event else "")
+
+
+def a(noun: str) -> str:
+    """`a person`, `an auditor`."""
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
 def verbs(capabilities: Sequence[str]) -> str:

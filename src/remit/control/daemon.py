@@ -262,6 +262,7 @@ class Daemon:
             "version": __version__,
             "trust_domain": self._domain,
             "owner": self._owner.name,
+            "shared": self._places.shared,
             "uid": os.getuid(),
             "grade": self._realm.grade,
         }
