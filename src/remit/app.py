@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from remit.config import SYSTEM_ACCOUNT, Places, Settings, load
-from remit.errors import ConfigError, RemitError, StateError
+from remit.errors import START_AGAIN, ConfigError, RemitError, StateError
 from remit.sandbox import own_uid
 from remit.sandbox.hardening import harden
 
 TRUST_DOMAIN: Final = "trust_domain"
-START_AGAIN: Final = 75  # EX_TEMPFAIL (sysexits.h); `remit up` knows it
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,6 +1,8 @@
 """The family tree of Remit's errors: each says what went wrong, and a hint a person could act on."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+START_AGAIN: Final = 75  # EX_TEMPFAIL (sysexits.h): control ended to be started again, with what root gives it
 
 
 class RemitError(Exception):

@@ -13,11 +13,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from remit.cli.places import JsonOption, StateOption
-from remit.errors import StateError, UsageError
+from remit.errors import START_AGAIN, StateError, UsageError
 
 RESTART_WINDOW_SECONDS: Final = 60.0
 MAX_RESTARTS: Final = 3
-AGAIN: Final = 75  # EX_TEMPFAIL (sysexits.h): control ended so as to be started again, with what root gives it
 SYSTEM: Final = [sys.executable, "-I", "-m", "remit.app", "system"]
 
 
@@ -55,7 +54,7 @@ class _Control:
         while True:
             status = self._once()
             self._process = None
-            if self._stopping or (status >= 0 and status != AGAIN):
+            if self._stopping or (status >= 0 and status != START_AGAIN):
                 return max(status, 0)
             if not self._may_restart():
                 self._show({"event": "error", "message": "control died too often", "hint": "see `remit audit tail`"})
