@@ -117,14 +117,18 @@ class PasskeyDesk:
         self._challenges.pop(pending_id, None)
         await self._waiting.refuse(pending_id, "refused by the person, in the local page")
 
-    def link(self, human: Human, uid: int, label: str, proof: Kind) -> str:
-        """The path of a page where one passkey can be added, once. Who asked has been proved before this."""
+    def check_label(self, human: Human, label: str) -> None:
+        """Raise UsageError unless one more passkey of theirs may be called so."""
         if not label or len(label) > MAX_LABEL or not label.isprintable():
             raise UsageError(f"`{label[:MAX_LABEL]}` is no label", hint=f"1 to {MAX_LABEL} printable characters")
         if label in {one.label for one in self.of(human.name)}:
             raise UsageError(f"a passkey of yours is called `{label}` already", hint="give it another label")
         if len(self.of(human.name)) >= MAX_PASSKEYS:
             raise UsageError(f"{human.name} has {MAX_PASSKEYS} passkeys", hint="remove one first")
+
+    def link(self, human: Human, uid: int, label: str, proof: Kind) -> str:
+        """The path of a page where one passkey can be added, once. Who asked has been proved before this."""
+        self.check_label(human, label)
         now = self._steady()
         live = [(key, one) for key, one in self._links.items() if one.expires > now]
         self._links = dict(live[-MAX_LINKS + 1 :])
@@ -172,15 +176,20 @@ class PasskeyDesk:
         self._kept.save_passkey(made)
         return made
 
-    async def remove(self, human: Human, name: str) -> Passkey:
-        """Forget one of a person's passkeys by its label or id. Who asked has been proved before this."""
+    def named(self, human: Human, name: str) -> Passkey:
+        """One of a person's by its label or id; raises NotFoundError."""
         found = [one for one in self.of(human.name) if name in {one.label, one.name}]
         if len(found) != 1:
             what = "several passkeys are" if found else "no passkey is"
             raise NotFoundError(f"{what} called `{name}`", hint="`remit passkey list` shows their ids")
-        await self._record("passkey.removed", found[0].name, human.person, {"label": found[0].label})
-        self._kept.drop_passkey(found[0].id)
         return found[0]
+
+    async def remove(self, human: Human, name: str) -> Passkey:
+        """Forget one of a person's passkeys. Who asked has been proved before this."""
+        meant = self.named(human, name)
+        await self._record("passkey.removed", meant.name, human.person, {"label": meant.label})
+        self._kept.drop_passkey(meant.id)
+        return meant
 
     def _challenge(self, key: str) -> bytes:
         while len(self._challenges) >= MAX_CHALLENGES:

@@ -44,6 +44,7 @@ class Proofs:
     async def add(self, who: Visitor, label: str) -> dict[str, Any]:
         """A link to the page where one passkey can be added, once."""
         self._check_page()
+        self.passkeys.check_label(who.human, label)
         shown = Shown.of(label=label, person=who.human.name)
         proof = await self.proving.require(who, Act.PASSKEY_ADD, shown, needed=self._to_add(who))
         path = self.passkeys.link(who.human, who.process.uid, label, proof.kind)
@@ -51,6 +52,7 @@ class Proofs:
 
     async def remove(self, who: Visitor, name: str) -> dict[str, Any]:
         """Forget one of the visitor's passkeys."""
+        self.passkeys.named(who.human, name)
         proof = await self.proving.require(who, Act.PASSKEY_REMOVE, Shown.of(passkey=name, person=who.human.name))
         return {"removed": _public(await self.passkeys.remove(who.human, name)), "proof": proof.kind}
 
