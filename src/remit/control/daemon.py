@@ -217,7 +217,7 @@ class Daemon:
             self._log,
             self._realm.workloads,
             self._say,
-            lambda spiffe_id: self._watches.spawn(self._guards.model_lost(spiffe_id)),
+            lambda spiffe_id: self._watches.spawn(self._guards.models.lost(spiffe_id)),
         )
         workers = Workers(self._tools.worker, link, self._broke, self._places.run)
         workers.attestor = self._tools.attestor

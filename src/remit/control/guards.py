@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import os
-import shlex
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
@@ -12,26 +11,22 @@ from typing import Any
 
 from remit.config import Settings
 from remit.control.demonstration import Demonstration
+from remit.control.guarded_models import GuardedModels
 from remit.control.lookout import Lookout
 from remit.control.pace import Pace
 from remit.control.patience import Patience
 from remit.control.realm import Realm
 from remit.control.served import Served
 from remit.control.watch_servers import Run, ServerWatches, opened, still_listens
-from remit.control.weighing import MisnamedError, Scales, Weighing
 from remit.control.workers import Workers
-from remit.errors import AttestationError, ModelError
+from remit.errors import AttestationError
 from remit.identity import SpiffeId
-from remit.inventory import DIGEST_UNKNOWN, Discovered, Exclusion, Found, Probe, Workload
-from remit.inventory.binding import Standing, binding
+from remit.inventory import Discovered, Exclusion, Found, Probe, Workload
 from remit.inventory.changes import changes
 from remit.inventory.enrolment import again, enrol
 from remit.inventory.lifecycle import WITHHELD
 from remit.inventory.listening import sockets_at
-from remit.models import Hasher, ModelIdentity, unchanged
-from remit.models.files import named_file
-from remit.models.identity import UNKNOWN
-from remit.models.launched import launch_flags
+from remit.models import Hasher
 from remit.policy import Snapshot
 
 Event = dict[str, Any]
@@ -70,11 +65,6 @@ class Guards:
         self._deliver, self._say = deliver, say
         self._lookout = Lookout(probe, settings.discovery, self._own)
         self._watches = ServerWatches(lambda spiffe_id, process: spawn(self._process_ended(spiffe_id, process)))
-        self._scales = Scales(
-            hasher,
-            lambda weighing, identity: spawn(self._digest_known(weighing, identity)),
-            lambda weighing, error: spawn(self._not_hashed(weighing, error)),
-        )
         self._demo = Demonstration(
             realm=realm,
             workers=workers,
@@ -86,6 +76,9 @@ class Guards:
         )
         self._one_change = asyncio.Lock()  # what a look or a process's end saw stays so until it is acted on
         self._pace = Pace()
+        self.models = GuardedModels(
+            realm, hasher, self._one_change, self._pace, deliver=deliver, say=say, spawn=spawn
+        )
         self._served = Served(workers, settings.gateway, run, say, mode)
         self.urls = self._served.urls
         self.silent: dict[SpiffeId, float] = {}
@@ -158,12 +151,10 @@ class Guards:
             await self._realm.lives.enrol(workload)
             undo.pop_all()
         self._watches.put(workload.spiffe_id, watch)
-        self._scales.forget(workload.spiffe_id)
+        self.models.forget(workload)
         self._say(_found_event(found, workload))
         await self._serve(workload)
-        for name in dict(found.weights):
-            files = [file for of, file in found.weights if of == name]
-            self._scales.weigh(workload.spiffe_id, name, files, runtime=found.exe_sha256, flags=found.flags)
+        self.models.weigh(workload, found)
 
     def _workload_for(self, found: Found, owner: str) -> Workload:
         here = [one for one in self._realm.known_workloads.values() if one.upstream == found.upstream]
@@ -187,7 +178,7 @@ class Guards:
                 workload = dataclasses.replace(workload, bindings=known.bindings)
             await self._realm.lives.enrol(workload)
             await self._serve(workload)
-            self._weigh_demo(workload)
+            self.models.weigh_demo(workload)
 
     async def _serve(self, workload: Workload) -> None:
         """Tell the gateway, and open its doors: from then on it can be called through Remit."""
@@ -203,7 +194,7 @@ class Guards:
                 return
             self.silent.pop(known.spiffe_id, None)
             differing = changes(known, found)
-            if rewritten := await asyncio.to_thread(self._scales.changed, known.spiffe_id, found):
+            if rewritten := await self.models.rewritten(known, found):
                 differing["weights"] = rewritten
             if differing:
                 await self._enrol_anew(known, found, differing)
@@ -245,7 +236,7 @@ class Guards:
     async def _let_go(self, workload: Workload, why: str) -> None:
         """Out of force: its doors stay, and refuse. A look comes soon, as it may be restarting."""
         self._watches.forget(workload.spiffe_id)
-        self._scales.forget(workload.spiffe_id)
+        self.models.forget(workload)
         self.silent.pop(workload.spiffe_id, None)
         self._pace.hurry()
         try:
@@ -253,56 +244,6 @@ class Guards:
         finally:  # what answers there next is called by nobody, whether or not that could be written
             await self._deliver(self._realm.snapshot())
         self._say({"event": "note", "text": f"{workload.name} is not guarded any more: {why}"})
-
-    async def model_lost(self, spiffe_id: SpiffeId) -> None:
-        """A gateway saw that a model's files are not what was read: no identity, and a new look at them soon."""
-        async with self._one_change:
-            workload = self._realm.workloads.get(spiffe_id)
-            if workload is None:
-                return
-            gone = [one.name for one in workload.models if one.identity is not None and not unchanged(one.watched)]
-            for name in gone:
-                await self._realm.bindings.model_lost(spiffe_id, name)
-                self._say({"event": "note", "text": f"`{name}` of {workload.name} is not the file that was read"})
-            if gone:
-                await self._deliver(self._realm.snapshot())
-                self._pace.hurry()
-                if workload.demonstration:
-                    self._weigh_demo(workload)
-
-    def _weigh_demo(self, workload: Workload) -> None:
-        """Its weights: whatever lies under the name that it was started with."""
-        model = workload.models[0]
-        file = named_file(str(model.path), None, "weights")
-        flags = launch_flags(workload.pid) if workload.pid is not None else UNKNOWN
-        if file is not None:
-            runtime = workload.exe_sha256
-            self._scales.weigh(workload.spiffe_id, model.name, [file], runtime=runtime, flags=flags)
-
-    async def _digest_known(self, weighing: Weighing, identity: ModelIdentity) -> None:
-        spiffe_id, model = weighing.of
-        async with self._one_change:
-            if not self._scales.stands(weighing):
-                return
-            standing = await self._realm.bindings.digest_known(
-                spiffe_id, model, identity.weights, identity, weighing.watched
-            )
-            await self._deliver(self._realm.snapshot())
-        self._say({"event": "digest", "spiffe_id": str(spiffe_id), "model": model, "digest": identity.weights})
-        if standing is Standing.CHANGED:
-            workload = self._realm.workloads[spiffe_id]
-            self._say(_changed_event(workload, model, identity))
-
-    async def _not_hashed(self, weighing: Weighing, error: ModelError) -> None:
-        spiffe_id, model = weighing.of
-        async with self._one_change:
-            if not self._scales.stands(weighing):
-                return
-            if isinstance(error, MisnamedError):
-                await self._realm.act("model.misnamed", str(spiffe_id), {"model": model, "why": str(error)})
-            await self._realm.bindings.digest_known(spiffe_id, model, DIGEST_UNKNOWN)
-            await self._deliver(self._realm.snapshot())
-        self._say({"event": "note", "text": f"the digest of `{model}` can't be had: {error}"})
 
     def _own(self) -> Exclusion:
         """What is Remit's own and no server to be found."""
@@ -312,20 +253,6 @@ class Guards:
             pids.add(demo.pid)
             paths |= {str(demo.socket_path)}
         return Exclusion(frozenset(pids), ports, paths | self._own_paths)
-
-
-def _changed_event(workload: Workload, model: str, identity: ModelIdentity) -> Event:
-    """For the owner's terminal, with the way to approve it: never for a caller."""
-    bound = binding(workload, model)
-    parts = ", ".join(bound.identity.differing(identity)) if bound is not None else "another model"
-    return {
-        "event": "model_changed",
-        "spiffe_id": str(workload.spiffe_id),
-        "model": model,
-        "digest": identity.weights,
-        "message": f"{workload.name} lost its identity for `{model}`: it is not what it was bound to ({parts})",
-        "approve": f"remit model approve {shlex.quote(model)} --on {workload.name}",
-    }
 
 
 def _found_event(found: Found, workload: Workload) -> Event:
