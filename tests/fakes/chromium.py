@@ -90,9 +90,27 @@ class Chromium:
             time.sleep(0.02)
 
     def click(self, deed: str) -> str:
-        """Press the button, and what the page says in the end."""
-        self.run(f"document.querySelector('button[data-deed={deed}]').click()")
-        self.wait("!!document.querySelector('main').dataset.end")
+        """Press the button with the mouse, once it can be pressed; what the page says in the end."""
+        self.press(deed)
+        return self.end()
+
+    def press(self, deed: str, times: int = 1) -> None:
+        """Press the button as a person does, `times` in a row."""
+        button = f"document.querySelector('button[data-deed={deed}]')"
+        self.wait(f"{button} !== null && !{button}.disabled")
+        self.run(f"{button}.scrollIntoView()")
+        box = self.run(
+            f"(() => {{ const b = {button}.getBoundingClientRect(); return [b.x, b.y, b.width, b.height] }})()"
+        )
+        x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
+        for time_pressed in range(1, times + 1):
+            for kind in ("mousePressed", "mouseReleased"):
+                said = {"x": x, "y": y, "button": "left", "clickCount": time_pressed}
+                self.tell("Input.dispatchMouseEvent", type=kind, **said)
+
+    def end(self) -> str:
+        """What the page says in the end."""
+        self.wait("['done', 'failed'].includes(document.querySelector('main').dataset.end)")
         return str(self.run("document.querySelector('#said').textContent"))
 
     def picture(self, path: Path) -> None:

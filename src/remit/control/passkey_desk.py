@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from remit.control.browsers import Browsers
 from remit.control.clients import Client
 from remit.errors import NotFoundError, UsageError
 from remit.inventory import Human
-from remit.persons import Kind, Pending
+from remit.persons import Act, Kind, Pending
 from remit.persons.passkey_book import Passkeys
 from remit.persons.passkeys import (
     CHALLENGE_BYTES,
@@ -18,6 +19,7 @@ from remit.persons.passkeys import (
     PasskeyError,
     asserted,
     assertion_options,
+    encoded,
     registered,
     registration_options,
 )
@@ -27,6 +29,9 @@ MAX_LINKS: Final = 64
 MAX_CHALLENGES: Final = 1024
 MAX_LABEL: Final = 64
 MAX_PASSKEYS: Final = 20  # of one person
+ALWAYS_TOUCHED: Final = frozenset({Act.PASSKEY_ADD, Act.PASSKEY_REMOVE})  # what would make a session last for ever
+
+_CLICK: Final = "click "
 
 Record = Callable[[str, str, str | None, dict[str, Any]], Awaitable[None]]
 
@@ -69,6 +74,7 @@ class PasskeyDesk:
     ) -> None:
         self._kept, self._waiting, self._record, self.party = kept, waiting, record, party
         self._clock, self._steady = clock, steady
+        self._browsers = Browsers(steady)
         self.not_served = "its port is taken"
         """Why the page can't be opened, until somebody serves it."""
         self._challenges: dict[str, bytes] = {}
@@ -92,8 +98,8 @@ class PasskeyDesk:
             raise PasskeyError("no passkey is known of this person", hint="`remit passkey add` adds one")
         return assertion_options(self.party, self._challenge(pending_id), known)
 
-    async def allow(self, pending_id: str, client: Client, answer: bytes) -> None:
-        """Prove the act that waits.
+    async def allow(self, pending_id: str, client: Client, answer: bytes) -> str:
+        """Prove the act that waits; what that browser is known by for a while (`browsers.py`), or empty.
 
         1. asked for by this account, and its challenge is spent whatever comes of it
         2. signed by a key of this person's
@@ -109,11 +115,38 @@ class PasskeyDesk:
             await self._record("passkey.refused", pending.act.value, client.human.person, facts)
             raise
         self._kept.save_passkey(used)  # 3
-        self._waiting.grant(pending_id, Kind.PASSKEY, hashlib.sha256(answer).hexdigest())
+        evidence = hashlib.sha256(answer).hexdigest()
+        self._waiting.grant(pending_id, Kind.PASSKEY, evidence)
+        return self._browsers.begin(client, evidence)
+
+    def offer_click(self, pending_id: str, client: Client, token: str) -> str:
+        """The number of this very page, by which one click in it proves the act; empty: it takes the passkey."""
+        pending = self.waiting(pending_id, client)
+        if pending.act in ALWAYS_TOUCHED or self._browsers.held(client, token) is None:
+            return ""
+        return encoded(self._challenge(_CLICK + pending_id))
+
+    async def click(self, pending_id: str, client: Client, token: str, number: str) -> None:
+        """Prove the act that waits, in a browser where the passkey was used a while ago.
+
+        1. the click comes from the page that showed this act, the last one that did, and counts once
+        2. what holds in that browser is looked at now: it may have ended since the page was shown
+        """
+        pending = self.waiting(pending_id, client)
+        drawn = self._spend(_CLICK + pending_id)  # 1
+        held = self._browsers.held(client, token)  # 2
+        right = secrets.compare_digest(encoded(drawn).encode(), number.encode())
+        if not right or held is None or pending.act in ALWAYS_TOUCHED:
+            why = "this browser can't prove the act by a click"
+            facts = {"why": why, "uid": client.uid, "kind": Kind.PASSKEY.value}
+            await self._record("passkey.refused", pending.act.value, client.human.person, facts)
+            raise PasskeyError(why, hint="load the page again, and use the passkey")
+        self._waiting.grant(pending_id, Kind.PASSKEY, held.evidence)
 
     async def refuse(self, pending_id: str, client: Client) -> None:
-        """The person says no."""
+        """The person says no: then something asks without them, and no click of theirs proves anything any more."""
         self.waiting(pending_id, client)
+        self._browsers.end_all(client.uid)
         self._challenges.pop(pending_id, None)
         await self._waiting.refuse(pending_id, "refused by the person, in the local page")
 
@@ -185,8 +218,10 @@ class PasskeyDesk:
         return found[0]
 
     async def remove(self, human: Human, name: str) -> Passkey:
-        """Forget one of a person's passkeys. Who asked has been proved before this."""
+        """Forget one of a person's passkeys, and what it began. Who asked has been proved before this."""
         meant = self.named(human, name)
+        for uid in human.uids:
+            self._browsers.end_all(uid)
         await self._record("passkey.removed", meant.name, human.person, {"label": meant.label})
         self._kept.drop_passkey(meant.id)
         return meant

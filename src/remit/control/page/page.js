@@ -43,18 +43,25 @@ async function add() {
   return "Added. You can close this page.";
 }
 
+async function click(button) {
+  await post("click", { number: button.dataset.number });
+  return "Allowed. You can close this page.";
+}
+
 async function refuse() {
   await post("refuse", {});
   return "Refused. You can close this page.";
 }
 
-const deeds = { prove, add, refuse };
+const deeds = { prove, click, add, refuse };
 for (const button of buttons) {
-  button.addEventListener("click", async () => {
+  button.addEventListener("click", async (event) => {
+    if (!event.isTrusted) return; // a script's click is nobody's
+    main.dataset.end = "waiting";
     buttons.forEach((one) => { one.disabled = true; });
     said.textContent = "Waiting…";
     try {
-      said.textContent = await deeds[button.dataset.deed]();
+      said.textContent = await deeds[button.dataset.deed](button);
       main.dataset.end = "done";
     } catch (error) {
       said.textContent = "Not done: " + error.message;
@@ -63,3 +70,17 @@ for (const button of buttons) {
     }
   });
 }
+
+// A click that was meant for what lay here before counts for nothing: the page must have been seen for a moment.
+const SEEN_MS = 600;
+let seen;
+function look() {
+  clearTimeout(seen);
+  if (main.dataset.end) return;
+  buttons.forEach((one) => { one.disabled = true; });
+  if (document.visibilityState !== "visible") return;
+  seen = setTimeout(() => buttons.forEach((one) => { one.disabled = false; }), SEEN_MS);
+}
+document.addEventListener("visibilitychange", look);
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); }); // "back" asks control anew
+look();
