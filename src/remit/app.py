@@ -87,13 +87,14 @@ def run_control(owner: str | None, state: Path | None, *, system: bool = False, 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each caller of the Workload API holds a connection
     line = _line(checker)
-    attestor, failed = alone_with_nothing() if system else (None, None)  # before a thread: each has its own
+    fences: list[Any] = []
+    attestor, failed = alone_with_nothing(fences) if system else (None, None)  # before a thread: each has its own
     teller = Teller()
     try:
         if failed is not None:
             raise failed
         places = Places.system() if system else Places.of(state, os.environ)
-        return asyncio.run(_control(owner, places, teller.tell, attestor, line))
+        return asyncio.run(_control(owner, places, teller.tell, attestor, line, *fences))
     except RemitError as error:
         teller.tell(error_event(error))
         return error.exit_code
@@ -109,16 +110,20 @@ def _line(checker: int | None) -> socket.socket | None:
     return socket.socket(fileno=checker)
 
 
-def alone_with_nothing() -> tuple[Any, RemitError | None]:
+def alone_with_nothing(fences: list[Any] | None = None) -> tuple[Any, RemitError | None]:
     """The attestor, which took the capabilities; from then on control has none. Or why that can't be.
 
+    The fence, if one can be had, is added to `fences`: it took its capability the same way.
     Also that control is nobody but Remit's own uid, and its code nobody's but root's.
     """
     from remit.control.attestor import start_attestor
+    from remit.control.fence import start_fence
 
     try:
         _check_own_uid()
         attestor = start_attestor()
+        if fences is not None:
+            fences.append(start_fence())
         own_uid.give_up_all()
     except RemitError as error:
         return None, error
@@ -147,6 +152,7 @@ async def _control(
     say: Callable[[dict[str, Any]], None],
     attestor: Any = None,
     line: socket.socket | None = None,
+    fence: Any = None,
 ) -> int:
     from remit.control.checking import Checking
     from remit.control.daemon import Daemon
@@ -166,13 +172,15 @@ async def _control(
     async with contextlib.AsyncExitStack() as stack:
         if attestor is not None:
             stack.callback(attestor.close)
+        if fence is not None:
+            stack.callback(fence.close)
         stack.callback(Lock(places.state / "lock", places.run_file).release)
         spire = await _meet_spire(settings, stack)
         stack.callback(RunDirectory.hold(places.run, SHARED if places.shared else PRIVATE).remove)
         store = stack.enter_context(contextlib.closing(Store(places.state / "state.db")))
         upstream = Upstream()
         stack.push_async_callback(upstream.aclose)
-        tools = Tools(store, probe_through(upstream), "remit.app", spire, attestor, Checking(line))
+        tools = Tools(store, probe_through(upstream), "remit.app", spire, attestor, Checking(line), fence)
         domain = _trust_domain(settings, store, spire)
         daemon = Daemon(places, settings, governance, tools=tools, trust_domain=domain, say=say)
         _until_told(daemon)

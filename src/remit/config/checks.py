@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Final
 
 from remit.config.places import MAX_SOCKET_PATH_BYTES
-from remit.config.settings import AuthoritySettings, LoginSettings, ProofSettings, RolesSettings, Settings
+from remit.config.settings import (
+    AuthoritySettings,
+    GuardSettings,
+    LoginSettings,
+    ProofSettings,
+    RolesSettings,
+    Settings,
+)
 from remit.errors import ConfigError
 
 MAX_ISSUER: Final = 255  # AWS IAM takes no longer one
 ENVIRONMENTS: Final = ("dev", "test", "staging", "prod")
+RAW_PORTS: Final = ("open", "local", "closed")
 PROOF_KINDS: Final = ("uid", "terminal", "password", "passkey")  # weakest first: remit.persons.kinds
 _ISSUER: Final = re.compile(r"https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)*")
 _SAFE: Final = re.compile(r"https://|http://(127\.0\.0\.1|\[::1\]|localhost)[:/]")  # where secrets may go
@@ -40,6 +48,7 @@ def check(settings: Settings, name: str) -> None:
         raise ConfigError(f"`{name}`: `oidc.port` must be from 1024 to 65535, or 0, not `{settings.oidc.port}`")
     if not 1 <= settings.snapshot_seconds <= 3600:
         raise ConfigError(f"`{name}`: `snapshot_seconds` must be from 1 to 3600")
+    _check_guard(settings.guard, name)
     _check_authority(settings.authority, name)
     if settings.oidc.issuer:
         check_issuer(settings.oidc.issuer, f"`{name}`: `oidc.issuer`")
@@ -48,6 +57,14 @@ def check(settings: Settings, name: str) -> None:
     _check_login(settings.login, name)
     _check_roles(settings.roles, name)
     _check_proof(settings.proof, name)
+
+
+def _check_guard(guard: GuardSettings, name: str) -> None:
+    if guard.raw_ports not in RAW_PORTS:
+        raise ConfigError(
+            f"`{name}`: `guard.raw_ports` must be one of {', '.join(RAW_PORTS)}, not `{guard.raw_ports}`",
+            hint=nearest(guard.raw_ports, list(RAW_PORTS), "", "known words"),
+        )
 
 
 def _check_authority(authority: AuthoritySettings, name: str) -> None:
@@ -95,6 +112,12 @@ def _check_proof(proof: ProofSettings, name: str) -> None:
             raise ConfigError(
                 f"`{name}`: `{key}` must be one of {', '.join(PROOF_KINDS)}, not `{kind}`",
                 hint=nearest(kind, list(PROOF_KINDS), "", "known kinds"),
+            )
+    for program in proof.terminals:
+        if not Path(program).is_absolute() or os.path.normpath(program) != program:
+            raise ConfigError(
+                f"`{name}`: `proof.terminals` must hold absolute paths, not `{program}`",
+                hint="the program itself, where its links lead: such as `/usr/bin/tmux`",
             )
 
 

@@ -12,6 +12,7 @@ from remit.config.settings import (
     AuthoritySettings,
     DiscoverySettings,
     GatewaySettings,
+    GuardSettings,
     LoginSettings,
     OidcSettings,
     ProofSettings,
@@ -26,6 +27,7 @@ _TABLES: Final = frozenset(
     {
         GatewaySettings,
         DiscoverySettings,
+        GuardSettings,
         AuthoritySettings,
         OidcSettings,
         SpireSettings,

@@ -29,6 +29,16 @@ class DiscoverySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardSettings:
+    """A guarded server's own port: `open`, `local` (closed to callers on this machine) or `closed` to all.
+
+    Only system mode can close one.
+    """
+
+    raw_ports: str = "local"
+
+
+@dataclass(frozen=True, slots=True)
 class AuthoritySettings:
     """An outside CA: PEM files of the signing certificate and what is above it, of its key, of the roots. Or none."""
 
@@ -74,11 +84,13 @@ class LoginSettings:
 class ProofSettings:
     """How a person must be known for what widens reach. `needs` empty: `terminal`, in system mode `password`.
 
-    `acts` names another kind for single acts.
+    `acts` names another kind for single acts. `terminals` are programs, besides sshd, in whose terminals a password
+    may be typed (system mode).
     """
 
     needs: str = ""
     acts: Mapping[str, str] = field(default_factory=dict)
+    terminals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +111,7 @@ class Settings:
     people: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
+    guard: GuardSettings = field(default_factory=GuardSettings)
     authority: AuthoritySettings = field(default_factory=AuthoritySettings)
     oidc: OidcSettings = field(default_factory=OidcSettings)
     spire: SpireSettings = field(default_factory=SpireSettings)

@@ -1,13 +1,13 @@
 """The condition of this instance now: every fact about it, and the grades that follow, of each server and of all."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from remit.config import Places
 from remit.control.machine_facts import machine_facts
-from remit.control.raw_ports import none_guarded, raw_port
+from remit.control.raw_ports import Closing, none_guarded, raw_port
 from remit.control.standing_facts import SYSTEM_MODE, standing_facts
 from remit.inventory import Workload
 from remit.posture import Fact, Grade, grade
@@ -32,6 +32,10 @@ class Condition:
     def __init__(self, places: Places, attestor: int | None = None) -> None:
         self._places, self._attestor, self._uid = places, attestor, os.getuid()
         self._standing: list[Fact] = []
+        self.closing: Callable[[Workload], Closing] | None = None
+        """How the ways to a server around Remit are; None where nothing can close them."""
+        self.on_record = ""
+        """The grade that the log has last."""
 
     def look(self) -> None:
         """Look at files and accounts. Walks directories: not for an event loop."""
@@ -39,17 +43,28 @@ class Condition:
 
     def facts(self, workloads: Iterable[Workload]) -> list[Fact]:
         """All of them, with one about each server of `workloads`."""
-        ports = [raw_port(one, self._uid) for one in workloads if one.server]
+        ports = [self._port(one) for one in workloads if one.server]
         return [*self._standing, attestor_runs(self._attestor), *(ports or [none_guarded()])]
 
     def shown(self, seen: Iterable[Workload], unseen: Iterable[Workload]) -> list[dict[str, str]]:
         """As JSON, for somebody who may know of `seen` alone; with what no grade rests on. Reads files."""
-        others = [raw_port(one, self._uid) for one in unseen if one.server]
+        others = [self._port(one) for one in unseen if one.server]
         return shown([*self.facts(seen), *machine_facts()], others)
 
     def grade(self, workloads: Iterable[Workload]) -> Grade:
         """Of all of them together: no better than the worst."""
         return grade(self.facts(workloads))
+
+    def words(self, workloads: Iterable[Workload]) -> dict[str, str]:
+        """What each fact is, as the grade takes it: seen several times, as bad as the worst."""
+        rank = ("true", "unknown", "false")
+        found: dict[str, str] = {}
+        for fact in self.facts(workloads):
+            found[fact.name] = max(fact.word, found.get(fact.name, "true"), key=rank.index)
+        return found
+
+    def _port(self, workload: Workload) -> Fact:
+        return raw_port(workload, self._uid, self.closing(workload) if self.closing is not None else None)
 
 
 def attestor_runs(pid: int | None) -> Fact:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from remit import __version__
@@ -13,9 +13,10 @@ from remit.control.attestor import mind_attestor
 from remit.control.break_glass import BreakGlass
 from remit.control.condition import Condition
 from remit.control.desk import Desk
-from remit.control.founding import Tools, open_break_glass, open_guards, open_realm, open_source
+from remit.control.founding import Tools, open_break_glass, open_grading, open_guards, open_realm, open_source
 from remit.control.gateway_link import GatewayLink
 from remit.control.governance import Governance
+from remit.control.grading import Grading
 from remit.control.guards import Guards
 from remit.control.identity_source import IdentitySource
 from remit.control.instance import write_run_file
@@ -67,6 +68,7 @@ class Daemon:
         self._link: GatewayLink
         self._workers: Workers
         self._guards: Guards
+        self._grading: Grading
         self._source: IdentitySource
         self._glass: BreakGlass
 
@@ -125,6 +127,19 @@ class Daemon:
         self._glass = open_break_glass(places, self._realm, self._workers.deliver, self._say, self._note)
 
     async def _start_gateway(self, stack: contextlib.AsyncExitStack) -> tuple[Launches, Discovered]:
+        self._grading = open_grading(
+            self._settings,
+            self._tools,
+            realm=self._realm,
+            condition=self._condition,
+            workers=self._workers,
+            doors=self._doors,
+            log=self._log,
+            shared=self._places.shared,
+            say=self._say,
+            note=self._note,
+        )
+        stack.push_async_callback(self._lift_fence)
         self._guards = open_guards(
             self._places,
             self._settings,
@@ -134,6 +149,7 @@ class Daemon:
             workers=self._workers,
             hasher=stack.enter_context,
             watches=self._watches,
+            deliver=self._grading.deliver,
             say=self._say,
         )
         launches = Launches(self._realm, self._workers.deliver, self._watches.spawn)
@@ -191,10 +207,13 @@ class Daemon:
         stack.callback(self._close_log)
         if self._tools.attestor is not None:
             stack.callback(mind_attestor(self._tools.attestor, self._attestor_ended))
+        if self._tools.fence is not None:
+            stack.callback(self._tools.fence.mind(self._fence_ended))
         self._tools.checking.mind(self._log.act, self._checker_ended)
         stack.callback(self._tools.checking.close)
         await asyncio.to_thread(self._condition.look)
         found = self._condition.grade(())
+        self._condition.on_record = found.letter
         await self._log.act("started", "control", None, {"version": __version__, "grade": found.letter})
 
     def _close_log(self) -> None:
@@ -237,6 +256,20 @@ class Daemon:
         self._note(note)
         self.again = True
         self.request_stop(why)
+
+    def _fence_ended(self, status: int) -> None:
+        """What it put in the kernel stays there until another one takes its place."""
+        self._note(f"the fence ended (status {status}): starting again with another")
+        self.again = True
+        self.request_stop("the fence has ended")
+
+    def _doors(self) -> Iterable[Mapping[str, str]]:
+        return self._guards.urls.values()
+
+    async def _lift_fence(self) -> None:
+        """Not when all of it is started again at once: what was closed stays closed."""
+        if not self.again:
+            await self._grading.fencing.lift()
 
     async def _start_worker(self, stack: contextlib.AsyncExitStack) -> None:
         stack.push_async_callback(self._workers.stop)
@@ -289,6 +322,7 @@ class Daemon:
         )
         self._watches.spawn(mind_ends(self._realm, self._workers.deliver))
         self._watches.spawn(self._source.mind(self._note))
+        self._watches.spawn(self._grading.mind())
         if demo:
             self._watches.spawn(self._guards.mind_demo())
         if self._settings.discovery.look or self._settings.discovery.servers:

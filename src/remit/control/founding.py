@@ -1,9 +1,10 @@
 """What control stands on, opened in its order: identity, what is in force, the guards, break-glass."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from remit.config import Places, Settings
 from remit.control.attestor import Attestor
@@ -12,7 +13,10 @@ from remit.control.break_glass import BreakGlass, Deliveries
 from remit.control.checking import Checking
 from remit.control.condition import Condition
 from remit.control.ended import closed_openings
+from remit.control.fence import Fence
+from remit.control.fencing import Fencing
 from remit.control.governance import Governance
+from remit.control.grading import Grading
 from remit.control.guards import Guards
 from remit.control.identity_source import IdentitySource
 from remit.control.kept_authority import KeptAuthority
@@ -44,6 +48,7 @@ class Tools:
     spire: OutsideSpire | None = None
     attestor: Attestor | None = None
     checking: Checking = field(default_factory=Checking)
+    fence: Fence | None = None
 
 
 def open_source(places: Places, settings: Settings, domain: str, tools: Tools, log: OwnLog) -> IdentitySource:
@@ -97,6 +102,7 @@ def open_guards(
     workers: Workers,
     hasher: Callable[[Hasher], Hasher],
     watches: Watches,
+    deliver: Deliveries,
     say: Say,
 ) -> Guards:
     """What finds and guards servers. `hasher` takes the process that reads weights, to end it in time."""
@@ -113,10 +119,35 @@ def open_guards(
         whose=lambda uid: governance.whose(realm, uid),
         mode=places.socket_mode,
         by_uid=places.shared,
-        deliver=workers.deliver,
+        deliver=deliver,
         say=say,
         spawn=watches.spawn,
     )
+
+
+def open_grading(
+    settings: Settings,
+    tools: Tools,
+    *,
+    realm: Realm,
+    condition: Condition,
+    workers: Workers,
+    doors: Callable[[], Iterable[Mapping[str, str]]],
+    log: OwnLog,
+    shared: bool,
+    say: Say,
+    note: Callable[[str], None],
+) -> Grading:
+    """What closes the direct ways to guarded servers, and minds the grade. `doors` are Remit's own: never closed."""
+
+    def own() -> frozenset[int]:
+        every = (urlsplit(address).port for one in doors() for address in one.values())
+        return frozenset(port for port in every if port is not None)
+
+    fencing = Fencing(tools.fence, settings.guard.raw_ports, realm.workloads, own, log.act, note)
+    if shared:
+        condition.closing = fencing.closing
+    return Grading(realm, condition, fencing, workers, say)
 
 
 def open_break_glass(

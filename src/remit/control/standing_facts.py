@@ -54,7 +54,7 @@ def out_of_reach(name: str, paths: Iterable[Path], trusted: frozenset[int], *, p
                 if found := _loose(status, trusted, private=False):
                     return Fact(name, False, f"`{one}` {found}", SYSTEM_MODE)
         except OSError as error:
-            return Fact(name, None, f"`{path}`: {error.strerror}", SYSTEM_MODE)
+            return Fact(name, None, f"`{error.filename or path}`: {error.strerror}", SYSTEM_MODE)
     return Fact(name, True, "root's or Remit's own, and no other may write it")
 
 

@@ -12,6 +12,7 @@ from remit.errors import RemitError
 from remit.identity import Caller, SpiffeId
 from remit.policy import Intent, Permit, Snapshot
 from remit.policy.emergency import HEADER
+from remit.posture import Grade
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # as ULID writes it
 _PAIRS: Final = [one + other for one in _CROCKFORD for other in _CROCKFORD]
@@ -73,7 +74,7 @@ class Call:
 
     def headers(self, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
         """What every reply says of Remit: the decision, the grade, open break-glass, a policy edit not in force."""
-        grade = snapshot.grade + ("; advisory" if snapshot.grade == "C" else "")
+        grade = Grade(snapshot.grade).header
         headers: tuple[tuple[str, str], ...] = (("remit-decision", self.id), ("remit-grade", grade))
         if snapshot.emergency is not None and self.now < snapshot.emergency.until:
             headers = (*headers, (HEADER, snapshot.emergency.said))

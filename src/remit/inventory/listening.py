@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from remit.identity.attestation.holders import processes
+from remit.identity.attestation.holders import walk
 from remit.identity.attestation.sock_diag import Listener, listeners
 from remit.identity.attestation.unix_diag import UnixListener, unix_listeners
 from remit.inventory.ports import MODEL_SERVER_PORTS, NOT_HTTP, NOT_HTTP_SOCKETS
@@ -91,31 +91,8 @@ def _sockets_named(path: str) -> list[Holding]:
 
 def holders_of(inodes: Iterable[int]) -> dict[int, tuple[int, ...]]:
     """Who holds each of these sockets, found in one walk; a socket whose holders can't be seen is left out."""
-    wanted = {b"socket:[%d]" % inode: inode for inode in inodes}
-    held: dict[int, set[int]] = {}
-    for pid in processes():
-        for link in _links(pid):
-            inode = wanted.get(link)
-            if inode is not None:
-                held.setdefault(inode, set()).add(pid)
-    return {inode: tuple(sorted(pids - {INIT} or pids)) for inode, pids in held.items()}
-
-
-def _links(pid: int) -> Iterator[bytes]:
-    try:
-        table = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        for name in os.listdir(table):  # noqa: PTH208 (by descriptor: half the cost of full paths)
-            try:
-                yield os.readlink(name.encode(), dir_fd=table)
-            except OSError:
-                continue  # closed since it was listed
-    except OSError:
-        return  # the process ended
-    finally:
-        os.close(table)
+    held = walk(inodes)
+    return {inode: tuple(sorted({*found.pids} - {INIT} or found.pids)) for inode, found in held.items() if found.pids}
 
 
 def doors(found: list[Listener], held: dict[int, tuple[int, ...]]) -> list[Candidate]:

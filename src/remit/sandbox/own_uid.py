@@ -1,4 +1,4 @@
-"""From root to Remit's own uid: its directories made ready, two capabilities kept to be passed on, nothing else."""
+"""From root to Remit's own uid: its directories made ready, a few capabilities kept to be passed on, nothing else."""
 
 import os
 import pwd
@@ -10,7 +10,8 @@ from remit.errors import StateError
 from remit.sandbox import capabilities
 from remit.sandbox.hardening import close_fds
 
-PASSED_ON: Final = frozenset({capabilities.CAP_SYS_PTRACE, capabilities.CAP_DAC_READ_SEARCH})
+PASSED_ON: Final = frozenset({capabilities.CAP_SYS_PTRACE, capabilities.CAP_DAC_READ_SEARCH})  # to the attestor
+IF_HELD: Final = frozenset({capabilities.CAP_NET_ADMIN})  # to the fence; many a container leaves root none
 ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 _INSTALL: Final = "`remit install --system` makes it"
 
@@ -58,21 +59,22 @@ def check_state(path: Path, account: pwd.struct_passwd) -> None:
 
 
 def become(account: pwd.struct_passwd) -> None:
-    """Be `account` for good, with PASSED_ON to pass on; raises StateError unless that is what came of it.
+    """Be `account` for good, with PASSED_ON and IF_HELD to pass on; raises StateError unless that came of it.
 
     1. its groups and its uid, the permitted capabilities kept through that
-    2. of these only two, in the bounding set as well; ambient, so that they pass through the next execve
+    2. of these only those, in the bounding set as well; ambient, so that they pass through the next execve
     3. nothing that is executed from here on gains more
     """
     try:
+        kept = PASSED_ON | (IF_HELD & capabilities.held())
         # 1
         capabilities.keep_through_setuid()
         os.initgroups(account.pw_name, account.pw_gid)
         os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
         os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
         # 2
-        capabilities.keep(PASSED_ON)
-        capabilities.ambient(PASSED_ON)
+        capabilities.keep(kept)
+        capabilities.ambient(kept)
         # 3
         capabilities.no_new_privileges()
     except OSError as error:
@@ -83,7 +85,7 @@ def become(account: pwd.struct_passwd) -> None:
         ) from error
     if os.getresuid() != (account.pw_uid,) * 3 or os.getresgid() != (account.pw_gid,) * 3:
         raise StateError(f"this did not become `{account.pw_name}`")
-    if capabilities.held() != PASSED_ON:
+    if capabilities.held() != kept:
         raise StateError(f"as `{account.pw_name}` this holds other capabilities than it should")
 
 

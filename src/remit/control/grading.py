@@ -1,0 +1,69 @@
+"""The grade as it changes: each change on record, with the facts behind it, before the gateways decide by it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from remit.control.condition import Condition, why
+from remit.control.fencing import Fencing
+from remit.control.realm import Realm
+from remit.control.workers import Workers
+from remit.policy import Snapshot
+
+MIND_SECONDS: Final = 2.0
+
+
+class Grading:
+    """Keeps fence and grade true to what is guarded. `condition.on_record` is the grade that the log has last."""
+
+    def __init__(
+        self,
+        realm: Realm,
+        condition: Condition,
+        fencing: Fencing,
+        workers: Workers,
+        say: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._realm, self._condition, self.fencing = realm, condition, fencing
+        self._workers, self._say = workers, say
+        self._one = asyncio.Lock()
+        self._words: dict[str, str] = condition.words(())
+
+    async def deliver(self, snapshot: Snapshot) -> bool:
+        """Put a change of what is guarded in force; whether every gateway has it.
+
+        What is new is closed first and then guarded; what is let go is out of force first and then opened.
+        """
+        if await self.fencing.missing():
+            await self.fencing.settle()
+            snapshot = await self.settle() or self._realm.snapshot()
+        done = await self._workers.deliver(snapshot)
+        await self.fencing.settle()
+        changed = await self.settle()
+        return done if changed is None else await self._workers.deliver(changed)
+
+    async def mind(self) -> None:
+        """Never ends: look at the fence and at the facts, put back what is gone, record what changed."""
+        while True:
+            if await self.fencing.look():
+                await self._settled()
+            await self.fencing.settle()
+            await self._settled()
+            await asyncio.sleep(MIND_SECONDS)
+
+    async def settle(self) -> Snapshot | None:
+        """Record the grade if it is another; then the Snapshot that carries it."""
+        async with self._one:
+            found, words = self._realm.standing, self._condition.words(self._realm.workloads.values())
+            if found.letter == self._condition.on_record:
+                return None
+            was = self._condition.on_record
+            facts = {name: word for name, word in words.items() if word != self._words.get(name)}
+            await self._realm.act("grade.changed", "control", {"from": was, "to": found.letter, "facts": facts})
+            self._condition.on_record, self._words = found.letter, words
+        self._say({"event": "grade", "from": was, "to": found.letter, "why": why(found)})
+        return self._realm.snapshot()
+
+    async def _settled(self) -> None:
+        if (changed := await self.settle()) is not None:
+            await self._workers.deliver(changed)
