@@ -42,20 +42,14 @@ def test_a_process_whose_uid_is_not_its_sockets_is_not_admitted() -> None:
         observe=lambda pid: observe(pid, digests=EXECUTABLES),
         terminal_proof=nothing,
         deliver=nothing,
-        lately=nothing,
-        ports=nothing,
-        workers=nothing,
-        failures=nothing,
-        doors={},
-        silent={},
-        keys=nothing,
         request_stop=nothing,
         registry=nothing,
         launches=nothing,
         sessions=nothing,
         proofs=proofs,
-        condition=nothing,
         break_glass=nothing,
+        keys=nothing,
+        survey=nothing,
     )
     with pytest.raises(NotAdmittedError, match=rf"made by uid {FakeDeployment.uid} and is held by uid {os.getuid()}"):
         asyncio.run(desk.admit(peer))

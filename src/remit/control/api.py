@@ -111,22 +111,22 @@ def build(desk: Desk) -> FastAPI:
         offered = request.headers.get(PROOF_HEADER, "")[:MAX_PROOF_ID]
         return dataclasses.replace(admitted, offered=offered) if offered else admitted
 
-    api.add_exception_handler(RemitError, _answer_error)
+    api.add_exception_handler(RemitError, answer_error)
     known = [Depends(visitor)]
 
     @api.get("/status")
     async def status(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
-        return desk.status(who.reach)
+        return desk.seen.status(who.reach)
 
     @api.get("/names")
     async def names(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, str]:
-        return desk.names(who.reach)
+        return desk.seen.names(who.reach)
 
     @api.get("/explain/{decision}")
     async def explain(
         decision: Annotated[str, PathParameter(max_length=MAX_ID)], who: Annotated[Visitor, Depends(visitor)]
     ) -> dict[str, Any]:
-        return await desk.explain(who, decision)
+        return await desk.seen.explain(who, decision)
 
     @api.get("/records")
     async def records(
@@ -134,17 +134,17 @@ def build(desk: Desk) -> FastAPI:
         count: Annotated[int, Query(ge=0)] = 20,
         about: Annotated[str, Query(max_length=MAX_ID)] = "",
     ) -> list[dict[str, Any]]:
-        return await desk.records(who, count, about)
+        return await desk.seen.records(who, count, about)
 
     @api.get("/policies", dependencies=known)
     async def policies() -> dict[str, Any]:
-        return desk.policies()
+        return desk.seen.policies()
 
     @api.get("/whois")
     async def whois(
         what: Annotated[str, Query(max_length=MAX_NAME)], who: Annotated[Visitor, Depends(visitor)]
     ) -> dict[str, Any]:
-        return await desk.whois(who, what)
+        return await desk.seen.whois(who, what)
 
     @api.post("/stop")
     async def stop(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _about_tasks(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitabl
 
     @api.get("/tasks")
     async def tasks(who: Annotated[Visitor, Depends(visitor)]) -> list[dict[str, Any]]:
-        return desk.tasks(who.reach)
+        return desk.seen.tasks(who.reach)
 
     @api.post("/tasks")
     async def start_task(body: TaskStart, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _about_models(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitab
 
     @api.get("/models")
     async def models(who: Annotated[Visitor, Depends(visitor)]) -> list[dict[str, Any]]:
-        return desk.models(who.reach)
+        return desk.seen.models(who.reach)
 
     @api.post("/models/approve")
     async def approve_model(body: Approved, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
@@ -212,11 +212,11 @@ def _about_keys(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable
 
     @api.get("/bundle", dependencies=[Depends(visitor)])
     async def bundle() -> dict[str, Any]:
-        return desk.bundle()
+        return desk.seen.bundle()
 
     @api.get("/oidc", dependencies=[Depends(visitor)])
     async def oidc() -> dict[str, Any]:
-        return desk.oidc()
+        return desk.seen.oidc()
 
     @api.post("/authority/rotate")
     async def rotate(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
@@ -235,7 +235,7 @@ async def serve(api: FastAPI, path: Path, mode: int = 0o600) -> Callable[[], Awa
     return close
 
 
-async def _answer_error(_request: Request, error: Exception) -> JSONResponse:
+async def answer_error(_request: Request, error: Exception) -> JSONResponse:
     hint = getattr(error, "hint", "")
     code = error.exit_code if isinstance(error, RemitError) else UsageError.exit_code
     status = 404 if isinstance(error, NotFoundError) else STATUS.get(code, 500)

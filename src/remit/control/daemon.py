@@ -301,7 +301,7 @@ class Daemon:
         }
 
     def _ready(self, desk: Desk) -> None:
-        status = desk.status(ALL)
+        status = desk.seen.status(ALL)
         urls = [server["base_url"] for server in status["guarded"] if "base_url" in server]
         write_run_file(self._places.run_file, {"pid": os.getpid(), "urls": urls, "api": status["api"]})
         self._say({"event": "ready", **status})

@@ -8,7 +8,7 @@ from remit.control import api
 from remit.control.break_glass import BreakGlass
 from remit.control.condition import Condition
 from remit.control.deployment import Deployment
-from remit.control.desk import Desk, Keys
+from remit.control.desk import Desk
 from remit.control.governance import Governance
 from remit.control.guards import Guards
 from remit.control.identities import KernelIdentities, RecordedIssuances
@@ -22,6 +22,7 @@ from remit.control.realm import Realm
 from remit.control.registering import Registering
 from remit.control.registry_desk import RegistryDesk
 from remit.control.sessions import Sessions
+from remit.control.survey import Keys, Survey
 from remit.control.workers import Workers
 from remit.identity.attestation import listeners
 from remit.identity.person import terminal_proof
@@ -46,14 +47,15 @@ def open_desk(
 ) -> Desk:
     """The desk over all that runs in this instance."""
     break_glass.proofs = proving = proofs.proving
-    registering = Registering(realm, settings.environment, launches.observe)
-    return Desk(
+    registry = RegistryDesk(
+        realm, Registering(realm, settings.environment, launches.observe), workers.deliver, proving
+    )
+    sessions = Sessions(realm, LoginProvider(settings.login) if settings.login.issuer else None)
+    deployment = Deployment.of(places, governance.owner.name)
+    survey = Survey(
         realm=realm,
-        deployment=Deployment.of(places, governance.owner.name),
-        governance=governance,
+        deployment=deployment,
         observe=launches.observe,
-        terminal_proof=terminal_proof,
-        deliver=workers.deliver,
         lately=lambda now: lately(places.audit, now),
         ports=_pids_on,
         workers=lambda: {zone: worker.child.pid for zone, worker in workers.live.items()},
@@ -61,15 +63,28 @@ def open_desk(
         doors=guards.urls,
         silent=guards.silent,
         keys=keys,
-        request_stop=request_stop,
-        registry=RegistryDesk(realm, registering, workers.deliver, proving),
-        launches=launches,
-        tokens=tokens,
-        proofs=proofs,
+        registry=registry,
+        sessions=sessions,
         condition=condition,
         break_glass=break_glass,
+        tokens=tokens,
         issuer=settings.oidc.issuer,
-        sessions=Sessions(realm, LoginProvider(settings.login) if settings.login.issuer else None),
+    )
+    return Desk(
+        realm=realm,
+        deployment=deployment,
+        governance=governance,
+        observe=launches.observe,
+        terminal_proof=terminal_proof,
+        deliver=workers.deliver,
+        request_stop=request_stop,
+        registry=registry,
+        launches=launches,
+        sessions=sessions,
+        proofs=proofs,
+        break_glass=break_glass,
+        keys=keys,
+        survey=survey,
     )
 
 
