@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "remit"
 
 # Lowest first; packages on one floor do not import each other.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "secret", "attestor_line", "remit"}),
+    frozenset({"errors", "secret", "attestor_line", "descriptor_tables", "remit"}),
     frozenset({"identity", "posture", "models", "detect", "config"}),
     frozenset({"inventory", "tasks"}),
     frozenset({"policy"}),
@@ -19,6 +19,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"credentials", "behaviour", "frameworks", "persons"}),
     frozenset({"control", "gateway", "storage", "install"}),
     frozenset({"app"}),
+    frozenset({"emergency"}),
     frozenset({"cli"}),
 )
 LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}

@@ -3,18 +3,14 @@
 # A walk makes tens of thousands of these calls, and a Path object costs more than the call itself.
 # ruff: noqa: PTH116, PTH123, PTH208
 
-import ctypes
 import os
-import platform
-from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
-from remit.attestor_line import PTMX
+from remit.descriptor_tables import tables
 from remit.errors import AttestationError
 
-_KCMP_FILES: Final = 2  # linux/kcmp.h: do two threads share one descriptor table?
-_KCMP: Final = {"x86_64": 312, "aarch64": 272, "riscv64": 272}.get(platform.machine())
-_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+PTMX: Final = os.makedev(5, 2)  # Documentation/admin-guide/devices.txt: what gives masters, whatever it is called
 
 
 class Budget:
@@ -44,10 +40,13 @@ def in_main_table(pid: int, links: frozenset[str], budget: Budget) -> frozenset[
 
 def in_any_table(pid: int, links: frozenset[str], budget: Budget) -> frozenset[str]:
     """As `in_main_table`, and also in tables that threads of `pid` keep for themselves (unshare(CLONE_FILES))."""
-    found = in_main_table(pid, links, budget)
-    if found == links:
-        return found
-    return found.union(*(_in_table(f"/proc/{pid}/task/{one}/fd", links, budget) for one in _threads_apart(pid)))
+    found: set[str] = set()
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for table in tables(pid, every_thread=True):
+            found |= _in_table(table, links, budget)
+            if found == links:
+                break
+    return frozenset(found)
 
 
 def holds_master(pid: int, index: int, budget: Budget) -> bool:
@@ -55,8 +54,11 @@ def holds_master(pid: int, index: int, budget: Budget) -> bool:
 
     Of whichever instance of devpts: a container's terminal of that number counts too. Raises as `in_main_table`.
     """
-    tables = [f"/proc/{pid}/fd", *(f"/proc/{pid}/task/{one}/fd" for one in _threads_apart(pid))]
-    return any(_master_in(directory, b"tty-index:\t%d" % index, budget) for directory in tables)
+    told = b"tty-index:\t%d" % index
+    try:
+        return any(_master_in(directory, told, budget) for directory in tables(pid, every_thread=True))
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _master_in(directory: str, told: bytes, budget: Budget) -> bool:
@@ -114,23 +116,3 @@ def _read_link(name: str, table: int) -> str:
         return os.readlink(name, dir_fd=table)
     except FileNotFoundError:  # closed since it was listed
         return ""
-
-
-def _threads_apart(pid: int) -> Iterator[int]:
-    """The threads of `pid` whose descriptor table is not known to be the main thread's."""
-    try:
-        if os.stat(f"/proc/{pid}/task").st_nlink <= 3:  # ".", "..", and one directory a thread
-            return
-        threads = [int(name) for name in os.listdir(f"/proc/{pid}/task")]
-    except (FileNotFoundError, ProcessLookupError):
-        return
-    for thread in threads:
-        if thread != pid and not _share_table(pid, thread):
-            yield thread
-
-
-def _share_table(one: int, other: int) -> bool:
-    """False also where the kernel can't tell (no CONFIG_KCMP, another machine): then the table is read."""
-    if _KCMP is None:
-        return False
-    return bool(_LIBC.syscall(_KCMP, one, other, _KCMP_FILES, 0, 0) == 0)

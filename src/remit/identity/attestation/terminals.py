@@ -35,20 +35,20 @@ def opened(lines: Lines, device: int, inode: int) -> Opened:
     hidden: set[int] = set()
     while left:
         asked = left[: line.MAX_PIDS]
-        head = line.TERMINAL.pack(device, inode, budget.left, len(asked))
-        facts = _answer(lines, head + struct.pack(f"={len(asked)}i", *asked))
+        head = line.SEARCH.pack(line.EVERY_THREAD | line.TERMINAL, budget.left, 2, len(asked))
+        facts = _answer(lines, head + struct.pack(f"=2Q{len(asked)}i", device, inode, *asked))
         done, spent = line.FOUND.unpack_from(facts)
         budget.spend(spent)
         left = left[done:]
-        for pid, code, how in line.HOLDER.iter_unpack(facts[line.FOUND.size :]):
+        for pid, code, how in line.holders(facts):
             hidden |= {pid} if code and code not in _VANISHED else set()
-            pids |= {pid} if how & line.OPEN else set()
-            some |= {pid} if how & line.SOME_TERMINAL else set()
+            pids |= {pid} if line.OPEN in how else set()
+            some |= {pid} if line.SOME_TERMINAL in how else set()
     return Opened(frozenset(pids), frozenset(some), frozenset(hidden))
 
 
 def _answer(lines: Lines, question: bytes) -> bytes:
     try:
-        return lines.ask(line.Ask.TERMINAL, 0, question)[0]
+        return lines.ask(line.Ask.HELD, 0, question)[0]
     except GoneError as error:
         raise AttestationError("the attestor is gone: nobody can tell who has a terminal open") from error

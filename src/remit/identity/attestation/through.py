@@ -17,7 +17,17 @@ from remit.identity.attestation.asking import GoneError, Lines
 from remit.identity.attestation.descriptors import Budget
 from remit.identity.attestation.digests import Digests
 from remit.identity.attestation.direct import Direct
-from remit.identity.attestation.eyes import UNKNOWN, Found, Links, Node, Program, Stamp, Watch, look_through
+from remit.identity.attestation.eyes import (
+    MAX_SCRIPT_BYTES,
+    UNKNOWN,
+    Found,
+    Links,
+    Node,
+    Program,
+    Stamp,
+    Watch,
+    look_through,
+)
 from remit.identity.attestation.names import Link, path_told
 from remit.identity.attestation.shortage import is_shortage
 
@@ -56,11 +66,17 @@ class ThroughAttestor:
 
     def script(self, pid: int, argument: bytes, digests: Digests) -> Found:
         try:
-            facts = self._lines.ask(Ask.SCRIPT, pid, argument)[0]
+            facts, fds = self._lines.ask(Ask.AT_PATH, pid, line.MOST.pack(MAX_SCRIPT_BYTES) + argument)
         except GoneError:
             return self._own.script(pid, argument, digests)
+        for one in fds:
+            os.close(one)
+        facts = facts[1:]  # without its kind
         path, deleted, sha256 = _named(facts, _file(facts)[0])
-        return Found(None if deleted else path, sha256, line.FILE.unpack_from(facts), lasting=False)
+        key = line.FILE.unpack_from(facts)
+        if key[2] > MAX_SCRIPT_BYTES:
+            return Found(None, None, None, lasting=False)
+        return Found(None if deleted else path, sha256, key, lasting=False)
 
     def sockets(self, pid: int, links: Links, budget: Budget, *, every_thread: bool) -> Links:
         [(_, held)] = self.tables([pid], links, budget, every_thread=every_thread)
@@ -106,11 +122,7 @@ class ThroughAttestor:
         facts = self._lines.ask(Ask.HELD, 0, head + inodes + struct.pack(f"={len(pids)}i", *pids))[0]
         done, spent = line.FOUND.unpack_from(facts)
         budget.spend(spent)
-        place = line.FOUND.size
-        while place < len(facts):
-            pid, code, count = line.HOLDER.unpack_from(facts, place)
-            indices = struct.unpack_from(f"={count}H", facts, place + line.HOLDER.size)
-            place += line.HOLDER.size + 2 * count
+        for pid, code, indices in line.holders(facts):
             before = told[pid]
             told[pid] = None if code or before is None else before | {links[index] for index in indices}
             if code:
