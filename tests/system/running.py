@@ -33,7 +33,7 @@ mount -t tmpfs -o mode=755 tmpfs /opt/remit/over
 mkdir /opt/remit/over/upper /opt/remit/over/work
 mount -t overlay overlay -o lowerdir={packages},upperdir=/opt/remit/over/upper,workdir=/opt/remit/over/work $site
 rm -f $site/_editable_impl_remit.pth
-find $site ! -perm -o=r -exec chmod a+rX {} +  # compiled by somebody with a narrower umask
+find $site ! -perm -o=r -exec chmod a+rX {{}} +  # compiled by somebody with a narrower umask
 mkdir $site/remit
 mount --bind {source}/remit $site/remit
 printf '%s\\n' '#!/opt/remit/venv/bin/python -I' 'from remit.cli import main' 'main()' > /usr/local/bin/remit
