@@ -7,7 +7,7 @@ LOCKS := requirements/dev.txt requirements/demo.txt
 LOGIN := $(shell cat /proc/self/loginuid 2>/dev/null || echo 4294967295)
 OWNER := $(if $(filter 4294967295,$(LOGIN)),$(if $(SUDO_USER),,--owner $(shell id -un)))
 
-.PHONY: install run test test-long check bench lock clean
+.PHONY: install run test test-rooms test-whole test-long check bench lock clean
 install: .venv/.installed
 
 .venv/.installed: $(LOCKS) pyproject.toml
@@ -29,9 +29,19 @@ install: .venv/.installed
 run: install
 	@$(BIN)/remit up $(OWNER) $(ARGS)
 
+# In two processes, as most tests wait: those of rooms and machines of their own, and those of a whole Remit on this one.
+WHOLE := tests/e2e tests/faults tests/interop tests/transcripts
+PYTEST := $(BIN)/python -m pytest -m "not long"
+
 test: install .venv/.peers
 	@sh tests/needs.sh
-	$(BIN)/python -m pytest -m "not long" $(ARGS)
+	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) --no-print-directory --output-sync=target --keep-going -j2 test-rooms test-whole)
+
+test-rooms:
+	$(PYTEST) tests $(WHOLE:%=--ignore=%)
+
+test-whole:
+	$(PYTEST) $(WHOLE)
 
 test-long: install .venv/.peers
 	@sh tests/needs.sh
