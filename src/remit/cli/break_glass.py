@@ -9,7 +9,8 @@ from rich.markup import escape
 
 from remit.cli.durations import seconds
 from remit.cli.places import JsonOption, StateOption, places
-from remit.errors import NotFoundError, UsageError
+from remit.config import Places
+from remit.errors import NotFoundError, StateError, UsageError
 
 MAX_CODE: int = 256
 
@@ -21,15 +22,38 @@ def open_(
     reason: Annotated[str, typer.Option(metavar="TEXT", help="What is broken; every caller reads it.")],
     for_: Annotated[str, typer.Option("--for", metavar="TIME", help="30 minutes at most.")] = "30m",
     code_stdin: Annotated[bool, typer.Option("--code-stdin", help="Read the recovery code from a pipe.")] = False,
+    person: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose calls, where root opens it because control does not run."),
+    ] = None,
     json: JsonOption = False,
     state: StateOption = None,
 ) -> None:
-    """Let your own calls through whatever the policies say, for a while, by the recovery code or another proof."""
+    """Let your own calls through whatever the policies say, for a while, by the recovery code or another proof.
+
+    Where control does not answer, an instance for this alone is started, and this terminal holds it open.
+    """
+    from remit.cli.emergency import answers, hold_open
+
+    at = places(state)
+    body = {"reason": reason, "seconds": seconds(for_), "code": _code(code_stdin)}
+    if answers(at.api_socket):
+        try:
+            return _ask_control(at, body, json=json)
+        except StateError:
+            if answers(at.api_socket):
+                raise
+    status = hold_open(at, state, body, person, json=json)
+    if status is not None:
+        raise typer.Exit(status)
+    return _ask_control(at, body, json=json)
+
+
+def _ask_control(at: Places, body: dict[str, Any], *, json: bool) -> None:
     from remit.cli.client import ask
     from remit.cli.screen import ERR, print_json
 
-    body = {"reason": reason, "seconds": seconds(for_), "code": _code(code_stdin)}
-    answer = ask(places(state).api_socket, "POST", "break-glass", body=body)
+    answer = ask(at.api_socket, "POST", "break-glass", body=body)
     if json:
         print_json(answer)
         return

@@ -55,6 +55,8 @@ class BreakGlass:
         self._one_change, self._one_code = asyncio.Lock(), asyncio.Lock()
         self._answering: set[tuple[int, int]] = set()
         self._open: Opening | None = None
+        self.closed = asyncio.Event()
+        """Set when one was closed."""
         self._told = 0.0
 
     @property
@@ -216,6 +218,7 @@ class BreakGlass:
     async def _close(self, opening: Opening, why: str) -> None:
         """Closed at once, then kept: what can't be written is closed all the same."""
         self._open = self._realm.emergency = None
+        self.closed.set()
         await self._deliver(self._realm.snapshot())
         self._say({"event": "closed", "id": opening.id, "why": why})
         self.book.closed(opening, self._moment().now, why)

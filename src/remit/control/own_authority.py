@@ -45,7 +45,7 @@ class OwnAuthority:
         """A fresh one each time."""
         authority = self._kept.authority
         svid = authority.issue_x509(SpiffeId.of(authority.trust_domain, "remit", "gateway", zone), time.time())
-        return Svid(Secret(_pem(svid)))
+        return Svid(Secret(pem_of(svid)))
 
     def bundle(self) -> dict[str, Any]:
         return self._kept.bundle()
@@ -83,7 +83,7 @@ class OwnAuthority:
             self._api.replace(authority)
 
 
-def _pem(svid: X509Svid) -> str:
+def pem_of(svid: X509Svid) -> str:
     """Chain and key as OpenSSL takes them."""
     chain = "".join(ssl.DER_cert_to_PEM_cert(der) for der in svid.chain)
     return chain + (svid.key.reveal_pem().decode() if svid.key is not None else "")

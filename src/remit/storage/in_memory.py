@@ -1,6 +1,5 @@
 """A state that is kept nowhere, for an emergency: it begins with what can be read of the one on disk, unchanged."""
 
-import sqlite3
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -15,7 +14,7 @@ LOCKED_SECONDS: Final = 1.0  # whoever has it locked is what is broken
 
 
 class MemoryStore(Store):
-    """People and workloads as `path` has them, where it can be read: no task, session or passkey is taken over."""
+    """People, workloads and tasks as `path` has them, where it can be read; no session and no passkey."""
 
     def __init__(self, path: Path) -> None:
         self._path = Path(":memory:")
@@ -28,7 +27,7 @@ class MemoryStore(Store):
     def _take_over(self, path: Path) -> str:
         kept = _Kept(path)
         try:
-            humans, workloads = kept.sound().humans(), kept.workloads()
+            humans, workloads, tasks = kept.sound().humans(), kept.workloads(), kept.tasks()
         except StateError as error:
             return str(error)
         except (ValueError, KeyError, TypeError) as error:  # a row that no Remit wrote
@@ -39,6 +38,8 @@ class MemoryStore(Store):
             self.save_human(human)
         for workload in workloads:
             self.save_workload(workload)
+        for task in tasks:  # they only ever narrow
+            self.save_task(task)
         return ""
 
 
@@ -47,12 +48,8 @@ class _Kept(Store):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        uri = f"file:{quote(str(path))}?mode=ro"
-        self._engine = sa.create_engine(
-            "sqlite://",
-            poolclass=sa.pool.NullPool,
-            creator=lambda: sqlite3.connect(uri, uri=True, timeout=LOCKED_SECONDS),
-        )
+        url = sa.URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
+        self._engine = sa.create_engine(url, poolclass=sa.pool.NullPool, connect_args={"timeout": LOCKED_SECONDS})
 
     def sound(self) -> "_Kept":
         """Itself; raises StateError when it is damaged, or another version's."""
