@@ -20,7 +20,7 @@ QUESTION: Final = struct.Struct("=IiI")  # number, pid, what is asked
 ANSWER: Final = struct.Struct("=IiI")  # number, pid, errno: 0 and the facts follow
 FILE: Final = struct.Struct("=5q")  # device, inode, size, mtime and ctime in ns
 NAMED: Final = struct.Struct("=B2qHH32sB")  # there?, its device, inode; lengths of link, namespace; SHA-256, known?
-MOST: Final = struct.Struct("=Q")  # the size up to which the file is hashed; its path follows
+MOST: Final = struct.Struct("=Q")  # the size up to which a file is hashed; its path may follow
 SEARCH: Final = struct.Struct("=BIHH")  # how, descriptors that may be read, numbers, pids; those follow
 FOUND: Final = struct.Struct("=HI")  # pids that were looked at, descriptors read; then for those that matter:
 HOLDER: Final = struct.Struct("=iHH")  # pid, errno, how many it holds; then the index of each

@@ -31,7 +31,6 @@ from remit.sandbox.seccomp import READ_ONLY, THREADS_ONLY, Argument, Filter
 KEPT: Final = (capabilities.CAP_SYS_PTRACE, capabilities.CAP_DAC_READ_SEARCH)
 MAX_LINES: Final = 32
 MAX_DIGESTS: Final = 4096
-MAX_FILE_BYTES: Final = 4 << 30
 MAX_STEPS: Final = 256  # of a path and its links: each keeps a directory open
 MEMORY_BYTES: Final = 1 << 30  # of addresses, most of them threads' stacks and heaps
 MEMORY: Final = "pagemap" if os.path.exists("/proc/self/pagemap") else "maps"  # CONFIG_PROC_PAGE_MONITOR
@@ -93,8 +92,8 @@ def file(pid: int, _given: bytes, _undo: ExitStack) -> Facts:
 
 
 def program(pid: int, given: bytes, undo: ExitStack) -> Facts:
-    """The executable that runs, the same before and after it was looked at."""
-    facts = named(pid, _opened(undo, f"/proc/{pid}/exe", os.O_PATH), MAX_FILE_BYTES)
+    """The executable that runs, the same before and after it was looked at; hashed up to a size."""
+    facts = named(pid, _opened(undo, f"/proc/{pid}/exe", os.O_PATH), *line.MOST.unpack_from(given))
     if not facts.startswith(file(pid, given, undo)[0]):
         raise OSError(errno.ESTALE, "it changed its executable")
     return facts, []

@@ -26,7 +26,8 @@ class Direct:
         if node is None:
             return UNKNOWN
         exe, deleted = executable_path(pid, node)
-        return Program(node, stamp, exe, deleted, None if digests is None else digests.of(f"/proc/{pid}/exe"))
+        sha256 = None if digests is None else digests.of(f"/proc/{pid}/exe")
+        return Program(node, stamp, exe, deleted, sha256) if executable_file(pid) == (node, stamp) else UNKNOWN
 
     def script(self, pid: int, argument: bytes, digests: Digests) -> Found:
         """Its path is the one with its links followed, as the kernel has it of an executable."""

@@ -57,7 +57,10 @@ class Eyes(Protocol):
         """Which file `pid` runs, as of now."""
 
     def program(self, pid: int, digests: Digests | None) -> Program:
-        """What `pid` runs, hashed with `digests`. Raises OSError when this machine is short of something."""
+        """What `pid` runs, hashed with `digests`; unknown if it became another meanwhile.
+
+        Raises OSError when this machine is short of something.
+        """
 
     def script(self, pid: int, argument: bytes, digests: Digests) -> Found:
         """The file `argument` as `pid` sees it. Raises OSError when there is none, or it isn't shown."""

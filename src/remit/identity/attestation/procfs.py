@@ -202,7 +202,7 @@ def ancestors(child: Stat, digests: Digests | None = None) -> Parents:
 def _ancestor(stat: Stat, digests: Digests | None) -> Ancestor:
     """What it runs now, which need not be what it ran when it started its child. A deleted path is left out."""
     program = eyes().program(stat.pid, digests)
-    if program.node is None or eyes().file(stat.pid)[0] != program.node:
+    if program.node is None:
         return _bare(stat)
     return Ancestor(stat.pid, stat.name, None if program.deleted else program.exe, program.sha256, stat.start)
 

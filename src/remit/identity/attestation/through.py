@@ -15,7 +15,7 @@ from remit.attestor_line import Ask
 from remit.errors import AttestationError
 from remit.identity.attestation.asking import GoneError, Lines
 from remit.identity.attestation.descriptors import Budget
-from remit.identity.attestation.digests import Digests
+from remit.identity.attestation.digests import MAX_EXECUTABLE_BYTES, Digests
 from remit.identity.attestation.direct import Direct
 from remit.identity.attestation.eyes import (
     MAX_SCRIPT_BYTES,
@@ -53,9 +53,10 @@ class ThroughAttestor:
             return _hidden(error, UNKNOWN).node, None
 
     def program(self, pid: int, digests: Digests | None) -> Program:
-        """Hashed by the attestor, which remembers what it hashed."""
+        """Hashed by the attestor, which remembers what it hashed; not at all without `digests`."""
+        most = 0 if digests is None else MAX_EXECUTABLE_BYTES
         try:
-            facts = self._lines.ask(Ask.PROGRAM, pid)[0]
+            facts = self._lines.ask(Ask.PROGRAM, pid, line.MOST.pack(most))[0]
         except GoneError:
             return self._own.program(pid, digests)
         except OSError as error:
