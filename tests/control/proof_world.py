@@ -30,17 +30,22 @@ class World:
 
     def __init__(self) -> None:
         self.acts, self.kept, self.records, self.refused = PendingActs(), {}, [], []  # type: ignore[var-annotated]
-        self.uid: int | None = None
+        self.later = 0.0
+        self.browser: tuple[int, int] | None = None
+        self.human, self.a_person = ADA, True
 
-    def wait(self, purpose: str = "tidy up") -> str:
-        asking = Asking(0, 4242, 1, Act.TASK_START, Shown.of(on="llama-8080", purpose=purpose))
-        return self.acts.add(asking, Kind.PASSKEY, time.monotonic()).id
+    def now(self) -> float:
+        return time.monotonic() + self.later
+
+    def wait(self, purpose: str = "tidy up", act: Act = Act.TASK_START) -> str:
+        asking = Asking(0, 4242, 1, act, Shown.of(on="llama-8080", purpose=purpose))
+        return self.acts.add(asking, Kind.PASSKEY, self.now()).id
 
     def pending(self, pending_id: str) -> Pending:
-        return self.acts.of(pending_id, time.monotonic())
+        return self.acts.of(pending_id, self.now())
 
     def grant(self, pending_id: str, kind: Kind, evidence: str) -> None:
-        self.acts.grant(pending_id, Proof(kind, evidence), time.monotonic())
+        self.acts.grant(pending_id, Proof(kind, evidence), self.now())
 
     async def refuse(self, pending_id: str, why: str) -> None:
         self.acts.drop(pending_id)
@@ -59,9 +64,11 @@ class World:
         self.records.append((what, subject, person, facts))
 
     async def at(self, theirs: tuple[str, int], ours: tuple[str, int]) -> Client:
-        """Whoever connects acts for ada; which account it is, the kernel says."""
+        """Whoever connects acts for ada, in a browser of theirs; which account and process it is, the kernel says."""
         with await asyncio.to_thread(attest_tcp, theirs, ours) as attested:
-            return Client(ADA, None, a_person=True, uid=attested.uid)
+            assert attested.process is not None
+            process = (attested.process.pid, attested.process.start)
+            return Client(self.human, None, self.a_person, attested.uid, self.browser or process)
 
 
 class Page:
@@ -95,7 +102,7 @@ def served() -> Iterator[Page]:
     sock = oauth.bind("127.0.0.1", 0)
     port = sock.getsockname()[1]
     world = World()
-    desk = PasskeyDesk(world, world, world.record, Party(f"http://localhost:{port}"), time.time, time.monotonic)
+    desk = PasskeyDesk(world, world, world.record, Party(f"http://localhost:{port}"), time.time, world.now)
     api = FastAPI(openapi_url=None)
     about_proofs(api, desk, world)
     loop = asyncio.new_event_loop()

@@ -108,6 +108,13 @@ class Chromium:
                 said = {"x": x, "y": y, "button": "left", "clickCount": time_pressed}
                 self.tell("Input.dispatchMouseEvent", type=kind, **said)
 
+    def key(self, name: str) -> None:
+        """Press a key: `Tab` or `Enter`."""
+        code, text = {"Tab": (9, ""), "Enter": (13, "\r")}[name]
+        said = {"key": name, "code": name, "windowsVirtualKeyCode": code, "text": text}
+        self.tell("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **said)
+        self.tell("Input.dispatchKeyEvent", type="keyUp", key=name, code=name, windowsVirtualKeyCode=code)
+
     def end(self) -> str:
         """What the page says in the end."""
         self.wait("['done', 'failed'].includes(document.querySelector('main').dataset.end)")

@@ -88,6 +88,8 @@ class PasskeyDesk:
         """What is shown to the very account that asks; for anybody else there is no such page."""
         pending = self._waiting.pending(pending_id)
         _same_account(pending.asking.uid, client)
+        if pending.granted is not None:
+            raise NotFoundError("this act was allowed already")
         return pending
 
     def ask(self, pending_id: str, client: Client) -> dict[str, Any]:
