@@ -72,9 +72,7 @@ async def _until(event: asyncio.Event) -> None:
     await event.wait()
 
 
-def at_a_terminal(
-    body: Callable[[Terminal], Coroutine[Any, Any, None]], rows: int = 24, columns: int = 80
-) -> Terminal:
+def at_a_terminal(body: Callable[[Terminal], Coroutine[Any, Any, None]], rows: int = 24, columns: int = 80) -> None:
     terminal = Terminal(rows, columns)
     try:
         asyncio.run(body(terminal))
@@ -202,23 +200,3 @@ def test_more_than_the_screen_holds_comes_in_pages() -> None:
             await answer
 
     at_a_terminal(body, rows=10, columns=40)
-
-
-def test_nobody_else_opens_the_terminal_while_it_asks() -> None:
-    """But root, as which this runs: so somebody else tries."""
-
-    async def body(terminal: Terminal) -> None:
-        async with asked(terminal) as (_, answer):
-            await terminal.shows("password of ada")
-            name = os.ttyname(terminal.own)
-            os.chmod(name, 0o666)
-            tried = await asyncio.create_subprocess_exec(
-                "setpriv", "--reuid", "65534", "--clear-groups", "--inh-caps=-all",
-                "/usr/bin/python3", "-c", f"import os; os.open({name!r}, os.O_RDWR | os.O_NOCTTY)",
-                stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            assert b"busy" in (await tried.communicate())[1]
-            terminal.press(b"\x03")
-            await answer
-
-    at_a_terminal(body)

@@ -21,7 +21,7 @@ def check_who_answers(sock: socket.socket, path: Path) -> None:
     user's own; root may speak to any, as whose the directory is.
     """
     uid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))[1]
-    if path == Places.system().api_socket:
+    if path.parent == Places.system().run:
         _check_system(uid, path)
     elif uid != os.geteuid() and not (os.geteuid() == 0 and uid == path.parent.stat().st_uid):
         raise _somebody_else(uid, path)

@@ -50,6 +50,10 @@ class Places:
         return self.run / "control.sock"
 
     @property
+    def person_socket(self) -> Path:
+        return self.run / "person.sock"
+
+    @property
     def workload_api_socket(self) -> Path:
         return self.run / "workload.sock"
 

@@ -25,6 +25,7 @@ from remit.control.logs_word import LogsWord
 from remit.control.mind_ends import mind_ends
 from remit.control.orphans import end_orphan, worker_file
 from remit.control.own_log import OwnLog
+from remit.control.person_door import open_person_door
 from remit.control.proofs import Proofs
 from remit.control.realm import PoliciesInForce, Realm
 from remit.control.renewing import renew
@@ -189,6 +190,7 @@ class Daemon:
             proofs,
         )
         await serve(stack, self._places, desk, self._source, self._realm, self._log)
+        await open_person_door(stack, self._places, self._settings, self._tools, desk, self._log.act)
         self._source.changed = self._keys_changed
         self._ready(desk)
 

@@ -1,7 +1,7 @@
 """How people prove here that they act: what can be obtained for whom, how far a proof is, and their passkeys."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from remit.config import Places, Settings
@@ -20,6 +20,8 @@ class Proofs:
 
     def __init__(self, places: Places, settings: Settings, realm: Realm, record: Record) -> None:
         self._realm, self._system = realm, places.shared
+        self.passwords: Callable[[], bool] = lambda: False
+        """Whether somebody here asks for one and checks it."""
         self.proving = Proving(settings.proof, record, system=self._system, obtainable=self.obtainable)
         party = Party(f"http://localhost:{token_port(settings)}")
         self.passkeys = PasskeyDesk(realm.state, self.proving, record, party, time.time, time.monotonic)
@@ -27,8 +29,9 @@ class Proofs:
     def obtainable(self, uid: int) -> Collection[Kind]:
         """What somebody here can obtain for an act of that uid now."""
         human = self._realm.human_of(uid)
-        known = human is not None and bool(self.passkeys.of(human.name))
-        return (Kind.PASSKEY,) if known and not self.passkeys.not_served else ()
+        known = human is not None and bool(self.passkeys.of(human.name)) and not self.passkeys.not_served
+        here = {Kind.PASSWORD: self.passwords(), Kind.PASSKEY: known}
+        return [kind for kind, can in here.items() if can]
 
     def standing(self, who: Visitor, proof_id: str) -> dict[str, Any]:
         """How far the proof is that this very process waits for, and the page where a passkey gives it."""

@@ -77,9 +77,9 @@ class Proving:
         asked = (who.process.uid, who.process.pid, who.process.start)
         return self._pending.standing(pending_id, asked, self._clock())
 
-    def grant(self, pending_id: str, kind: Kind, evidence: str) -> None:
+    def grant(self, pending_id: str, kind: Kind, evidence: str, *, session: bool = False) -> None:
         """Whoever obtained a proof for what waits says so; `evidence` is the SHA-256 of what proved it."""
-        self._pending.grant(pending_id, Proof(kind, evidence), self._clock())
+        self._pending.grant(pending_id, Proof(kind, evidence, session), self._clock())
 
     async def refuse(self, pending_id: str, why: str) -> None:
         """A proof failed for good: what waits is forgotten, and it is on record."""
@@ -94,7 +94,8 @@ class Proving:
         except RemitError as error:
             await self._refused(asking, person, str(error))
             raise
-        facts = {"kind": proof.kind.value, "evidence": proof.evidence, "arguments": asking.shown.digest}
+        facts: dict[str, Any] = {"kind": proof.kind.value, "evidence": proof.evidence}
+        facts |= {"arguments": asking.shown.digest, **({"session": True} if proof.session else {})}
         await self._record("person.proved", asking.act.value, person, {**facts, "pid": asking.pid})
         return proof
 

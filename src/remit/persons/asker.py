@@ -21,7 +21,7 @@ from typing import Final
 
 from remit.persons.asker_line import MAX_MESSAGE, SECONDS, Answer, Order, Outcome
 from remit.persons.drawn import CLEAN, MORE, pages, question
-from remit.persons.terminal_settings import TIOCEXCL, give_back
+from remit.persons.terminal_settings import give_back
 from remit.persons.typed_line import TypedLine, Typing
 from remit.sandbox.hardening import close_fds, harden
 from remit.sandbox.seccomp import Argument, Filter
@@ -123,7 +123,7 @@ class Asker:
 
     @contextmanager
     def _own_settings(self) -> Iterator[bool]:
-        """Keys as they are typed, no echo, no signals, nothing that was typed before, nobody who opens it anew."""
+        """Keys as they are typed, no echo, no signals, nothing that was typed before."""
         try:
             before = termios.tcgetattr(self._terminal)
             mine = list(before)
@@ -137,8 +137,6 @@ class Asker:
         except (termios.error, OSError):
             raise _StopError(Outcome.UNFIT) from None
         try:
-            with suppress(OSError):
-                fcntl.ioctl(self._terminal, TIOCEXCL)
             yield bool(before[0] & _IUTF8)
         finally:
             give_back(self._terminal, before, termios.TCSAFLUSH)

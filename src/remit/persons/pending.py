@@ -47,10 +47,14 @@ class ProofNeededError(RemitError):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """How the person behind one act was known. `evidence` is a SHA-256 of what proved it, or empty."""
+    """How the person behind one act was known. `evidence` is a SHA-256 of what proved it, or empty.
+
+    `session`: it rests on a proof of that kind a while ago, in the same session.
+    """
 
     kind: Kind
     evidence: str = ""
+    session: bool = False
 
 
 @dataclass(frozen=True, slots=True)
