@@ -1,9 +1,11 @@
 """`remit doctor`: each fact that the grade rests on, and what would raise it; also while nothing runs."""
 
-from typing import Any
+from typing import Any, Final
 
 from remit.cli.places import JsonOption, StateOption, places
 from remit.config import Places
+
+_KEYS: Final = ("grade", "grade_why", "raises", "facts")
 
 
 def doctor(json: JsonOption = False, state: StateOption = None) -> None:
@@ -24,13 +26,21 @@ def _asked(at: Places) -> dict[str, Any]:
     from remit.cli.client import ask
 
     said = ask(at.api_socket, "GET", "status")
-    return {"running": True, "by": "", **{key: said[key] for key in ("grade", "grade_why", "raises", "facts")}}
+    answer = {"running": True, "by": "", **{key: said[key] for key in _KEYS}, "closed": said.get("closed", [])}
+    return {**answer, "facts": [*said["facts"], *_break_glass(said["break_glass"])]}
+
+
+def _break_glass(standing: dict[str, Any]) -> list[dict[str, str]]:
+    from remit.control.break_glass_facts import break_glass_facts
+
+    return [fact.to_dict() for fact in break_glass_facts(standing)]
 
 
 def _looked(at: Places, why: str) -> dict[str, Any]:
     """What can be seen from outside: no server is asked, and whether control could be is said in `why`."""
     import os
 
+    from remit.cli.kept_openings import kept_standing, readable
     from remit.control.condition import raises
     from remit.control.condition import why as because
     from remit.control.machine_facts import machine_facts
@@ -43,19 +53,22 @@ def _looked(at: Places, why: str) -> dict[str, Any]:
     facts = [*standing_facts(at, uid), *unseen, *machine_facts()]
     found = grade(facts)
     told = {"grade": found.letter, "grade_why": because(found), "raises": raises(found)}
-    return {"running": False, "by": why, **told, "facts": [fact.to_dict() for fact in facts]}
+    rows = [fact.to_dict() for fact in facts] + (_break_glass(kept_standing(at)) if readable(at) else [])
+    return {"running": False, "by": why, **told, "facts": rows}
 
 
 def _print(answer: dict[str, Any]) -> None:
     from rich.markup import escape
 
     from remit.cli.screen import OUT, line
+    from remit.cli.status_screen import print_closed
 
     if not answer["running"]:
         line("note", f"{escape(answer['by'])}: this is what files show", "yellow")
     line("grade", f"{answer['grade']} {escape(answer['grade_why'])}", "yellow")
     if answer["raises"]:
         OUT.print(f"           → {escape(answer['raises'])}")
+    print_closed(answer)
     for row in answer["facts"]:
         shade = {"true": "green", "false": "red"}.get(row["is"], "yellow")
         line(row["is"], f"[bold]{row['fact']}[/]: {escape(row['evidence'])}", shade)

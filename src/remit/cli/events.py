@@ -7,6 +7,7 @@ from typing import Any, Final
 from rich.markup import escape
 
 from remit.cli.screen import ERR, OUT, line, print_instance, short, verbs
+from remit.cli.status_screen import print_closed
 
 
 def print_event(event: dict[str, Any]) -> None:
@@ -31,6 +32,7 @@ def _note(event: dict[str, Any]) -> None:
 def _ready(event: dict[str, Any]) -> None:
     for server in event["guarded"]:
         line("guards", f"[bold]{escape(server['spiffe_id'])}[/]      class: {verbs(server['class'])}", "green")
+    print_closed(event)
     line("grade", f"{event['grade']} {escape(event['grade_why'])}", "yellow")
     OUT.print(f"           → {escape(event['raises'])}")
     for server in event["guarded"]:
@@ -40,6 +42,10 @@ def _ready(event: dict[str, Any]) -> None:
     line("log", escape(event["audit"]["dir"]))
     line("watch", "remit audit tail -f          [cyan]ask[/]  remit whois :8080".replace(":8080", _ask(event)))
     line("stop", "Ctrl-C")
+
+
+def _grade(event: dict[str, Any]) -> None:
+    line("grade", f"{event['to']}, {event['from']} before: {escape(event['why'])}", "yellow")
 
 
 def _ask(event: dict[str, Any]) -> str:
@@ -88,9 +94,13 @@ def _stopped(_event: dict[str, Any]) -> None:
 
 
 def _emergency(event: dict[str, Any]) -> None:
+    """As wall(1) would: nobody who sees this terminal is to miss it."""
     until = time.strftime("%H:%M:%S", time.localtime(event["until"]))
-    text = f"BREAK-GLASS IS OPEN for {escape(event['person'])} until {until}: {escape(event['reason'])}"
-    line("open", f"[bold]{text}[/]", "red")
+    OUT.print(f"\n[bold white on red]{' ' * 78}[/]")
+    line("open", f"[bold]BREAK-GLASS IS OPEN for {escape(event['person'])} until {until}[/]", "red")
+    OUT.print(f"           → {escape(event['reason'])}   ({event['id']}, through {escape(event['through'])})")
+    OUT.print("           → every reply says so, all of it is on record, and somebody else reviews it")
+    OUT.print(f"[bold white on red]{' ' * 78}[/]\n")
 
 
 def _closed(event: dict[str, Any]) -> None:
@@ -108,6 +118,7 @@ _EVENTS: Final = {
     "sealed": _sealed,
     "starting": print_instance,
     "found": _found,
+    "grade": _grade,
     "note": _note,
     "ready": _ready,
     "refused": _refused,

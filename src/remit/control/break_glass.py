@@ -11,7 +11,7 @@ from remit.control.realm import Realm
 from remit.control.roles import Reach
 from remit.control.visitor import Visitor
 from remit.errors import AuditError, StateError
-from remit.persons import Act, Kind, Proof, Shown, break_glass, recovery_code
+from remit.persons import Act, Kind, Proof, Shown, break_glass, openings, recovery_code
 from remit.persons.break_glass import CONTROL, BreakGlassError, Moment, Opening
 from remit.persons.openings_book import OpeningsBook
 from remit.persons.recovery_code import WrongCodeError
@@ -144,22 +144,14 @@ class BreakGlass:
 
     def listed(self, reach: Reach) -> dict[str, Any]:
         """The openings that one of that reach may see, and what shows that the list is not whole."""
-        at = self._moment()
-        openings = [one.to_dict(at) for one in self.book.openings().values() if reach.sees(one.person)]
-        return {"openings": openings, "flaws": self.book.flaws(), "wrong_codes": self.book.wrong_codes()}
+        return openings.listed(self.book, self._moment(), reach.sees)
 
     def shown(self, opening_id: str) -> dict[str, Any]:
         return break_glass.named(self.book.openings(), opening_id).to_dict(self._moment())
 
     def standing(self) -> dict[str, Any]:
-        """For `status`: what is open, what is to be reviewed, whether a code is sealed."""
-        at = self._moment()
-        openings = list(self.book.openings().values())
-        due = [one.to_dict(at) for one in openings if one.standing(at).startswith("review")]
-        open_now = next(
-            (one.to_dict(at) for one in openings if self._open is not None and one.id == self._open.id), None
-        )
-        return {"open": open_now, "due": due, "flaws": self.book.flaws()}
+        """For `status`."""
+        return openings.standing(self.book, self._moment(), self._open.id if self._open is not None else "")
 
     async def mind(self) -> None:
         """For ever: close it at its limit, say each minute that it is open, write down what the log did not take."""

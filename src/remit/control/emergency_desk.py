@@ -16,6 +16,7 @@ from remit.control.condition import raises, why
 from remit.control.deployment import Deployment
 from remit.control.governance import Governance
 from remit.control.guards import Guards
+from remit.control.moments import this_moment
 from remit.control.realm import Realm
 from remit.control.roles import Reach, check_route
 from remit.control.visitor import NotAdmittedError, Visitor
@@ -24,7 +25,7 @@ from remit.errors import AttestationError, RemitError
 from remit.identity import PeerCredentials
 from remit.inventory import Workload
 from remit.inventory.binding import standing_of
-from remit.persons.break_glass import BreakGlassError
+from remit.persons.break_glass import BreakGlassError, check_none_open
 
 TEXT: Final = "none: this is an emergency instance, which issues nothing"
 
@@ -141,6 +142,11 @@ def _routes(api: FastAPI, desk: EmergencyDesk, visitor: Callable[[Request], Awai
     @api.get("/break-glass")
     async def listed(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
         return desk.glass.listed(who.reach)
+
+    @api.post("/break-glass")
+    async def opened(_who: Annotated[Visitor, Depends(visitor)]) -> None:
+        check_none_open(desk.glass.book.openings().values(), this_moment())
+        raise BreakGlassError("this emergency instance is ending", hint="ask again in a moment")
 
     @api.post("/break-glass/close")
     async def closed(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
