@@ -7,6 +7,7 @@ for pair in curl:curl ss:iproute2 git:git chromium:chromium; do
 done
 # Its programs are not in PATH: /usr/lib/postgresql/VERSION/bin
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+[ -x /usr/sbin/nft ] || missing="$missing nftables"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ]; then
   echo "the tests need these Debian packages:$missing" >&2

@@ -24,6 +24,7 @@ def print_status(status: dict[str, Any]) -> None:
         if server["silent_since"] is not None:
             since = time.strftime("%H:%M:%S", time.localtime(server["silent_since"]))
             line("note", f"silent since {since}: it runs and listens, but does not answer", "yellow")
+    print_closed(status)
     if not status["guarded"]:
         line("guards", "nothing: no model server answers here", "yellow")
     for one in status["registered"]:
@@ -46,6 +47,19 @@ def print_status(status: dict[str, Any]) -> None:
     line("runs", f"control pid {status['pid']}, {workers}; up {age(status['up_seconds'])}")
 
 
+def print_closed(status: dict[str, Any]) -> None:
+    """The addresses at which Remit has calls refused, and where to call instead."""
+    for one in status.get("closed", ()):
+        to = "refuses all callers but Remit" if one["everywhere"] else "refuses all callers here but Remit"
+        line("closed", f"{one['address']} {to}: {_instead(one)}")
+
+
+def _instead(one: dict[str, Any]) -> str:
+    if not one["server"]:
+        return "it is another person's guarded server"
+    return f"call {escape(one['server'])} at {one['instead']} instead"
+
+
 def _break_glass(standing: dict[str, Any]) -> None:
     """What is open now, and what nobody has reviewed."""
     if (now := standing["open"]) is not None:
@@ -53,6 +67,8 @@ def _break_glass(standing: dict[str, Any]) -> None:
         OUT.print(f"           → {escape(now['reason'])}")
     for one in standing["due"]:
         line("review", f"{one['id']} of {escape(one['person'])}: {one['standing']}", "yellow")
+    if standing["sealed"] is False:
+        line("recovery", "no recovery code is sealed: break-glass can't be opened", "yellow")
     for flaw in standing["flaws"]:
         line("review", f"the record of break-glass is NOT WHOLE: {escape(flaw)}", "red")
 

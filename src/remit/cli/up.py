@@ -36,6 +36,8 @@ def up(
     show = _show_json if json else _shower()
     control = _Control(SYSTEM if system else _command(owner, state), show)
     status = control.run()
+    if system and control.started:
+        _open_again()
     raise typer.Exit(status)
 
 
@@ -47,6 +49,8 @@ class _Control:
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
         self._starts: list[float] = []
+        self.started = False
+        """Whether it was ever this machine's Remit, and not one that another kept from starting."""
 
     def run(self) -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -73,7 +77,9 @@ class _Control:
             assert process.stdout is not None  # noqa: S101 (a pipe was asked for)
             for line in process.stdout:
                 if line.endswith(b"\n"):  # a killed control may leave half a line
-                    self._show(jsonlib.loads(line))
+                    event = jsonlib.loads(line)
+                    self.started |= event["event"] == "starting"
+                    self._show(event)
         return process.returncode
 
     def _stop(self, _number: int, _frame: object) -> None:
@@ -88,6 +94,13 @@ class _Control:
 
 def _how(status: int) -> str:
     return f"died (signal {-status})" if status < 0 else "ended"
+
+
+def _open_again() -> None:
+    """Whatever became of control: what it had the kernel refuse goes with it."""
+    from remit.sandbox.fence import lift
+
+    lift()
 
 
 def _check_system(owner: str | None, state: Path | None) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from remit.control import records_shown
 from remit.control.approving import described
 from remit.control.break_glass import BreakGlass
+from remit.control.closed_ways import closed_ways
 from remit.control.condition import Condition, raises, why
 from remit.control.deployment import Deployment
 from remit.control.explaining import explained, names_seen
@@ -80,6 +81,7 @@ class Survey:
             "raises": raises(standing),
             "facts": self.facts(reach),
             "guarded": self.guarded(reach),
+            "closed": closed_ways(self.condition, self.realm.workloads.values(), self.seen(reach), self.doors),
             "registered": self.registry.registered(reach),
             "policies": self.policies(),
             "break_glass": self.break_glass.standing(),
