@@ -2,14 +2,17 @@
 
 import json
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import Remit
 from tests.e2e.on_terminal import OnTerminal
 from tests.fakes.chromium import CHROMIUM, Chromium
+from tests.faults.test_control_api import UnixConnection
 from tests.faults.world import records
 
 pytestmark = pytest.mark.skipif(
@@ -116,3 +119,77 @@ def test_ctrl_c_leaves_nothing_done(person: Remit) -> None:
     assert status != 0
     assert "Traceback" not in said
     assert json.loads(person.run("task", "list", "--json").stdout) == []
+
+
+def test_a_while_after_one_click_is_enough(person: Remit, browser: Chromium) -> None:
+    kinds = []
+    for deed in ("prove", "click"):
+        with starting(person) as command:
+            browser.open(command.until(LINK))
+            assert browser.click(deed).startswith("Allowed.")
+            status, said = command.ended()
+        assert status == 0, said
+        kinds.append(json.loads(person.run("task", "list", "--json").stdout)[0]["proof"])
+        _end_all(person)
+    assert kinds == ["passkey", "passkey"]
+
+
+def test_another_passkey_takes_one_that_is_known(person: Remit, browser: Chromium) -> None:
+    """Not the terminal that did for the first, nor a click."""
+    with OnTerminal(person, "passkey", "add", "phone") as adding:
+        link = adding.until(LINK)
+        assert "/proof/" in link
+        browser.open(link)
+        assert "passkey.add" in browser.run("document.body.innerText")
+        assert browser.run("!!document.querySelector('button[data-deed=click]')") is False
+        assert browser.click("refuse").startswith("Refused.")
+        assert adding.ended()[0] == 3
+    assert [one["label"] for one in json.loads(person.run("passkey", "list", "--json").stdout)] == ["laptop"]
+
+
+def test_what_another_process_asked_for_can_t_be_offered_or_asked_about(person: Remit, browser: Chromium) -> None:
+    api = json.loads(person.run("status", "--json").stdout)["api"]
+    with starting(person, "--purpose", "mine") as command:
+        link = command.until(LINK)
+        proof = link.rpartition("/")[2]
+        assert call(api, "GET", f"/proofs/{proof}")[0] == 404
+        body = {"on": guarded(person), "actions": ["infer"], "seconds": 1800, "purpose": "mine"}
+        assert call(api, "POST", "/tasks", body, {"remit-proof": proof})[0] == 403
+        browser.open(link)
+        assert "mine" in browser.run("document.body.innerText")
+        browser.click("refuse")
+        assert command.ended()[0] == 3
+
+
+def test_without_all_of_localhost_there_is_no_page(tmp_path: Path) -> None:
+    """Somebody else on the other address of `localhost` would have the page's own origin."""
+    with socket.create_server(("::1", PORT + 30 - 1), family=socket.AF_INET6):
+        (tmp_path / "config.toml").write_text(CONFIG.replace(f"port = {PORT}", f"port = {PORT + 30}"))
+        running = Remit(tmp_path)
+        try:
+            running.event("ready")
+            with OnTerminal(running, "passkey", "add", "laptop") as adding:
+                status, said = adding.ended()
+        finally:
+            running.stop()
+    assert status == 1
+    assert "the page of passkeys is not served" in said
+    assert f"[::1]:{PORT + 30 - 1}" in said or f"::1:{PORT + 30 - 1}" in said
+
+
+def call(
+    api: str, method: str, target: str, body: Any = None, headers: dict[str, str] | None = None
+) -> tuple[int, Any]:
+    connection = UnixConnection(api)
+    try:
+        payload = None if body is None else json.dumps(body)
+        connection.request(method, target, payload, {"content-type": "application/json", **(headers or {})})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def _end_all(remit: Remit) -> None:
+    for task in json.loads(remit.run("task", "list", "--json").stdout):
+        remit.run("task", "end", task["id"])
