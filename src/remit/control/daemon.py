@@ -32,6 +32,7 @@ from remit.control.renewing import renew
 from remit.control.roles import ALL
 from remit.control.serving import open_desk, serve
 from remit.control.serving_tokens import serve_tokens
+from remit.control.sparing import Sparing
 from remit.control.watches import Watches
 from remit.control.workers import Workers
 from remit.errors import AuditError, StateError
@@ -171,7 +172,9 @@ class Daemon:
             await self._guards.start_demo()
 
     async def _answer(self, stack: contextlib.AsyncExitStack, launches: Launches) -> None:
-        proofs = Proofs(self._places, self._settings, self._realm, self._log.act)
+        record = Sparing(self._log.act)
+        self._watches.spawn(record.mind())
+        proofs = Proofs(self._places, self._settings, self._realm, record)
         tokens = await self._serve_tokens(stack, proofs)
         desk = open_desk(
             self._places,
@@ -190,7 +193,7 @@ class Daemon:
             proofs,
         )
         await serve(stack, self._places, desk, self._source, self._realm, self._log)
-        await open_person_door(stack, self._places, self._settings, self._tools, desk, self._log.act)
+        await open_person_door(stack, self._places, self._settings, self._tools, desk, record)
         self._source.changed = self._keys_changed
         self._ready(desk)
 
