@@ -141,7 +141,38 @@ def test_code_that_others_can_write_is_not_started(here: Machine) -> None:
     assert "the code can't be trusted" in refused.stdout + refused.stderr
 
 
-@pytest.mark.parametrize("what", ["remit.app gateway", "remit.sandbox.attestor", "remit.app control --system"])
+def test_the_checker_alone_is_roots_and_holds_no_capability(remit: SystemRemit) -> None:
+    pid = remit.pid_inside("remit.persons.checker")
+    status = remit.machine.path(f"/proc/{pid}/status").read_text()
+    assert "Uid:\t0\t0\t0\t0\n" in status
+    assert "NoNewPrivs:\t1\n" in status
+    assert "Seccomp:\t2\n" in status
+    assert capabilities(remit.machine, pid) == {0}
+    shadow = remit.machine.run("cat", "/etc/shadow", user="remit", check=False)
+    assert shadow.returncode != 0, "control could read what passwords are checked against"
+
+
+def test_the_line_to_the_checker_is_controls_alone(remit: SystemRemit) -> None:
+    checker = remit.machine.run("readlink", f"/proc/{remit.pid_inside('remit.persons.checker')}/fd/4").stdout.strip()
+    control = remit.pid_inside("remit.app control --system")
+    line = remit.machine.path(f"/proc/{control}/cmdline").read_bytes().split(b"\0")
+    held = remit.machine.run("readlink", f"/proc/{control}/fd/{line[line.index(b'--checker') + 1].decode()}").stdout
+    ends = {checker, held.strip()}
+    assert len(ends) == 2
+    for pid in remit.machine.run("pgrep", "-f", "remit").stdout.split():
+        listed = remit.machine.run("ls", "-l", f"/proc/{pid}/fd", check=False).stdout
+        found = {end for end in ends if end in listed}
+        assert not found or pid == str(control) or "checker" in command_of(remit.machine, pid), (pid, found)
+
+
+def command_of(machine: Machine, pid: str) -> str:
+    return machine.path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+KILLED = ["remit.app gateway", "remit.sandbox.attestor", "remit.persons.checker", "remit.app control --system"]
+
+
+@pytest.mark.parametrize("what", KILLED)
 def test_what_is_killed_comes_back(remit: SystemRemit, what: str) -> None:
     killed = remit.pid_inside(what)
     remit.machine.run("kill", "-KILL", str(killed))
