@@ -37,7 +37,8 @@ THERE, ELSEWHERE, HIDDEN = 0, 1, 2  # what lies at the link's path: a file, none
 HEAD_BYTES: Final = 16
 KINDS: Final = (b"GGUF", b"lmgg", b"tjgg", b"algg", b"fmgg")  # how files of weights begin (models/files.py)
 SAFETENSORS: Final = len(KINDS)
-OTHER: Final = 255
+OTHER: Final = 254
+IRREGULAR: Final = b"\xff"
 
 ADOPT: Final = b"line"
 

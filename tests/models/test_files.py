@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from remit.models import ModelFile, format_of, mapped_model_files
+from remit.models import ModelFile, format_of, mapped_model_files, model_file_at
 
 SAFETENSORS = (2).to_bytes(8, "little") + b"{}" + bytes(16)
 
@@ -74,3 +74,9 @@ def test_an_open_file_can_still_be_read_when_it_is_deleted(tmp_path: Path) -> No
 
 def test_a_process_that_is_not_there_is_unknown() -> None:
     assert mapped_model_files(2**22 + 1) is None  # above the kernel's largest pid
+
+
+@pytest.mark.parametrize("path", ["/a\0b", "/\ud800", ""])
+def test_what_a_server_names_may_be_no_path_at_all(path: str) -> None:
+    assert model_file_at(path) is None
+    assert model_file_at(path, os.getpid()) is None

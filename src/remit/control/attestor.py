@@ -20,10 +20,12 @@ from remit.errors import StateError
 from remit.identity.attestation.asking import Lines
 from remit.identity.attestation.eyes import look_through
 from remit.identity.attestation.through import ThroughAttestor
+from remit.models.hidden import see_through
 from remit.sandbox.child import ENVIRONMENT
+from remit.sandbox.hidden_files import HiddenFiles
 
 PROGRAM: Final = (sys.executable, "-I", "-m", "remit.sandbox.attestor")
-LINES: Final = 3  # of one process: two threads attest and one walks
+LINES: Final = 4  # of one process: two threads attest, one walks, and the last looks at models' files
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ def start_attestor(program: Sequence[str] = PROGRAM) -> Attestor:
             start_new_session=True,
         )
     attestor = Attestor(process, os.pidfd_open(process.pid), ours)
-    look_through(ThroughAttestor(Lines(attestor.lines())))
+    *lines, files = attestor.lines()
+    look_through(ThroughAttestor(Lines(lines)))
+    see_through(HiddenFiles(Lines([files]), Lines(attestor.lines(1))))
     return attestor
 
 

@@ -49,6 +49,7 @@ from remit.policy.link import (
 )
 from remit.redaction import Scrubber
 from remit.sandbox.channel import Channel
+from remit.sandbox.hidden_files import take_sight
 from remit.secret import Secret
 
 ATTEST_THREADS: Final = 2
@@ -107,7 +108,9 @@ class Worker:
                 case Listen():
                     await self._open(message)
                 case Eyes(lines):
-                    take_eyes(self._channel.take_fds(lines))
+                    *others, last = self._channel.take_fds(lines)
+                    take_eyes(others)
+                    take_sight(last)
                 case _:
                     raise ProtocolError(f"control does not send `{name_of(message)}` here")
         await self._without_control()

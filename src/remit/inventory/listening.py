@@ -13,6 +13,7 @@ from remit.identity.attestation.holders import walk
 from remit.identity.attestation.sock_diag import Listener, listeners
 from remit.identity.attestation.unix_diag import UnixListener, unix_listeners
 from remit.inventory.ports import MODEL_SERVER_PORTS, NOT_HTTP, NOT_HTTP_SOCKETS
+from remit.models.launched import standing_at
 
 REACHES: Final = ("private", "loopback", "lan", "all")  # narrowest first
 BOUND_AGAIN: Final = "several processes have bound its path: which of them answers is unknown"
@@ -164,10 +165,8 @@ def _absolute(path: str, pids: tuple[int, ...]) -> str | None:
         return None
     if path.startswith("/"):
         return path
-    try:
-        return str(Path(f"/proc/{pids[0]}/cwd").readlink() / path)
-    except OSError:
-        return None
+    home = standing_at(pids[0])
+    return None if home is None else f"{home}/{path}"
 
 
 def _unix_reach(path: str, status: os.stat_result) -> str:

@@ -1,5 +1,6 @@
 """Which files make up a model that a server offers: by the kernel's word, else by the server's."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -136,7 +137,7 @@ def _told(path: str | None, pids: tuple[int, ...]) -> tuple[ModelFile, ...]:
 
 def _directory(name: str, given: Sequence[str], pid: int) -> str:
     path = _absolute(name, (pid,))
-    if path is not None and Path(f"/proc/{pid}/root{path}").is_dir():
+    if path is not None and os.path.isdir(f"/proc/{pid}/root{path}"):  # noqa: PTH112 (false where it isn't shown)
         return path
     told = environment(pid, ("HF_HUB_CACHE", "HF_HOME", "HOME"))
     home = told.get("HF_HOME") or f"{told.get('HOME', '')}/.cache/huggingface"
@@ -169,5 +170,5 @@ def _same(one: str, other: str) -> bool:
     """Whether both name one file; the kernel shows a mapped file's path without symbolic links."""
     try:
         return one == other or Path(one).samefile(other)
-    except OSError:
+    except (OSError, ValueError):  # a server may name what is no path at all
         return False

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from remit.models import hidden
+
 MAP_BYTES: Final = (
     16 << 20
 )  # a map line is about 100 bytes: 160,000 mappings, above the kernel's 65,530 (vm.max_map_count)
@@ -71,7 +73,7 @@ def mapped_model_files(pid: int) -> tuple[ModelFile, ...] | None:
 
 def model_file_at(path: str, pid: int | None = None) -> ModelFile | None:
     """The model file at `path` (as process `pid` sees it, when given); None when there is none that can be read."""
-    reading = path if pid is None else f"/proc/{pid}/root{path}"
+    reading = reading_of(path, pid)
     node, head = _peek(reading)
     kind = format_of(head, path)
     if node is None or kind is None:
@@ -81,11 +83,33 @@ def model_file_at(path: str, pid: int | None = None) -> ModelFile | None:
 
 def named_file(path: str, pid: int | None, role: str, claims: str | None = None) -> ModelFile | None:
     """Any regular file at `path` (as `pid` sees it), whatever its format; None when it can't be read."""
-    reading = path if pid is None else f"/proc/{pid}/root{path}"
+    reading = reading_of(path, pid)
     node, head = _peek(reading)
     if node is None:
         return None
     return ModelFile(path, reading, node, format_of(head, path) or "", True, role, claims, loaded=False)
+
+
+def reading_of(path: str, pid: int | None) -> str:
+    """Where the file that `pid` sees at `path` can be read here. What it alone may show us may lie open to all."""
+    if pid is None:
+        return path
+    inside = f"/proc/{pid}/root{path}"
+    try:
+        os.stat(inside)  # noqa: PTH116
+    except PermissionError:
+        return path if _is_open_to_us(path, pid) else inside
+    except (OSError, ValueError):
+        pass
+    return inside
+
+
+def _is_open_to_us(path: str, pid: int) -> bool:
+    try:
+        ours = os.stat(path)  # noqa: PTH116
+        return os.access(path, os.R_OK) and hidden.sight().look(pid, path).state[:2] == (ours.st_dev, ours.st_ino)
+    except OSError:
+        return False
 
 
 def _mapped(pid: int) -> Iterator[ModelFile]:
@@ -147,7 +171,9 @@ def _peek(path: str) -> tuple[tuple[int, int] | None, bytes]:
         if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
             return None, b""
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError:
+    except PermissionError:
+        return _peek_hidden(path)
+    except (OSError, ValueError):  # a server may name what is no path at all
         return None, b""
     try:
         status = os.fstat(descriptor)
@@ -158,6 +184,14 @@ def _peek(path: str) -> tuple[tuple[int, int] | None, bytes]:
         return None, b""
     finally:
         os.close(descriptor)
+
+
+def _peek_hidden(path: str) -> tuple[tuple[int, int] | None, bytes]:
+    try:
+        seen = hidden.sight().look(*hidden.inside(path))
+    except OSError:
+        return None, b""
+    return (seen.state[:2], seen.head) if seen.regular else (None, b"")
 
 
 def _unescaped(path: str) -> str:

@@ -1,5 +1,6 @@
 """Models as directories: the shards of safetensors that an index names, and Hugging Face's cache of snapshots."""
 
+import os
 import re
 from pathlib import Path, PurePath
 from typing import Final
@@ -31,7 +32,8 @@ def snapshot(cache: str, repository: str, revision: str = "main", pid: int | Non
             commit = file.read(128).strip()
     except (OSError, ValueError):
         pass  # a revision may be the commit itself
-    if not _REVISION.match(commit) or commit in {".", ".."} or not (Path(seen) / "snapshots" / commit).is_dir():
+    there = os.path.isdir(f"{seen}/snapshots/{commit}")  # noqa: PTH112 (false where it isn't shown)
+    if not _REVISION.match(commit) or commit in {".", ".."} or not there:
         raise ModelError(f"`{repository}` is not in the cache of models")
     return f"{home}/snapshots/{commit}"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from remit.models import hidden
 from remit.models.identity import UNKNOWN, flags_digest
 
 ARGUMENT_BYTES: Final = 2 << 20  # the kernel's own limit for all arguments at an 8 MiB stack (execve(2))
@@ -52,8 +53,18 @@ def standing_at(pid: int) -> str | None:
     """The directory from which `pid` takes relative paths."""
     try:
         return str(Path(f"/proc/{pid}/cwd").readlink())
+    except PermissionError:
+        return _standing_hidden(pid)
     except OSError:
         return None
+
+
+def _standing_hidden(pid: int) -> str | None:
+    try:
+        path = hidden.sight().look(pid, ".").path
+    except OSError:
+        return None
+    return path if path is not None and path.startswith("/") else None  # not in a mount namespace of its own
 
 
 def _read(path: str) -> bytes | None:

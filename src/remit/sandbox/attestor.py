@@ -113,7 +113,7 @@ def at_path(pid: int, given: bytes, undo: ExitStack) -> Facts:
     [most], path = line.MOST.unpack_from(given), given[line.MOST.size :]
     opened = beneath(pid, path, undo)
     if not stat.S_ISREG(os.fstat(opened).st_mode):
-        raise OSError(errno.EINVAL, "no regular file")
+        return line.IRREGULAR + named(pid, opened, -1), [opened]
     head = os.read(_opened(undo, f"/proc/self/fd/{opened}"), line.HEAD_BYTES)
     return line.kind(head) + named(pid, opened, most), [opened]
 

@@ -72,12 +72,11 @@ class ThroughAttestor:
             return self._own.script(pid, argument, digests)
         for one in fds:
             os.close(one)
-        facts = facts[1:]  # without its kind
-        path, deleted, sha256 = _named(facts, _file(facts)[0])
+        kind, facts = facts[:1], facts[1:]
         key = line.FILE.unpack_from(facts)
-        if key[2] > MAX_SCRIPT_BYTES:
+        if key[2] > MAX_SCRIPT_BYTES or kind == line.IRREGULAR:
             return Found(None, None, None, lasting=False)
-        return Found(None if deleted else path, sha256, key, lasting=False)
+        return Found(*named_there(facts), key, lasting=False)
 
     def sockets(self, pid: int, links: Links, budget: Budget, *, every_thread: bool) -> Links:
         [(_, held)] = self.tables([pid], links, budget, every_thread=every_thread)
@@ -147,9 +146,11 @@ class ThroughAttestor:
         return made
 
 
-def take_eyes(descriptors: Iterable[int]) -> None:
+def take_eyes(descriptors: Iterable[int]) -> Lines:
     """Look through the attestor from now on, over lines to it that are this process's from here on."""
-    look_through(ThroughAttestor(Lines([socket.socket(fileno=one) for one in descriptors])))
+    lines = Lines([socket.socket(fileno=one) for one in descriptors])
+    look_through(ThroughAttestor(lines))
+    return lines
 
 
 class MemoryWatch:
@@ -191,6 +192,12 @@ def _named(facts: bytes, node: Node) -> tuple[str | None, bool, str | None]:
     at = (device, inode) if there == line.THERE else None
     path, deleted = path_told(Link(link, at, there == line.HIDDEN, os.fsdecode(namespace)), node)
     return path, deleted, digest.hex() if known else None
+
+
+def named_there(facts: bytes) -> tuple[str | None, str | None]:
+    """(path, SHA-256) of the file that such facts tell of; no path where another lies by now."""
+    path, deleted, sha256 = _named(facts, _file(facts)[0])
+    return None if deleted else path, sha256
 
 
 def _hidden(error: OSError, unknown: _T) -> _T:
