@@ -44,8 +44,8 @@ class World:
     def pending(self, pending_id: str) -> Pending:
         return self.acts.of(pending_id, self.now())
 
-    def grant(self, pending_id: str, kind: Kind, evidence: str) -> None:
-        self.acts.grant(pending_id, Proof(kind, evidence), self.now())
+    def grant(self, pending_id: str, kind: Kind, evidence: str, *, session: bool = False) -> None:
+        self.acts.grant(pending_id, Proof(kind, evidence, session), self.now())
 
     async def refuse(self, pending_id: str, why: str) -> None:
         self.acts.drop(pending_id)

@@ -10,7 +10,7 @@ import pytest
 
 from remit.control.browsers import COOKIE, Browsers
 from remit.control.clients import Client
-from remit.persons import Act, Kind
+from remit.persons import Act, Kind, Proof
 from remit.persons.passkeys import encoded
 from remit.persons.sessions import SECONDS
 from tests.control.proof_world import ADA, Page, served
@@ -53,8 +53,7 @@ def test_one_click_in_the_page_that_shows_the_act_proves_it(page: Page) -> None:
     pending = page.world.wait("another thing")
     assert click(page, pending, cookie, number(page, pending, cookie)) == 200
     granted = page.world.pending(pending).granted
-    assert granted is not None
-    assert (granted.kind, granted.evidence) == (Kind.PASSKEY, evidence)
+    assert granted == Proof(Kind.PASSKEY, evidence, session=True)
 
 
 def test_the_cookie_is_for_no_script_and_no_other_site(page: Page) -> None:

@@ -30,6 +30,9 @@ def browser(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ch
     with Chromium(tmp_path_factory.mktemp("profile")) as running:
         running.open(page.origin + page.desk.link(ADA, os.getuid(), "laptop", Kind.TERMINAL))
         assert running.click("add") == "Added. You can close this page."
+        facts = page.world.records[-1][3]
+        assert (facts["label"], facts["proof"], facts["synced"]) == ("laptop", "terminal", False)
+        assert len(facts["model"]) == 36
         yield running
 
 

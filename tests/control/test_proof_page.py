@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from remit.control.passkey_desk import LINK_SECONDS
+from remit.control.passkey_links import LINK_SECONDS
 from remit.inventory import Human
 from remit.persons import Kind
 from remit.persons.pending import LIFE

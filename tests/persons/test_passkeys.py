@@ -31,7 +31,7 @@ def key() -> FakeAuthenticator:
 
 @pytest.fixture
 def adas(key: FakeAuthenticator) -> Passkey:
-    return registered(PARTY, ASKED, key.create(ASKED), "ada", "yubikey", 1000.0)
+    return registered(PARTY, ASKED, key.create(ASKED), "ada", "yubikey", 1000.0).passkey
 
 
 def prove(passkey: Passkey, answer: bytes, challenge: bytes = ASKED) -> Passkey:

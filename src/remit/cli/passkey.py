@@ -7,7 +7,7 @@ import typer
 
 from remit.cli.places import JsonOption, StateOption, places
 
-LINK_SECONDS = 300.0  # as long as a link serves (`control/passkey_desk.py`)
+LINK_SECONDS = 300.0  # as long as a link serves (`control/passkey_links.py`)
 
 app = typer.Typer(
     help="Passkeys: add, list and remove the keys that prove it is you.",

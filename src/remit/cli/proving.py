@@ -1,7 +1,5 @@
 """Obtains the proof that an act waits for, from the person at this terminal: their password, or a passkey."""
 
-import contextlib
-import importlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +18,6 @@ WAIT_SECONDS: Final = 120.0  # as long as an act waits for its proof (`persons/p
 POLL_SECONDS: Final = 0.4
 TERMINAL: Final = "/dev/tty"
 _SCREENS: Final = ("DISPLAY", "WAYLAND_DISPLAY")
-_PASSWORDS: Final = "remit.cli.person_terminal"
 
 
 class NotProvedError(RemitError):
@@ -54,13 +51,26 @@ def obtain(path: Path, needed: Needed) -> bool:
     """
     if not _has_terminal():
         return False
-    ways = {"password": _password(path), "passkey": _passkey}
-    for kind in _order(needed.kinds):
-        way = ways.get(kind)
-        if way is not None:
+    known = {"password": _password, "passkey": _passkey}
+    ways = [known[kind] for kind in _order(needed.kinds) if kind in known]
+    for at, way in enumerate(ways, 1):
+        try:
             way(path, needed)
+        except RemitError as error:
+            if at == len(ways) or not _waits(path, needed):
+                raise
+            typer.echo(f"{error}", err=True)
+        else:
             return True
     return False
+
+
+def _waits(path: Path, needed: Needed) -> bool:
+    """Whether another way may be tried: this one can't be gone here, and nobody has refused."""
+    try:
+        return str(_asked(path, needed)["standing"]) == "waiting"
+    except NotProvedError:
+        return False
 
 
 def _order(kinds: tuple[str, ...]) -> tuple[str, ...]:
@@ -76,14 +86,11 @@ def _has_terminal() -> bool:
     return True
 
 
-def _password(path: Path) -> Callable[[Path, Needed], None] | None:
-    """Asked by a process of Remit's own uid, which only the whole machine's instance has."""
-    if path != Places.system().api_socket:
-        return None
-    with contextlib.suppress(ModuleNotFoundError):
-        prove = importlib.import_module(_PASSWORDS).prove
-        return lambda _path, needed: prove(Places.system(), needed.id)
-    return None
+def _password(_path: Path, needed: Needed) -> None:
+    """Asked by a process of Remit's own uid, which the whole machine's instance has: no other names this kind."""
+    from remit.cli.person_terminal import prove
+
+    prove(Places.system(), needed.id)
 
 
 def _passkey(path: Path, needed: Needed) -> None:

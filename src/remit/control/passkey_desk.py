@@ -3,11 +3,11 @@
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from remit.control.browsers import Browsers
 from remit.control.clients import Client
+from remit.control.passkey_links import Link, Links, known_as
 from remit.errors import NotFoundError, UsageError
 from remit.inventory import Human
 from remit.persons import Act, Kind, Pending
@@ -24,8 +24,6 @@ from remit.persons.passkeys import (
     registration_options,
 )
 
-LINK_SECONDS: Final = 300.0
-MAX_LINKS: Final = 64
 MAX_CHALLENGES: Final = 1024
 MAX_LABEL: Final = 64
 MAX_PASSKEYS: Final = 20  # of one person
@@ -41,23 +39,9 @@ class Waiting(Protocol):
 
     def pending(self, pending_id: str) -> Pending: ...
 
-    def grant(self, pending_id: str, kind: Kind, evidence: str) -> None: ...
+    def grant(self, pending_id: str, kind: Kind, evidence: str, *, session: bool = False) -> None: ...
 
     async def refuse(self, pending_id: str, why: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Leave to add one passkey, for one person's one account, until `expires` (seconds of a steady clock).
-
-    `proof` is how they were known who asked for it: the passkey proves no more than that.
-    """
-
-    human: Human
-    uid: int
-    label: str
-    proof: Kind
-    expires: float
 
 
 class PasskeyDesk:
@@ -78,7 +62,7 @@ class PasskeyDesk:
         self.not_served = "its port is taken"
         """Why the page can't be opened, until somebody serves it."""
         self._challenges: dict[str, bytes] = {}
-        self._links: dict[str, Link] = {}
+        self._links = Links(steady)
 
     def of(self, human: str) -> list[Passkey]:
         """One person's passkeys, oldest first."""
@@ -143,7 +127,7 @@ class PasskeyDesk:
             facts = {"why": why, "uid": client.uid, "kind": Kind.PASSKEY.value}
             await self._record("passkey.refused", pending.act.value, client.human.person, facts)
             raise PasskeyError(why, hint="load the page again, and use the passkey")
-        self._waiting.grant(pending_id, Kind.PASSKEY, held.evidence)
+        self._waiting.grant(pending_id, Kind.PASSKEY, held.evidence, session=True)
 
     async def refuse(self, pending_id: str, client: Client) -> None:
         """The person says no: then something asks without them, and no click of theirs proves anything any more."""
@@ -164,26 +148,15 @@ class PasskeyDesk:
     def link(self, human: Human, uid: int, label: str, proof: Kind) -> str:
         """The path of a page where one passkey can be added, once. Who asked has been proved before this."""
         self.check_label(human, label)
-        now = self._steady()
-        live = [(key, one) for key, one in self._links.items() if one.expires > now]
-        self._links = dict(live[-MAX_LINKS + 1 :])
-        token = secrets.token_urlsafe(CHALLENGE_BYTES)
-        self._links[_digest(token)] = Link(human, uid, label, proof, now + LINK_SECONDS)
-        return f"/passkey/{token}"
-
-    def known_as(self, path: str) -> str:
-        """What a link is called by, in lists: nobody can follow it by that."""
-        return _digest(path.rpartition("/")[2])
+        return self._links.make(human, uid, label, proof)
 
     def links_of(self, uid: int) -> list[str]:
         """An account's links that still serve, by what they are called."""
-        return [key for key, one in self._links.items() if one.uid == uid and one.expires > self._steady()]
+        return self._links.of_account(uid)
 
     def linked(self, token: str, client: Client) -> Link:
         """What a link leads to; raises NotFoundError for one that was used, is too old or never was."""
-        link = self._links.get(_digest(token))
-        if link is None or link.expires <= self._steady():
-            raise NotFoundError("this link was used, or is too old", hint="`remit passkey add` makes another")
+        link = self._links.of(token)
         _same_account(link.uid, client)
         return link
 
@@ -191,23 +164,22 @@ class PasskeyDesk:
         """What the browser is to make."""
         link = self.linked(token, client)
         handle = hashlib.sha256(link.human.person.encode()).digest()
-        challenge = self._challenge(_digest(token))
+        challenge = self._challenge(known_as(token))
         return registration_options(self.party, handle, link.human.name, challenge, self.of(link.human.name))
 
     async def add(self, token: str, client: Client, answer: bytes) -> Passkey:
         """Keep a new passkey, on record first. The link is spent whatever comes of it."""
         link = self.linked(token, client)
-        del self._links[_digest(token)]
-        challenge = self._spend(_digest(token))
-        made = registered(self.party, challenge, answer, link.human.name, link.label, self._clock())
+        self._links.spend(token)
+        challenge = self._spend(known_as(token))
+        self.check_label(link.human, link.label)
+        new = registered(self.party, challenge, answer, link.human.name, link.label, self._clock())
+        made = new.passkey
         if any(one.id == made.id for one in self._kept.passkeys()):
             raise PasskeyError("this passkey is known already")
-        await self._record(
-            "passkey.added",
-            made.name,
-            link.human.person,
-            {"label": made.label, "uid": link.uid, "proof": link.proof.value},
-        )
+        facts = {"label": made.label, "uid": link.uid, "proof": link.proof.value}
+        facts |= {"model": new.model, "synced": new.synced}
+        await self._record("passkey.added", made.name, link.human.person, facts)
         self._kept.save_passkey(made)
         return made
 
@@ -245,7 +217,3 @@ def _same_account(uid: int, client: Client) -> None:
     """Shown to a person's browser alone: not to another account's, nor to what runs under a governed workload."""
     if client.uid != uid or not client.a_person:
         raise NotFoundError("nothing waits here for this account")
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -6,6 +6,7 @@ from typing import Any
 
 from remit.config import Places, Settings
 from remit.control.passkey_desk import PasskeyDesk
+from remit.control.passkey_links import known_as
 from remit.control.proving import Proving, Record
 from remit.control.realm import Realm
 from remit.control.serving_tokens import token_port
@@ -51,7 +52,7 @@ class Proofs:
         shown = Shown.of(label=label, person=who.human.name)
         proof = await self.proving.require(who, Act.PASSKEY_ADD, shown, needed=self._to_add(who))
         path = self.passkeys.link(who.human, who.process.uid, label, proof.kind)
-        return {"page": self.passkeys.party.origin + path, "link": self.passkeys.known_as(path), "proof": proof.kind}
+        return {"page": self.passkeys.party.origin + path, "link": known_as(path), "proof": proof.kind}
 
     async def remove(self, who: Visitor, name: str) -> dict[str, Any]:
         """Forget one of the visitor's passkeys."""

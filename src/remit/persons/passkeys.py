@@ -52,6 +52,16 @@ class Passkey:
         return encoded(self.id)
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A new passkey, and what the browser says of it, which nobody vouches for: `model` is the kind of device (its
+    AAGUID; zeros where it isn't told), `synced` whether its maker keeps copies of it."""
+
+    passkey: Passkey
+    model: str
+    synced: bool
+
+
 def registration_options(
     party: Party, handle: bytes, human: str, challenge: bytes, known: Sequence[Passkey]
 ) -> dict[str, Any]:
@@ -82,7 +92,7 @@ def assertion_options(party: Party, challenge: bytes, known: Sequence[Passkey]) 
     }
 
 
-def registered(party: Party, challenge: bytes, answer: bytes, human: str, label: str, now: float) -> Passkey:
+def registered(party: Party, challenge: bytes, answer: bytes, human: str, label: str, now: float) -> Registered:
     """The new passkey in a browser's answer, for that very challenge and origin. Raises PasskeyError."""
     from webauthn import verify_registration_response  # noqa: PLC0415 (as above)
     from webauthn.helpers import parse_attestation_object, parse_registration_credential_json  # noqa: PLC0415
@@ -109,9 +119,10 @@ def registered(party: Party, challenge: bytes, answer: bytes, human: str, label:
         )
     if len(verified.credential_id) > MAX_CREDENTIAL_BYTES:
         raise PasskeyError(f"the passkey's id is longer than {MAX_CREDENTIAL_BYTES} bytes")
-    return Passkey(
+    made = Passkey(
         verified.credential_id, verified.credential_public_key, verified.sign_count, human, label, created=now
     )
+    return Registered(made, verified.aaguid, verified.credential_backed_up)
 
 
 def asserted(party: Party, challenge: bytes, answer: bytes, known: Mapping[bytes, Passkey], now: float) -> Passkey:
