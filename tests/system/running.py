@@ -62,11 +62,12 @@ def put_places(machine: Machine, config: str = "", *, look: bool = True, port: i
 class SystemRemit:
     """One running `remit up --system --json`, as root typed it."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, *under: str) -> None:
+        """`under` is what it is started by, such as `setpriv` with less than root has."""
         self.machine = machine
         self.events: list[dict[str, Any]] = []
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self.process = machine.start("remit", "up", "--system", "--json")
+        self.process = machine.start(*under, "remit", "up", "--system", "--json")
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
