@@ -24,6 +24,13 @@ def test_an_environment_is_one_of_four() -> None:
     assert "`prod`" in caught.value.hint
 
 
+def test_what_becomes_of_raw_ports_is_one_of_three() -> None:
+    assert parse(b'[guard]\nraw_ports = "closed"', "config.toml").guard.raw_ports == "closed"
+    with pytest.raises(ConfigError, match="one of open, local, closed, not `close`") as caught:
+        parse(b'[guard]\nraw_ports = "close"', "config.toml")
+    assert "`closed`" in caught.value.hint
+
+
 def test_an_outside_ca_is_three_files_or_none() -> None:
     files = 'chain = "/ca/chain.pem"\nkey = "/ca/key.pem"\nroots = "/ca/roots.pem"'
     assert parse(f"[authority]\n{files}".encode(), "config.toml").authority.roots == "/ca/roots.pem"

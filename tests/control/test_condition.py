@@ -1,6 +1,7 @@
 """The condition of an instance: the grade of each server and of all, and what control says of it."""
 
 import dataclasses
+import ipaddress
 import os
 import socket
 import subprocess
@@ -13,11 +14,14 @@ import pytest
 
 from remit.config import Places
 from remit.control.condition import USER_MODE_RAISES, USER_MODE_WHY, Condition, attestor_runs, raises, shown, why
-from remit.control.raw_ports import raw_port
+from remit.control.fencing import NO_RIGHT, Fencing
+from remit.control.raw_ports import Closing, raw_port
+from remit.control.ways import Around
 from remit.identity import SpiffeId
 from remit.inventory import Capability, Kind, Workload
 from remit.posture import Fact, Grade, grade
 from remit.posture.grade import ATTESTOR, NEEDS, RAW_PORTS, SEPARATE_UID
+from remit.sandbox.fence_line import Way
 
 OWN = os.getuid()
 SERVER = Workload(
@@ -119,3 +123,41 @@ def test_other_peoples_servers_are_not_named() -> None:
         rows = shown([], [Fact(RAW_PORTS, one, "`bobs` answers") for one in values])
         assert [(row["is"], row["evidence"]) for row in rows] == [(word, "other people's servers")]
     assert shown([]) == []
+
+
+WAYS = Around(frozenset({Way.to(ipaddress.ip_address("127.0.0.1"), 11434)}))
+INNER = Around(WAYS.own, frozenset({Way.to(ipaddress.ip_address("127.0.0.1"), 43567, besides=1001)}))
+LOW = Around(frozenset({Way.to(ipaddress.ip_address("127.0.0.1"), 80)}))
+
+
+@pytest.mark.parametrize(
+    ("closing", "changed", "holds", "step"),
+    [
+        (Closing("local", WAYS, refused=True), {}, True, ""),
+        (Closing("local", WAYS, refused=False), {}, False, "nft list"),
+        (Closing("local", WAYS, False, NO_RIGHT), {}, False, "NET_ADMIN"),
+        (Closing("open", WAYS, refused=False), {}, False, '"local"'),
+        (Closing("local", LOW, refused=False), {}, False, "above port 1023"),
+        (Closing("local", WAYS, refused=True), {"reach": "all"}, False, '"closed"'),
+        (Closing("closed", WAYS, refused=True), {"reach": "all"}, True, ""),
+        (Closing("local", WAYS, refused=True), {"exe": "/usr/bin/docker-proxy"}, None, "on this machine itself"),
+        (Closing("local", INNER, refused=True), {"uid": 1001}, False, "account of its own"),
+        (Closing("local", INNER, refused=True), {"uid": 998}, True, ""),
+        (Closing("local", INNER, refused=True), {"uid": None}, False, "account of its own"),
+    ],
+)
+def test_a_port_that_the_kernel_closes(
+    closing: Closing, changed: dict[str, Any], holds: bool | None, step: str
+) -> None:
+    fact = raw_port(dataclasses.replace(SERVER, **changed), OWN, closing)
+    assert (fact.holds, step in fact.raises) == (holds, True), fact
+    assert "ollama-1" in fact.evidence
+
+
+def test_what_was_not_looked_at_yet_is_not_closed() -> None:
+    fencing = Fencing(None, "local", {}, frozenset, no_act, lambda _: None)
+    assert raw_port(SERVER, OWN, fencing.closing(SERVER)).holds is False
+
+
+async def no_act(what: str, subject: str, person: str | None, facts: dict[str, Any]) -> None:
+    raise AssertionError(what)
