@@ -2,7 +2,7 @@
 # Installs what the tests need from Debian (as root), or says what is missing.
 set -eu
 missing=""
-for pair in curl:curl ss:iproute2 git:git chromium:chromium; do
+for pair in curl:curl ss:iproute2 git:git chromium:chromium sshd:openssh-server ssh:openssh-client; do
   command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 # Its programs are not in PATH: /usr/lib/postgresql/VERSION/bin

@@ -1,5 +1,6 @@
 """Terminals in a machine: whose keys a test presses and whose screen it reads."""
 
+import contextlib
 import os
 import re
 import select
@@ -74,7 +75,50 @@ class Terminal:
         return int(told.rpartition("status=")[2].strip()), told
 
     def close(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self.press("\x03\nexit\n")
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
         self.process.wait(10)
+
+
+SSH_PORT = 2222
+_SSHD = """
+set -e
+mkdir -p /run/sshd && chmod 755 /run/sshd
+ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/of-test
+ssh-keygen -q -t ed25519 -N '' -f /root/of-ada
+install -d -o ada -g ada -m 700 /home/ada/.ssh
+install -o ada -g ada -m 600 /root/of-ada.pub /home/ada/.ssh/authorized_keys
+/usr/sbin/sshd -p {port} -h /etc/ssh/of-test -o UsePAM=no -o PidFile=none -o PrintMotd=no -o PrintLastLog=no
+"""
+
+
+def start_sshd(machine: Machine) -> None:
+    """The machine's own ssh server, on its loopback, with a key of ada's that root holds."""
+    machine.run("mount", "-t", "tmpfs", "-o", "mode=700", "tmpfs", "/root")
+    machine.run("sh", "-c", _SSHD.format(port=SSH_PORT))
+
+
+class SshTerminal(Terminal):
+    """A shell of ada's over ssh, as from another machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
+        given = [word for option in options for word in ("-o", option)]
+        shell = f"exec env PS1='> ' {' '.join(SHELL)}"
+        command = (
+            "ssh",
+            "-tt",
+            "-F",
+            "none",
+            *given,
+            "-p",
+            str(SSH_PORT),
+            "-i",
+            "/root/of-ada",
+            "ada@127.0.0.1",
+            shell,
+        )
+        self._start(machine, machine.start(*command))
