@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import remit
 from remit.control.fence import Fence, start_fence
 from remit.errors import StateError
 from remit.sandbox import capabilities, fence, fence_table
@@ -26,6 +28,8 @@ pytestmark = pytest.mark.skipif(not can_make_networks(), reason="networks are ma
 REMIT, SERVERS, ADA, ROOT = 4242, 4243, 4244, 0
 MPTCP = 262  # linux/in.h: IPPROTO_MPTCP
 FAST_OPEN = 0x20000000  # MSG_FASTOPEN
+_CODE = "import sys; sys.path.insert(0, {!r}); from remit.sandbox.fence import main; sys.exit(main())"
+PROGRAM = (sys.executable, "-I", "-c", _CODE.format(str(Path(remit.__file__).parents[1])))
 
 
 def way(address: str, port: int, *, everywhere: bool = False, besides: int | None = None) -> Way:
@@ -302,7 +306,7 @@ def test_as_nft_reads_it(here: Network, talk: socket.socket) -> None:
 @contextmanager
 def started(here: Network) -> Iterator[Fence]:
     """Its own uid is this test's, root."""
-    running = here.inside(start_fence)
+    running = here.inside(lambda: start_fence(PROGRAM))
     assert running is not None
     try:
         yield running

@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -91,14 +91,14 @@ class Fence:
             os.close(self._pidfd)
 
 
-def start_fence() -> Fence | None:
+def start_fence(program: Sequence[str] = PROGRAM) -> Fence | None:
     """Start it; None without CAP_NET_ADMIN, as in a container that leaves root none: then nothing can be refused."""
     if capabilities.CAP_NET_ADMIN not in capabilities.held():
         return None
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
-            [*PROGRAM, "--line", str(theirs.fileno())],
+            [*program, "--line", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
