@@ -20,6 +20,7 @@ PARTS: Final = {
     "fetch": "bench.fetch",
     "attest": "bench.loopback",
     "registry": "bench.registry",
+    "person": "bench.person_session",
     "detail": "bench.detail",
 }
 BUSY: Final = 0.5

@@ -65,4 +65,4 @@ def _foreign(value: str) -> Iterator[str]:
         script = unicodedata.name(one, "UNKNOWN").split()[0]
         if script in _LOOKS_LATIN or unicodedata.normalize("NFKC", one) != one:
             seen.add(one)
-            yield f"{one} is U+{ord(one):04X} {unicodedata.name(one, 'unknown')}"
+            yield f"{_character(one)} is U+{ord(one):04X} {unicodedata.name(one, 'unknown')}"
