@@ -46,6 +46,29 @@ def test_a_taken_port_is_passed_over(tmp_path: Path) -> None:
     assert urls["url"] == "http://127.0.0.1:23461"
 
 
+@pytest.mark.parametrize("offset", [0, 100], ids=["plain", "mutual-tls"])
+def test_nobody_else_answers_where_localhost_leads_too(tmp_path: Path, offset: int) -> None:
+    doors, _ = open_doors(a_server(), "127.0.0.1", 23490, tmp_path)
+    try:
+        with socket.socket(socket.AF_INET6) as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with pytest.raises(OSError, match="in use"):
+                other.bind(("::1", 23490 + offset))
+        with socket.create_connection(("localhost", 23490 + offset), 5) as caller:
+            assert caller.getpeername()[0] == "127.0.0.1"
+    finally:
+        close_doors(doors)
+    with socket.socket(socket.AF_INET6) as other:
+        other.bind(("::1", 23490 + offset))
+
+
+def test_a_port_that_somebody_has_half_of_is_passed_over(tmp_path: Path) -> None:
+    with socket.create_server(("::1", 23480), family=socket.AF_INET6):
+        doors, urls = open_doors(a_server(), "127.0.0.1", 23480, tmp_path)
+        close_doors(doors)
+    assert urls["url"] == "http://127.0.0.1:23481"
+
+
 def test_a_door_is_not_taken_from_who_answers_there_and_none_stays_open(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(tmp_path / "llama.sock"))

@@ -1,6 +1,7 @@
 """The listening sockets of each guarded workload: control binds them, so that a worker's successor inherits them."""
 
 import contextlib
+import errno
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +16,22 @@ from remit.policy.link import DoorKind
 TRIES: Final = 100  # ports looked at above the first one
 TLS_OFFSET: Final = 100
 BACKLOG: Final = 1024
+_OTHER: Final = {"127.0.0.1": "::1", "::1": "127.0.0.1"}  # `localhost` is both, and clients try both
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One listening socket for one workload. `file` is a unix socket's, with its place."""
+    """One listening socket for one workload. `file` is a unix socket's, with its place.
+
+    `other_half` is the same port of `localhost`'s other address: bound, so that nobody else answers there.
+    """
 
     workload: SpiffeId
     kind: DoorKind
     url: str
     sock: socket.socket
     file: ListeningSocket | None = None
+    other_half: socket.socket | None = None
 
 
 def open_doors(
@@ -39,9 +45,9 @@ def open_doors(
     """
     path = run / f"{workload.name}.sock"
     with contextlib.ExitStack() as opened:  # all, or none
-        plain = opened.enter_context(_tcp(address, first_port))
+        plain, plain_half = _tcp(address, first_port, opened)
         port = plain.getsockname()[1]
-        tls = opened.enter_context(_tcp(address, port + TLS_OFFSET))
+        tls, tls_half = _tcp(address, port + TLS_OFFSET, opened)
         unix = ListeningSocket.bind(path, mode, backlog=BACKLOG)
         opened.pop_all()
     host = f"[{address}]" if ":" in address else address
@@ -52,8 +58,8 @@ def open_doors(
         "unix": str(path),
     }
     doors = [
-        Door(workload.spiffe_id, DoorKind.TCP, urls["url"], plain),
-        Door(workload.spiffe_id, DoorKind.TLS, urls["mtls_url"], tls),
+        Door(workload.spiffe_id, DoorKind.TCP, urls["url"], plain, other_half=plain_half),
+        Door(workload.spiffe_id, DoorKind.TLS, urls["mtls_url"], tls, other_half=tls_half),
         Door(workload.spiffe_id, DoorKind.UNIX, str(path), unix.socket, unix),
     ]
     return doors, urls
@@ -63,24 +69,61 @@ def close_doors(doors: list[Door]) -> None:
     for door in doors:
         if door.file is not None:
             door.file.remove()
+        if door.other_half is not None:
+            door.other_half.close()
         door.sock.close()
 
 
-def _tcp(address: str, first: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+def _tcp(address: str, first: int, opened: contextlib.ExitStack) -> tuple[socket.socket, socket.socket | None]:
     for port in range(first, first + TRIES):
-        sock = socket.socket(family)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            sock.bind((address, port))
-            sock.listen(BACKLOG)
+            with contextlib.ExitStack() as both:
+                sock = both.enter_context(_listening(address, port))
+                half = _held(_OTHER.get(address, ""), port)
+                both.pop_all()
         except OSError as error:
-            sock.close()
-            if error.errno not in {98, 13}:  # EADDRINUSE, EACCES
+            if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
                 raise StateError(f"can't listen on `{address}:{port}`: {error.strerror}") from error
         else:
-            return sock
+            return opened.enter_context(sock), opened.enter_context(half) if half is not None else None
     raise StateError(
         f"no free port from {first} to {first + TRIES - 1} on `{address}`",
         hint="set another `gateway.port` in the configuration",
     )
+
+
+def _listening(address: str, port: int) -> socket.socket:
+    sock = socket.socket(_family(address))
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, port))
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _held(address: str, port: int) -> socket.socket | None:
+    """Bound and not listening: who calls there is refused at once, and goes on to the other address.
+
+    Without SO_REUSEADDR: two sockets that have it can be bound to one port while neither listens.
+    """
+    try:
+        sock = socket.socket(_family(address)) if address else None
+    except OSError:  # no such family on this machine
+        return None
+    if sock is None:
+        return None
+    try:
+        sock.bind((address, port))
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            return None
+        raise
+    return sock
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
