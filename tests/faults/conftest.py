@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Remit
+from tests.e2e.servers import Recorded, fake
 from tests.fakes.awkward_server import FakeAwkwardServer
+from tests.fakes.started import free_port
+from tests.faults.broken import Sealed, seal_one
 from tests.faults.world import configure, port_of, running
 
 
@@ -37,3 +40,22 @@ def remit(
 @pytest.fixture
 def port(remit: Remit) -> int:
     return port_of(remit)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
+    """A model server in a process of its own."""
+    with fake("vllm", tmp_path_factory.mktemp("server")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory, recorded: Recorded) -> Sealed:
+    """A state that Remit ran in, and its recovery code."""
+    return seal_one(tmp_path_factory.mktemp("sealed") / "state", recorded.address, free_port())
+
+
+@pytest.fixture
+def here(sealed: Sealed, tmp_path: Path) -> Sealed:
+    """A copy of it, to be broken."""
+    return sealed.copy(tmp_path / "state")

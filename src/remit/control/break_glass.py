@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from remit.control.moments import this_moment
 from remit.control.realm import Realm
+from remit.control.recalled import forgotten, keep_again, told
 from remit.control.roles import Reach
 from remit.control.visitor import Visitor
 from remit.errors import AuditError, StateError
@@ -55,8 +57,9 @@ class BreakGlass:
         self._one_change, self._one_code = asyncio.Lock(), asyncio.Lock()
         self._answering: set[tuple[int, int]] = set()
         self._open: Opening | None = None
-        self.closed = asyncio.Event()
-        """Set when one was closed."""
+        self.log: Path | None = None  # of this instance: it outlives a book that is replaced
+        self.shared = False  # whether others than its owner are admitted, who can review what the owner opened
+        self.closed = asyncio.Event()  # set when one was
         self._told = 0.0
 
     @property
@@ -124,12 +127,12 @@ class BreakGlass:
         return {"closed": opening.id}
 
     async def review(self, who: Visitor, opening_id: str, note: str) -> dict[str, Any]:
-        """Somebody else looked at it; or the same person, where there is no other."""
+        """Somebody else looked at it; or the same person, where no other could."""
         who.check_not_governed()
         await self.proofs.require(who, Act.BREAK_GLASS_REVIEW, Shown.of(opening=opening_id, note=note))
         async with self._one_change:
             opening = break_glass.named(self.book.openings(), opening_id)
-            alone = sum(bool(human.uids) for human in self._realm.humans.values()) <= 1
+            alone = not self.shared or sum(bool(human.uids) for human in self._realm.humans.values()) <= 1
             review = break_glass.reviewed(opening, who.human.name, note, self._moment(), alone=alone)
             self.book.reviewed(opening, review)
         await self._catch_up()
@@ -155,6 +158,7 @@ class BreakGlass:
 
     async def mind(self) -> None:
         """For ever: close it at its limit, say each minute that it is open, write down what the log did not take."""
+        await self._recall()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             opening = self._open
@@ -173,6 +177,19 @@ class BreakGlass:
         """Close it, if it is open."""
         if self._open is not None:
             await self._close(self._open, why)
+
+    async def _recall(self) -> None:
+        """What the log has and the book lost is due for review again: a backup was restored, or it was taken away."""
+        names = {human.person: human.name for human in self._realm.humans.values()}
+        known = set(self.book.openings())
+        try:
+            lost = await asyncio.to_thread(forgotten, self.log, known, names, self._moment().now) if self.log else []
+            for opening in lost:
+                keep_again(self.book, opening)
+        except (AuditError, StateError) as error:
+            self._say(
+                {"event": "note", "text": f"whether an opening of break-glass is missing can't be told: {error}"}
+            )
 
     async def _by_code(self, who: Visitor, code: Secret) -> str:
         """The right code is never kept waiting; the answer to a wrong one is, and one process gets one at a time."""
@@ -224,16 +241,8 @@ class BreakGlass:
             facts = {key: value for key, value in row.items() if key in {"at", "why", "review", "opening"}}
             try:
                 await self._realm.acts(
-                    f"break-glass.{row['what']}", row["id"], human.person if human else None, _told(facts)
+                    f"break-glass.{row['what']}", row["id"], human.person if human else None, told(facts)
                 )
             except AuditError:
                 return
             self.book.recorded(name)
-
-
-def _told(facts: dict[str, Any]) -> dict[str, Any]:
-    """Facts of the log: people are pseudonyms there, and are named by the record itself."""
-    flat = {**facts, **facts.get("opening", {}), **facts.get("review", {})}
-    return {
-        key: value for key, value in flat.items() if key not in {"opening", "review", "person", "by", "boot", "id"}
-    }

@@ -12,6 +12,7 @@ from remit.inventory.lifecycle import PARTICIPLES, WITHHELD, Verb
 WRITER: Final = "control"
 ENDED: Final = b'.ended"'
 CLOSED: Final = b'"what":"break-glass.closed"'
+OPENED: Final = b'"what":"break-glass.opened"'
 MOVED: Final = b'"what":"workload.'
 OWNINGS: Final = frozenset(f"workload.{PARTICIPLES[verb]}" for verb in (Verb.OWN, Verb.TRANSFER))
 MOVES: Final = frozenset(f"workload.{participle}" for participle in PARTICIPLES.values())
@@ -67,6 +68,19 @@ def closed_openings(directory: Path, since: float) -> set[str]:
     """Which openings of break-glass were closed, of those begun after `since` (Unix seconds). Raises AuditError."""
     rows = _acts(directory, since, CLOSED)
     return {str(row["subject"]) for row in rows if row.get("what") == "break-glass.closed"}
+
+
+def opened_openings(directory: Path, since: float) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Each opening of break-glass since `since` (Unix seconds): by id, a person's pseudonym and what is told of it.
+
+    Raises AuditError.
+    """
+    found = {}
+    for row in _acts(directory, since, OPENED):
+        match row:
+            case {"what": "break-glass.opened", "subject": str(opening), "person": person, "facts": dict(facts)}:
+                found[opening] = str(person or ""), facts
+    return found
 
 
 def _acts(directory: Path, since: float, needle: bytes) -> Iterator[dict[str, Any]]:

@@ -133,7 +133,6 @@ def open_grading(
     condition: Condition,
     workers: Workers,
     doors: Callable[[], Iterable[Mapping[str, str]]],
-    log: OwnLog,
     shared: bool,
     say: Say,
     note: Callable[[str], None],
@@ -144,7 +143,7 @@ def open_grading(
         every = (urlsplit(address).port for one in doors() for address in one.values())
         return frozenset(port for port in every if port is not None)
 
-    fencing = Fencing(tools.fence, settings.guard.raw_ports, realm.workloads, own, log.act, note)
+    fencing = Fencing(tools.fence, settings.guard.raw_ports, realm.workloads, own, note)
     if shared:
         condition.closing = fencing.closing
     return Grading(realm, condition, fencing, workers, say)
@@ -156,6 +155,7 @@ def open_break_glass(
     """What was open when control was killed is open until its limit, unless the log says it was closed."""
     book = OpeningsBook(places.state / DIRECTORY)
     glass = BreakGlass(book, realm, deliver, say)
+    glass.log, glass.shared = places.audit, places.shared
     try:
         glass.take_up(closed_openings(places.audit, time.time() - MAX_SECONDS))
     except AuditError as error:

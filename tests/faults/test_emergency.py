@@ -1,0 +1,128 @@
+"""Break-glass with control, the database, the settings, the log or the policies broken, through the whole program."""
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.servers import Recorded, nobody
+from tests.faults.broken import (
+    HEADER,
+    REASON,
+    Sealed,
+    a_directory,
+    a_newer_one,
+    assert_nobody_serves,
+    damaged,
+    forbidden,
+    held,
+    keys_open_to_others,
+    missing,
+    no_log_key,
+    no_policies,
+    person,
+    truncated,
+)
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        no_policies,
+        damaged,
+        *(pytest.param(one, marks=pytest.mark.long) for one in (forbidden, truncated, missing, a_directory)),
+        *(pytest.param(one, marks=pytest.mark.long) for one in (a_newer_one, keys_open_to_others, no_log_key)),
+    ],
+    ids=lambda one: one.__name__,
+)
+def test_its_persons_calls_go_through_whatever_keeps_control_from_starting(
+    here: Sealed, break_it: Callable[[Sealed], None]
+) -> None:
+    break_it(here)
+    up = here.run("up", "--json", "--owner", person())
+    assert up.returncode not in {0, 75}, up.stdout
+    with held(here) as holding:
+        holding.event("ready")
+        reply = here.call()
+        assert reply.status == 200
+        assert REASON in reply.headers[HEADER]
+        [opening] = here.listed()
+        assert (opening["standing"], opening["person"], opening["proof"]) == ("open", person(), "recovery-code")
+        assert holding.end() == 0
+    [opening] = here.listed()
+    assert (opening["standing"], opening["why"]) == ("review due", "SIGTERM")
+    assert_nobody_serves(here)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a network of its own")
+def test_a_configuration_that_cant_be_read_leaves_its_defaults(here: Sealed) -> None:
+    (here.state / "config.toml").write_text("[gateway]\nport = ")
+    with held(here, by=("unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh")) as holding:
+        assert "the configuration is not used" in holding.event("note")["text"]
+        holding.event("emergency")
+
+
+def test_a_locked_database_is_not_waited_for(here: Sealed) -> None:
+    with contextlib.closing(sqlite3.connect(here.state / "state.db", isolation_level=None)) as database:
+        database.execute("pragma locking_mode = exclusive")
+        database.execute("begin exclusive")
+        with held(here) as holding:
+            holding.event("ready")
+            assert "database is locked" in str(holding.events)
+            assert here.call().status == 200
+
+
+def test_a_secret_is_masked_as_ever(here: Sealed, recorded: Recorded) -> None:
+    damaged(here)
+    secret = "ghp_" + "k2Jd8sLq0Zx7Vb5Nm3Pw9Rt1Yc6Hf4Gu8AeT"[:36]
+    with held(here) as holding:
+        holding.event("ready")
+        assert here.call(f"the token is {secret}").status == 200
+    assert "the token is" in recorded.file.read_text()
+    assert secret not in recorded.file.read_text()
+
+
+def test_only_its_person_gets_in_and_everybody_reads_why(here: Sealed) -> None:
+    damaged(here)
+    with held(here) as holding:
+        holding.event("ready")
+        if os.getuid() == 0:
+            done = subprocess.run(
+                ["curl", "-s", "-D", "-", "-o", "/dev/null", f"http://127.0.0.1:{here.port}/v1/models"],
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=True,
+                **nobody(),
+            )
+            assert done.stdout.startswith("HTTP/1.1 4"), done.stdout
+            assert f"{HEADER}: {person()} until" in done.stdout
+        status = here.said("status")
+        assert status["emergency"]
+        assert status["break_glass"]["open"]["reason"] == REASON
+        assert any(event["event"] == "emergency" for event in holding.events)
+
+
+def test_it_changes_nothing_else(here: Sealed) -> None:
+    no_policies(here)
+    before = {path: path.read_bytes() for path in (here.state / "policies").iterdir()}
+    with held(here) as holding:
+        server = holding.event("ready")["guarded"][0]["name"]
+        for command in (
+            ("task", "start", server, "--allow", "infer"),
+            ("workload", "suspend", server),
+            ("workload", "resume", server),
+            ("workload", "own", server),
+            ("model", "approve", "tiny"),
+            ("authority", "rotate"),
+            ("break-glass", "seal"),
+            ("break-glass", "review", "bg-0", "--note", "looked at all of it"),
+            ("down",),
+        ):
+            refused = here.run(*command)
+            assert refused.returncode != 0, command
+            assert "an emergency instance" in refused.stderr, (command, refused.stderr)
+    assert {path: path.read_bytes() for path in (here.state / "policies").iterdir()} == before
