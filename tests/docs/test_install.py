@@ -3,7 +3,7 @@
 import re
 
 from remit.install import places
-from remit.install.plan import Account, Code, Directory, File, Here, Kernel, Link, Options, Step, steps
+from remit.install.plan import Account, Code, Directory, Do, File, Here, Kernel, Link, Options, Step, steps
 from tests.docs.pages import rows
 
 ROOT = "root"
@@ -19,7 +19,7 @@ def told(step: Step) -> tuple[str, str, str] | None:
             return str(step.path), "kernel", ROOT
         case Code():
             return str(places.OPT / "VERSION"), "0755", ROOT
-        case Account():
+        case Account() | Do():
             return None
 
 

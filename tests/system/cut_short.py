@@ -1,14 +1,17 @@
 """Run inside a machine as root: installs and uninstalls, killed (SIGKILL) at each change, and says what was left.
 
-`cut_short.py SOURCE SITE STEP`: for every STEPth change; a JSON line with how many changes there were, what differed.
+`cut_short.py SOURCE SITE STEP [USER]`: for every STEPth change; a JSON line with how many changes there were, what
+differed. With a user, their own instance is moved; every other time that is gone on with before it is put back.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import signal
 import stat
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ MUTATING = {
     *("os.chmod", "os.chown", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.truncate"),
     "subprocess.Popen",
 }
-SEEN = ("/etc", "/var/lib", "/run", "/opt/remit", "/usr/local/bin")
+SEEN = ("/etc", "/var/lib", "/run", "/opt/remit", "/usr/local/bin", "/home/ada")
 
 
 def quiet(_line: str) -> None:
@@ -28,6 +31,35 @@ def install() -> None:
     from remit.install import Journal, Options, carry_out, plan
 
     carry_out(plan(Options(tiocsti=True, code=False)), Journal(), quiet)
+
+
+def move() -> None:
+    from remit.cli.install import _keep
+    from remit.install import Journal, Options, carry_out, plan
+    from remit.install.move import done_already, moving
+    from remit.install.users_own import users_own
+
+    own = users_own("ada")
+    if done_already(own):
+        install()
+        return
+    with moving(own, _keep) as it:
+        carry_out(plan(Options(tiocsti=True, code=False), it), Journal(), quiet)
+
+
+def moved_whole() -> bool:
+    """Whether all of it is there, Remit's own, and its owner's is set aside."""
+    import pwd
+
+    state = Path("/var/lib/remit")
+    whole = {"state.db", "audit", "audit.key", "digest.key", "keys"} == {path.name for path in state.iterdir()}
+    uid = pwd.getpwnam("remit").pw_uid
+    return (
+        whole
+        and all(path.lstat().st_uid == uid for path in (state, *state.rglob("*")))
+        and len(list((state / "audit").glob("*.log"))) == 3
+        and not Path("/home/ada/.local/state/remit").exists()
+    )
 
 
 def uninstall() -> None:
@@ -50,7 +82,10 @@ def child(act: Callable[[], None], kill_at: int) -> tuple[int, int]:
             writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
             if event in MUTATING or writes:
                 changes += 1
-                os.write(count, b".")
+                with contextlib.suppress(
+                    OSError
+                ):  # closed in a child of its own, whose changes are cut short as well
+                    os.write(count, b".")
                 if changes == kill_at:
                     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -69,6 +104,14 @@ def child(act: Callable[[], None], kill_at: int) -> tuple[int, int]:
     return os.waitpid(pid, 0)[1], changes
 
 
+def gone_on_with(act: Callable[[], None]) -> int:
+    """Do it to its end; what the killed one started may hold its lock for a moment."""
+    deadline = time.monotonic() + 5
+    while (ended := child(act, 0)[0]) != 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return ended
+
+
 def snapshot() -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for top in SEEN:
@@ -83,24 +126,31 @@ def snapshot() -> dict[str, list[Any]]:
     return found
 
 
-def main(source: str, site: str, step: int) -> None:
+def main(source: str, site: str, step: int, user: str = "") -> None:
     sys.path[:0] = [source, site]
-    import remit.install  # noqa: F401 (before the first fork)
+    import remit.cli.install
+    import remit.install
+    import remit.storage  # noqa: F401 (all of it before the first fork)
 
     before, wrong, at, total = snapshot(), [], 1, 0
+    act = move if user else install
     while True:
-        killed, total = child(install, at)
+        killed, total = child(act, at)
+        if user and at % 2:
+            ended = gone_on_with(act)
+            if ended != 0 or not moved_whole():
+                wrong.append({"at": at, "ended": ended, "different": ["it was not gone on with"]})
         child(uninstall, at)
         ended, _ = child(uninstall, 0)
         after = snapshot()
         different = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
         if ended != 0 or different:
             wrong.append({"at": at, "ended": ended, "different": different})
-        if killed == 0:
+        if killed == 0 or len(wrong) > 9:
             break
         at += step
     sys.stdout.write(json.dumps({"changes": total, "wrong": wrong}) + "\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:])

@@ -13,6 +13,14 @@ PLACES = ("/etc", "/var/lib", "/run", "/home")  # what an installation could cha
 OVERLAYS = ("opt", "usr_local")  # and here; what was written there is looked at alone: there may be much below
 _ACTS = {
     "install": "from remit.install import *\ncarry_out(plan(Options(tiocsti=True, code=False)), Journal(), print)",
+    "move": """
+from remit.cli.install import _keep
+from remit.install import *
+from remit.install.move import moving
+from remit.install.users_own import users_own
+with moving(users_own("ada"), _keep) as move:
+    carry_out(plan(Options(tiocsti=True, code=False), move), Journal(), print)
+""",
     "uninstall": "from remit.install import *\nput_back(Journal(), print, with_log=False)",
 }
 REMIT = "from remit.cli import main; main()"

@@ -7,6 +7,7 @@ import pwd
 import shutil
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,9 @@ LOGIN_DEFS: Final = Path("/etc/login.defs")
 SYS_UID_MAX: Final = 999  # login.defs(5)
 NO_LOGIN: Final = ("/nologin", "/false")
 LOCK: Final = Path("/etc/.pwd.lock")  # lckpwdf(3)
+LOCK_SECONDS: Final = 15.0
 RUN_SECONDS: Final = 30.0
+_LATER: Final = "run this again when that is done"
 HOW: Final = (
     *("--system", "--user-group", "--no-log-init", "--no-create-home"),
     *("--home-dir", "/var/lib/remit", "--shell", "/usr/sbin/nologin"),
@@ -84,13 +87,27 @@ def _restore(changes: list[Change]) -> None:
 
 @contextlib.contextmanager
 def _locked() -> Iterator[None]:
-    """Hold what lckpwdf(3) holds, by a lock that reading the file does not give up (F_OFD_SETLKW, fcntl(2))."""
+    """Hold what lckpwdf(3) holds, by a lock that reading the file does not give up (F_OFD_SETLK, fcntl(2))."""
     if not LOCK.exists():
         yield
         return
     with LOCK.open("r+b") as file:
-        fcntl.fcntl(file, fcntl.F_OFD_SETLKW, struct.pack("@hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))
+        _lock(file.fileno())
         yield
+
+
+def _lock(fd: int) -> None:
+    """Raises StateError when somebody else holds it for as long as lckpwdf(3) would wait."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack("@hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))
+        except (BlockingIOError, PermissionError):
+            if time.monotonic() > deadline:
+                raise StateError(f"`{LOCK}` is held: somebody changes accounts", hint=_LATER) from None
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _system_uids() -> int:

@@ -9,7 +9,7 @@ from remit.install import kept_log
 from remit.install.account import find_account, make_account
 from remit.install.code_copy import copy_code
 from remit.install.journal import Journal
-from remit.install.plan import Account, Code, Directory, File, Kernel, Link, Owner, Say, Step
+from remit.install.plan import Account, Code, Directory, Do, File, Kernel, Link, Owner, Say, Step
 from remit.install.saved import save_edit
 from remit.install.standing import NOTHING, Standing, look, put
 
@@ -26,6 +26,8 @@ def carry_out(steps: tuple[Step, ...], journal: Journal, say: Say) -> None:
                 copy_code(step.path)
             case Kernel():
                 _set_kernel(step, journal)
+            case Do():
+                step.act()
             case Directory() | File() | Link():
                 _make(step, journal, say)
     own_state(Places.system().state)

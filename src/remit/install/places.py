@@ -10,6 +10,7 @@ COMMAND: Final = Path("/usr/local/bin/remit")
 # Root's own, beside the state and not in it: what is put back as root may not be written by Remit's uid.
 KEPT: Final = Path("/var/lib/remit-install")
 JOURNAL: Final = KEPT / "journal.jsonl"
+MOVED: Final = KEPT / "moved.json"
 
 UNIT: Final = Path("/etc/systemd/system/remit.service")
 WANTED: Final = Path("/etc/systemd/system/multi-user.target.wants/remit.service")

@@ -10,6 +10,7 @@ from remit.config.places import SYSTEM_ACCOUNT
 from remit.install import contents, places
 from remit.install.account import find_account
 from remit.install.code_copy import name_of_copy
+from remit.install.move import Move
 
 Owner = Literal["root", "remit", "root:remit"]
 
@@ -72,7 +73,16 @@ class Kernel:
     why: str
 
 
-Step = Account | Directory | File | Link | Code | Kernel
+@dataclass(frozen=True, slots=True)
+class Do:
+    """One step of a move; `path` is what it is about."""
+
+    path: Path
+    why: str
+    act: Callable[[], None]
+
+
+Step = Account | Directory | File | Link | Code | Kernel | Do
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +96,18 @@ class Here:
     code: str  # the name of the copy of this very code
 
 
-def plan(options: Options) -> tuple[Step, ...]:
+def plan(options: Options, move: Move | None = None) -> tuple[Step, ...]:
     """Every change, whether or not it is made already; reads the machine, changes nothing.
 
-    Raises StateError when the account's name is a person's.
+    `move`: with what a user's own instance holds. Raises StateError when the account's name is a person's.
     """
     find_account()
     policies = any(Places.system().policies.glob("*.cedar"))
     sudo, tiocsti = contents.has_sudo(), places.TIOCSTI.exists()
     if sudo and not options.sudo_cache:
         contents.check_sudoers()
-    return _with_parents(steps(Here(contents.has_systemd(), sudo, tiocsti, policies, name_of_copy()), options))
+    here = Here(contents.has_systemd(), sudo, tiocsti, policies, name_of_copy())
+    return _with_parents(steps(here, options) if move is None else _moving(steps(here, options), move))
 
 
 def steps(here: Here, options: Options) -> list[Step]:
@@ -154,6 +165,28 @@ def _files(here: Here) -> list[Step]:
     ]
 
 
+def _moving(planned: list[Step], move: Move) -> list[Step]:
+    """The same with a user's settings and policies; their state last, Remit's own only when all of it is there."""
+    at, user = Places.system(), move.own.person.pw_name
+    policies = [
+        File(at.policies / one.name, one.text, 0o640, "root:remit", f"policies, {user}'s")
+        for one in move.what.policies
+    ]
+    files: dict[Path, list[Step]] = {
+        at.state: [Directory(at.state, 0o700, "root", "state, keys and the log, to be filled")],
+        at.config: [File(at.config, move.what.config, 0o640, "root:remit", f"settings, {user}'s"), *policies],
+        at.policies / "starter.cedar": [],
+    }
+    same = [one for step in planned for one in files.get(getattr(step, "path", Path()), [step])]
+    return [
+        Do(move.own.places.state, "is moved: said in the journal first", move.begin),
+        *same,
+        Do(at.state, f"{user}'s workloads, keys and log are copied, and verified", move.fill),
+        Do(move.own.aside, f"{user}'s own is set aside, in its home", move.finish),
+        Directory(at.state, 0o700, "remit", "state, keys and the log"),
+    ]
+
+
 def _code(name: str) -> list[Step]:
     return [
         Directory(places.OPT, 0o755, "root", "the code's place"),
@@ -168,7 +201,7 @@ def _with_parents(planned: list[Step]) -> tuple[Step, ...]:
     known = {step.path for step in planned if isinstance(step, Directory)}
     complete: list[Step] = []
     for step in planned:
-        if not isinstance(step, Account):
+        if not isinstance(step, Account | Do):
             missing = [path for path in reversed(step.path.parents) if path not in known and not path.exists()]
             known.update(missing)
             complete += [Directory(path, 0o755, "root", "it is missing here") for path in missing]

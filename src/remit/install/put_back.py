@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from remit.config import Places
-from remit.install import kept_log
+from remit.install import kept_log, move
 from remit.install.account import put_account_back
 from remit.install.code_copy import remove_tree
 from remit.install.journal import Change, Journal
@@ -20,8 +20,9 @@ from remit.install.standing import clear_draft, look, put
 
 
 def put_back(journal: Journal, say: Say, *, with_log: bool) -> None:
-    """Everything but the log, unless `with_log`."""
+    """Everything but the log, unless `with_log`. An instance that was moved is its user's own again."""
     changes = journal.changes()
+    with_log = move.bring_back(say) or with_log
     state = Places.system().state
     if any(change.path == state for change in changes):
         _empty_state(state, with_log=with_log, say=say)
@@ -35,12 +36,14 @@ def put_back(journal: Journal, say: Say, *, with_log: bool) -> None:
         say("somebody changed the list of accounts since: only the account `remit` was taken out of it")
     for change in reversed(code):  # last: this may be running from there
         _undo(change, say)
+    move.forget()
     journal.remove()
 
 
 def nothing_to_do(journal: Journal) -> bool:
     """Whether there is no installation; a directory that a killed one made and did not use goes as well."""
     if not journal.changes() and KEPT.is_dir():
+        move.forget()
         journal.remove()
     return not journal.changes()
 

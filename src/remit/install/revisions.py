@@ -4,6 +4,7 @@ import re
 import sqlite3
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import remit
 from remit.errors import StateError
@@ -25,7 +26,8 @@ def _revision(database: Path) -> str | None:
     if not database.exists():
         return None
     try:
-        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+        # Not `mode=ro`: that leaves the files of the WAL behind.
+        connection = sqlite3.connect(f"file:{quote(str(database))}?mode=rw", uri=True)
         try:
             row = connection.execute("select version_num from alembic_version").fetchone()
         finally:
