@@ -155,9 +155,5 @@ def test_a_port_that_the_kernel_closes(
 
 
 def test_what_was_not_looked_at_yet_is_not_closed() -> None:
-    fencing = Fencing(None, "local", {}, frozenset, no_act, lambda _: None)
+    fencing = Fencing(None, "local", {}, frozenset, lambda _: None)
     assert raw_port(SERVER, OWN, fencing.closing(SERVER)).holds is False
-
-
-async def no_act(what: str, subject: str, person: str | None, facts: dict[str, Any]) -> None:
-    raise AssertionError(what)

@@ -395,6 +395,8 @@ def test_what_is_no_question_ends_it_and_changes_nothing(here: Network, talk: so
 def test_as_many_as_there_may_be(here: Network, talk: socket.socket) -> None:
     most = frozenset(way("127.0.0.1", 2000 + one, everywhere=True, besides=ADA) for one in range(MAX_WAYS))
     assert ways_in(packed(1, STAND, most)) == most
+    with pytest.raises(ValueError, match="not a set"):
+        ways_in(packed(1, STAND, [*most, way("127.0.0.2", 2000)]))
 
     async def body(running: Fence) -> None:
         await running.stand(most)

@@ -136,7 +136,6 @@ class Daemon:
             condition=self._condition,
             workers=self._workers,
             doors=self._doors,
-            log=self._log,
             shared=self._places.shared,
             say=self._say,
             note=self._note,

@@ -6,7 +6,6 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
-from remit.control.book import Acts
 from remit.control.fence import Fence
 from remit.control.inner_sockets import InnerSockets
 from remit.control.raw_ports import CLOSED, OPEN, Closing
@@ -32,11 +31,10 @@ class Fencing:
         choice: str,
         workloads: Mapping[SpiffeId, Workload],
         own: Callable[[], frozenset[int]],
-        act: Acts,
         note: Callable[[str], None],
     ) -> None:
         self._fence, self._choice, self._workloads, self._own = fence, choice, workloads, own
-        self._act, self._note = act, note
+        self._note = note
         self._inner = InnerSockets()
         self._one = asyncio.Lock()
         self._around: dict[SpiffeId, Around] = {}
@@ -58,19 +56,18 @@ class Fencing:
             if wanted != self._put or wanted != self.standing:
                 await self._stand(self._fence, wanted)
 
-    async def look(self) -> bool:
-        """Read back what the kernel has; whether it was found gone, which goes on record."""
+    async def look(self) -> list[str]:
+        """Read back what the kernel has; the addresses that are found open, by somebody else's hand."""
         if self._fence is None or not self.standing:
-            return False
+            return []
         async with self._one:
             try:
                 if await self._fence.stands():
-                    return False
+                    return []
             except StateError as error:
                 self._tell(error)
             gone, self.standing = self.standing, frozenset()
-        await self._act("fence.lost", "control", None, {"ways": sorted(one.where for one in gone)})
-        return True
+        return sorted(one.where for one in gone)
 
     async def lift(self) -> None:
         """Open all: when Remit ends, nothing of it stays in the kernel."""

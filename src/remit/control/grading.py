@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from remit.control.condition import Condition, why
 from remit.control.fencing import Fencing
 from remit.control.realm import Realm
 from remit.control.workers import Workers
+from remit.errors import AuditError
 from remit.policy import Snapshot
 
 MIND_SECONDS: Final = 2.0
@@ -36,7 +38,9 @@ class Grading:
         """
         if await self.fencing.missing():
             await self.fencing.settle()
-            snapshot = await self.settle() or self._realm.snapshot()
+            with suppress(AuditError):  # it is raised below: what is in the Snapshot does not wait for it
+                await self.settle()
+            snapshot = self._realm.snapshot()
         done = await self._workers.deliver(snapshot)
         await self.fencing.settle()
         changed = await self.settle()
@@ -45,11 +49,19 @@ class Grading:
     async def mind(self) -> None:
         """Never ends: look at the fence and at the facts, put back what is gone, record what changed."""
         while True:
-            if await self.fencing.look():
-                await self._settled()
+            if gone := await self.fencing.look():
+                await self._lost(gone)
             await self.fencing.settle()
-            await self._settled()
+            with suppress(AuditError):
+                await self._settled()
             await asyncio.sleep(MIND_SECONDS)
+
+    async def _lost(self, gone: list[str]) -> None:
+        """In force at once and then on record, where the log takes it: `status` tells of one that takes nothing."""
+        self._workers.push(self._realm.snapshot())
+        with suppress(AuditError):
+            await self._realm.act("fence.lost", "control", {"ways": gone})
+            await self._settled()
 
     async def settle(self) -> Snapshot | None:
         """Record the grade if it is another; then the Snapshot that carries it."""
