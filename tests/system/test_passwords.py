@@ -248,6 +248,23 @@ def test_when_it_is_killed_nothing_is_right(asked: Asked) -> None:
     assert not asked.check("ada", PASSWORDS["ada"])["ok"]
 
 
+def test_a_check_stands_behind_walls_of_its_own_and_killing_it_proves_nothing(asked: Asked) -> None:
+    under_way = asked.begin("ada", PASSWORDS["ada"], stays_open=True)
+    children: list[str] = []
+    while not children:
+        children = asked.machine.run("pgrep", "-P", str(asked.checker), check=False).stdout.split()
+    assert len(children) == 1
+    status = asked.machine.path(f"/proc/{children[0]}/status")
+    deadline = time.monotonic() + 5
+    while "Seccomp_filters:\t2\n" not in status.read_text():
+        assert time.monotonic() < deadline, status.read_text()
+    asked.machine.run("kill", "-KILL", children[0])
+    answer = asked.answer(under_way)
+    assert not answer["ok"]
+    assert "could not check" in answer["why"]
+    assert asked.check("ada", PASSWORDS["ada"])["ok"]
+
+
 @pytest.mark.long
 def test_who_types_nothing_is_not_waited_for_and_holds_up_nobody(asked: Asked) -> None:
     silent = asked.begin("ada", PASSWORDS["ada"], stays_open=True)
