@@ -20,6 +20,7 @@ class OnTerminal:
     def __init__(self, remit: Remit, *arguments: str, out: Path | None = None) -> None:
         self.said, self.pid, self._master = "", *pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # as at a shell; not what this process was started with
             if out is not None:
                 os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT, 0o600), 1)
             os.execve(REMIT, [REMIT, *arguments, "--state", str(remit.state)], remit.environ)
