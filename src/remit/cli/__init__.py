@@ -1,5 +1,6 @@
 """The command line: one file a command; heavy imports stay inside the commands, so that `--help` is quick."""
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated, NoReturn
@@ -81,9 +82,19 @@ def main() -> NoReturn:
         complain(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        sys.stderr.close()
         sys.exit(1)
+    finally:
+        _leave_nothing_unwritten()
     sys.exit(0)
+
+
+def _leave_nothing_unwritten() -> None:
+    """Whoever read may have enough (`remit audit tail | head`): then the interpreter has nothing to complain of."""
+    try:
+        if sys.__stdout__ is not None:
+            sys.__stdout__.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def complain(error: RemitError) -> None:
