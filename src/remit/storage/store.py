@@ -133,6 +133,7 @@ class Store:
             version = connection.scalar(sa.text("select version_num from alembic_version")) if present else None
             if version == HEAD:
                 return
+            connection.exec_driver_sql("begin immediate")  # sqlite3 begins none for what changes tables
             _upgrade(connection, version, self._path)
 
 
