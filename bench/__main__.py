@@ -20,6 +20,8 @@ PARTS: Final = {
     "fetch": "bench.fetch",
     "attest": "bench.loopback",
     "registry": "bench.registry",
+    "attestor": "bench.attestor",
+    "system": "bench.system",
     "person": "bench.person_session",
     "detail": "bench.detail",
 }
