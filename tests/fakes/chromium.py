@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -24,22 +25,29 @@ FLAGS: Final = (
 SECONDS: Final = 20.0
 
 
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+def _here(*command: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
 class Chromium:
     """One browser with one page. Its authenticator presses its own button, as its person would."""
 
-    def __init__(self, profile: Path) -> None:
-        reading, theirs_out = os.pipe()
-        theirs_in, writing = os.pipe()
-        self._in, self._out, self._next, self._left = writing, reading, 0, b""
-        shell = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
-        self.process = subprocess.Popen(
-            ["/bin/bash", "-c", shell, "bash", str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-            pass_fds=(theirs_in, theirs_out),
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+    def __init__(self, profile: Path, start: Start = _here) -> None:
+        """`start` starts a command somewhere, with pipes to its stdin and from its stdout."""
+        shell = 'exec 3<&0 4>&1 </dev/null >/dev/null 2>&1; exec "$@"'
+        browser = (str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "about:blank")
+        self.process = start("/bin/bash", "-c", shell, "bash", *browser)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self._in, self._out, self._next, self._left = (
+            self.process.stdin.fileno(),
+            self.process.stdout.fileno(),
+            0,
+            b"",
         )
-        os.close(theirs_in)
-        os.close(theirs_out)
         self._session = ""
         target = self.tell("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.tell("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -127,7 +135,9 @@ class Chromium:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.terminate()
+        self._session = ""
+        self.tell("Browser.close")
         self.process.wait(20)
-        os.close(self._in)
-        os.close(self._out)
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
