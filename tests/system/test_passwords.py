@@ -163,6 +163,21 @@ def test_a_stack_that_asks_for_no_password_proves_nothing(asked: Asked) -> None:
         assert "asks for no password" in refused["why"]
 
 
+def test_the_checker_reads_no_file_but_those_it_is_for(asked: Asked) -> None:
+    """Told by a stack that lets in only whom a file lists: it is in /etc, or elsewhere."""
+    stack = asked.machine.path("/etc/pam.d/remit")
+    lists = "auth requisite pam_listfile.so onerr=fail item=user sense=allow file={}\n" + QUICK
+    for file, read in (("/etc/people", True), ("/home/people", False), ("/var/lib/people", False)):
+        asked.machine.run("sh", "-c", f"echo ada > {file} && chmod 600 {file}")
+        stack.write_text(lists.format(file))
+        try:
+            answer = asked.check("ada", PASSWORDS["ada"])
+        finally:
+            stack.write_text(QUICK)
+            asked.machine.run("rm", file)
+        assert answer["ok"] == read, file
+
+
 def test_two_at_once_are_each_answered_rightly(asked: Asked) -> None:
     keys = [asked.begin("ada", PASSWORDS["ada"]), asked.begin("bob", "wrong"), asked.begin("ada", "wrong")]
     keys += [asked.begin("bob", PASSWORDS["bob"]), asked.begin("root", "the root of it", 0)]

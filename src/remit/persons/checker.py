@@ -21,12 +21,13 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from remit.persons.checker_line import MAX_MESSAGE, Answer, Outcome, Question
-from remit.persons.checker_walls import PARENT, WALLS
+from remit.persons.checker_walls import DIRECTORIES, PARENT, WALLS
 from remit.persons.lockout import Lockout
 from remit.persons.pam import Pam
 from remit.persons.typed_password import NothingTypedError, TypedPassword
 from remit.sandbox import capabilities
 from remit.sandbox.hardening import close_fds, harden
+from remit.sandbox.landlock import only_read
 
 SERVICE: Final = "remit"  # /etc/pam.d/remit; PAM's `other` where there is none
 PASSWORD_SECONDS: Final = 10.0  # until all of it has come
@@ -172,6 +173,7 @@ def main() -> int:
     ):
         resource.setrlimit(limit, (most, most))
     checker = Checker(socket.socket(fileno=descriptor), pam)
+    only_read(DIRECTORIES)
     PARENT.apply()
     checker.run()
     return 0

@@ -25,6 +25,8 @@ _CHECK: Final = frozenset(
     )
     for word in line.split()
 )
+# PAM's stacks, /etc/shadow, the account database, PAM's modules and their libraries: no home, no device, no state.
+DIRECTORIES: Final = ("/etc", "/usr", "/lib", "/lib64")
 _NO_SOCKET: Final = {"clone3": errno.ENOSYS, "socket": errno.EAFNOSUPPORT}  # as where the kernel has no such family
 
 WALLS: Final = Filter(
