@@ -26,9 +26,9 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 def only_read(directories: Iterable[str]) -> bool:
     """From now on this thread, and what it starts, can open files beneath `directories` alone, and only to read.
 
-    Call it before there is another thread, and with no-new-privileges. A directory that isn't there is left out. False
-    where this kernel has no Landlock, or a container keeps it: then nothing is given up. Raises StateError for any
-    other failure.
+    Call it before there is another thread, and with no-new-privileges. A directory that isn't there is left out.
+    False where this kernel has no Landlock, or a container keeps it: then nothing is given up. Raises StateError for
+    any other failure.
     """
     try:
         ruleset = _call("landlock_create_ruleset", _RULESET.pack(ALL_ACCESS), _RULESET.size, 0)
