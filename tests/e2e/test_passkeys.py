@@ -174,6 +174,7 @@ def test_without_all_of_localhost_there_is_no_page(tmp_path: Path) -> None:
             running.stop()
     assert status == 1
     assert "the page of passkeys is not served" in said
+    assert any("the page of passkeys is not served" in one.get("text", "") for one in running.events)
     assert f"[::1]:{PORT + 30 - 1}" in said or f"::1:{PORT + 30 - 1}" in said
 
 

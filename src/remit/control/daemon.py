@@ -175,6 +175,8 @@ class Daemon:
         self._watches.spawn(record.mind())
         proofs = Proofs(self._places, self._settings, self._realm, record)
         tokens = await self._serve_tokens(stack, proofs)
+        if proofs.passkeys.not_served:
+            self._note(f"the page of passkeys is not served: {proofs.passkeys.not_served}")
         desk = open_desk(
             self._places,
             self._governance,
