@@ -111,6 +111,7 @@ def within(condition: Callable[[], bool], seconds: float = 15.0) -> None:
 
 def test_grade_b_is_told_everywhere(here: Machine, remit: SystemRemit, ready: dict[str, Any]) -> None:
     assert (ready["grade"], ready["guarded"][0]["grade"]) == ("B", "B"), ready["grade_why"]
+    assert ready["guarded"][0]["pid"] == remit.pid_inside(f"port {PORT}$"), "seen through the attestor"
     for user in ("root", "ada"):
         said = remit.said(user, "status")
         assert said["grade"] == "B"
@@ -155,16 +156,19 @@ def test_a_flush_behind_its_back_is_seen_recorded_and_mended(here: Machine, read
     assert call(here, f"{RAW}/api/version", "ada") == REFUSED
 
 
-def test_a_killed_fence_leaves_what_it_refused_and_comes_back(
-    here: Machine, remit: SystemRemit, ready: dict[str, Any]
+@pytest.mark.parametrize(
+    "what", ["remit.sandbox.fence", pytest.param("remit.sandbox.attestor", marks=pytest.mark.long)]
+)
+def test_what_is_closed_stays_closed_while_all_is_started_again(
+    here: Machine, remit: SystemRemit, ready: dict[str, Any], what: str
 ) -> None:
-    killed = remit.pid_inside("remit.sandbox.fence")
+    killed = remit.pid_inside(what)
     here.run("kill", "-KILL", str(killed))
     answers: set[str] = set()
 
     def back() -> bool:
         answers.add(call(here, f"{RAW}/api/version", "ada"))
-        return here.run("pgrep", "-f", "remit.sandbox.fence", check=False).stdout.split() not in ([], [str(killed)])
+        return here.run("pgrep", "-f", what, check=False).stdout.split() not in ([], [str(killed)])
 
     within(back)
     remit.event("ready")
@@ -211,6 +215,18 @@ def test_nothing_stays_after_its_end_and_what_a_killed_one_left_is_replaced(
         again.stop()
     assert here.run(NFT, "list", "ruleset").stdout == ""
     assert call(here, f"{RAW}/api/version", "ada") == "200"
+
+
+@pytest.mark.long
+def test_control_opens_what_it_closed_when_roots_part_is_killed(here: Machine, adas: None) -> None:
+    running = SystemRemit(here)
+    try:
+        running.event("ready")
+        here.run("pkill", "-KILL", "-f", "remit up --system")
+        within(lambda: here.run("pgrep", "-f", "remit.app", check=False).stdout == "")
+        assert here.run(NFT, "list", "ruleset").stdout == ""
+    finally:
+        running.stop()
 
 
 @pytest.mark.long
