@@ -4,7 +4,7 @@ import contextlib
 import os
 import sqlite3
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,6 +12,7 @@ from tests.e2e.servers import Recorded, nobody
 from tests.faults.broken import (
     HEADER,
     REASON,
+    Held,
     Sealed,
     a_directory,
     a_newer_one,
@@ -26,6 +27,18 @@ from tests.faults.broken import (
     person,
     truncated,
 )
+
+Opened = tuple[Sealed, Held]
+
+
+@pytest.fixture(scope="module")
+def opened(sealed: Sealed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    """One emergency for those that look at it."""
+    state = sealed.copy(tmp_path_factory.mktemp("opened") / "state")
+    damaged(state)
+    with held(state, seconds=900) as holding:
+        holding.event("ready")
+        yield state, holding
 
 
 @pytest.mark.parametrize(
@@ -65,6 +78,7 @@ def test_a_configuration_that_cant_be_read_leaves_its_defaults(here: Sealed) -> 
         holding.event("emergency")
 
 
+@pytest.mark.long
 def test_a_locked_database_is_not_waited_for(here: Sealed) -> None:
     with contextlib.closing(sqlite3.connect(here.state / "state.db", isolation_level=None)) as database:
         database.execute("pragma locking_mode = exclusive")
@@ -75,54 +89,48 @@ def test_a_locked_database_is_not_waited_for(here: Sealed) -> None:
             assert here.call().status == 200
 
 
-def test_a_secret_is_masked_as_ever(here: Sealed, recorded: Recorded) -> None:
-    damaged(here)
+def test_a_secret_is_masked_as_ever(opened: Opened, recorded: Recorded) -> None:
     secret = "ghp_" + "k2Jd8sLq0Zx7Vb5Nm3Pw9Rt1Yc6Hf4Gu8AeT"[:36]
-    with held(here) as holding:
-        holding.event("ready")
-        assert here.call(f"the token is {secret}").status == 200
+    assert opened[0].call(f"the token is {secret}").status == 200
     assert "the token is" in recorded.file.read_text()
     assert secret not in recorded.file.read_text()
 
 
-def test_only_its_person_gets_in_and_everybody_reads_why(here: Sealed) -> None:
-    damaged(here)
-    with held(here) as holding:
-        holding.event("ready")
-        if os.getuid() == 0:
-            done = subprocess.run(
-                ["curl", "-s", "-D", "-", "-o", "/dev/null", f"http://127.0.0.1:{here.port}/v1/models"],
-                capture_output=True,
-                text=True,
-                timeout=20,
-                check=True,
-                **nobody(),
-            )
-            assert done.stdout.startswith("HTTP/1.1 4"), done.stdout
-            assert f"{HEADER}: {person()} until" in done.stdout
-        status = here.said("status")
-        assert status["emergency"]
-        assert status["break_glass"]["open"]["reason"] == REASON
-        assert any(event["event"] == "emergency" for event in holding.events)
+def test_only_its_person_gets_in_and_everybody_reads_why(opened: Opened) -> None:
+    here, holding = opened
+    if os.getuid() == 0:
+        done = subprocess.run(
+            ["curl", "-s", "-D", "-", "-o", "/dev/null", f"http://127.0.0.1:{here.port}/v1/models"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+            **nobody(),
+        )
+        assert done.stdout.startswith("HTTP/1.1 4"), done.stdout
+        assert f"{HEADER}: {person()} until" in done.stdout
+    status = here.said("status")
+    assert status["emergency"]
+    assert status["break_glass"]["open"]["reason"] == REASON
+    assert any(event["event"] == "emergency" for event in holding.events)
 
 
-def test_it_changes_nothing_else(here: Sealed) -> None:
-    no_policies(here)
+def test_it_changes_nothing_else(opened: Opened) -> None:
+    here, holding = opened
     before = {path: path.read_bytes() for path in (here.state / "policies").iterdir()}
-    with held(here) as holding:
-        server = holding.event("ready")["guarded"][0]["name"]
-        for command in (
-            ("task", "start", server, "--allow", "infer"),
-            ("workload", "suspend", server),
-            ("workload", "resume", server),
-            ("workload", "own", server),
-            ("model", "approve", "tiny"),
-            ("authority", "rotate"),
-            ("break-glass", "seal"),
-            ("break-glass", "review", "bg-0", "--note", "looked at all of it"),
-            ("down",),
-        ):
-            refused = here.run(*command)
-            assert refused.returncode != 0, command
-            assert "an emergency instance" in refused.stderr, (command, refused.stderr)
+    server = next(one for one in holding.events if one["event"] == "ready")["guarded"][0]["name"]
+    for command in (
+        ("task", "start", server, "--allow", "infer"),
+        ("workload", "suspend", server),
+        ("workload", "resume", server),
+        ("workload", "own", server),
+        ("model", "approve", "tiny"),
+        ("authority", "rotate"),
+        ("break-glass", "seal"),
+        ("break-glass", "review", "bg-0", "--note", "looked at all of it"),
+        ("down",),
+    ):
+        refused = here.run(*command)
+        assert refused.returncode != 0, command
+        assert "an emergency instance" in refused.stderr, (command, refused.stderr)
     assert {path: path.read_bytes() for path in (here.state / "policies").iterdir()} == before

@@ -77,6 +77,7 @@ def test_it_ends_with_the_terminal_that_holds_it(here: Sealed) -> None:
         assert_nobody_serves(here)
 
 
+@pytest.mark.long
 def test_an_opening_that_a_backup_forgot_is_due_again(here: Sealed) -> None:
     with running(here.state) as remit:
         open_and_close(here)
@@ -97,6 +98,7 @@ def open_and_close(here: Sealed) -> None:
     assert here.run("break-glass", "close").returncode == 0
 
 
+@pytest.mark.long
 def test_after_a_killed_one_another_can_be_opened(here: Sealed) -> None:
     damaged(here)
     with held(here) as first:

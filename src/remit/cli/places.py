@@ -16,11 +16,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def places(state: Path | None) -> Places:
-    """The one that was named; else this user's own if it runs, or was ever started; else the whole machine's."""
+    """The one that was named; else this user's own if it runs, or was ever started; else the whole machine's.
+
+    To root the whole machine's, where there is one, comes before one of their own that doesn't run.
+    """
     own, system = Places.of(state, os.environ), Places.system()
     if state is not None or _there(own.api_socket):
         return own
-    here = _there(system.api_socket) or (_there(system.state) and not _there(own.state))
+    installed = _there(system.state) and (os.geteuid() == 0 or not _there(own.state))
+    here = _there(system.api_socket) or installed
     return system if here else own
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from remit.control.codes import Codes
 from remit.control.moments import this_moment
 from remit.control.realm import Realm
 from remit.control.recalled import forgotten, keep_again, told
@@ -16,15 +17,14 @@ from remit.errors import AuditError, StateError
 from remit.persons import Act, Kind, Proof, Shown, break_glass, openings, recovery_code
 from remit.persons.break_glass import CONTROL, BreakGlassError, Moment, Opening
 from remit.persons.openings_book import OpeningsBook
-from remit.persons.recovery_code import WrongCodeError
 from remit.persons.sealing import DIRECTORY
 from remit.policy import Snapshot
 from remit.policy.emergency import Emergency
 from remit.secret import Secret
 
-BY_CODE: Final = "recovery-code"
 LOOK_SECONDS: Final = 0.5
 TELL_SECONDS: Final = 60.0
+UNSEALED: Final = "no recovery code is sealed: stop Remit, and `sudo remit break-glass seal`"
 SEAL_ANEW: Final = "the recovery code stays good: seal a new one when this is over, if anybody may have seen it"
 
 
@@ -54,8 +54,7 @@ class BreakGlass:
         self.book, self._realm, self._deliver, self._say, self._moment = book, realm, deliver, say, moment
         self.proofs: Proofs
         """What else than the code proves a person; set before the API is served."""
-        self._one_change, self._one_code = asyncio.Lock(), asyncio.Lock()
-        self._answering: set[tuple[int, int]] = set()
+        self._one_change, self._codes = asyncio.Lock(), Codes(book, realm.acts)
         self._open: Opening | None = None
         self.log: Path | None = None  # of this instance: it outlives a book that is replaced
         self.shared = False  # whether others than its owner are admitted, who can review what the owner opened
@@ -90,9 +89,14 @@ class BreakGlass:
                 self.book.closed(opening, self._moment().now, "its instance had ended")
 
     def seal_first(self, owner: str, uids: tuple[int, ...]) -> None:
-        """Seal a recovery code unless one is sealed; it is told once, in the owner's terminal. Raises StateError."""
+        """Seal a recovery code unless one is sealed; told once, in the owner's terminal. Raises StateError.
+
+        A whole machine's is sealed by who installs it: what its control says may end in a journal.
+        """
         self.book.keep_room()
-        if self.book.sealed() is None:
+        if self.book.sealed() is None and self.shared:
+            self._say({"event": "note", "text": UNSEALED})
+        elif self.book.sealed() is None:
             self._say({"event": "sealed", "code": self._seal(owner, uids).reveal()})
 
     async def open(self, who: Visitor, reason: str, seconds: float, code: str) -> dict[str, Any]:
@@ -102,7 +106,7 @@ class BreakGlass:
         """
         who.check_not_governed()
         said = break_glass.check_asked(reason, seconds)
-        proof = await self._by_code(who, Secret(code)) if code else ""
+        proof = await self._codes.check(who, Secret(code), self._moment().now) if code else ""
         async with self._one_change:
             break_glass.check_none_open(self.book.openings().values(), self._moment())
             if not proof:
@@ -190,26 +194,6 @@ class BreakGlass:
             self._say(
                 {"event": "note", "text": f"whether an opening of break-glass is missing can't be told: {error}"}
             )
-
-    async def _by_code(self, who: Visitor, code: Secret) -> str:
-        """The right code is never kept waiting; the answer to a wrong one is, and one process gets one at a time."""
-        process = who.process.pid, who.process.start
-        if process in self._answering:
-            raise BreakGlassError(f"process {process[0]} has typed a code already, and waits for its answer")
-        self._answering.add(process)
-        try:
-            async with self._one_code:  # 32 MiB and 0.1 s each
-                await asyncio.to_thread(self.book.check_code, code, self._moment().now)
-        except WrongCodeError:
-            wrong = self.book.wrong_codes()
-            with contextlib.suppress(AuditError):
-                facts = {"pid": who.process.pid, "uid": who.process.uid, "wrong": wrong}
-                await self._realm.acts("break-glass.refused", DIRECTORY, who.human.person, facts)
-            await asyncio.sleep(break_glass.wait_after(wrong))
-            raise
-        finally:
-            self._answering.discard(process)
-        return BY_CODE
 
     def _seal(self, owner: str, uids: tuple[int, ...]) -> Secret:
         now, domain = self._moment().now, self._realm.trust.domain

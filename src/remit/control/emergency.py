@@ -11,7 +11,8 @@ from remit import __version__
 from remit.config import Places, Settings
 from remit.control import api, emergency_desk
 from remit.control.attestor import mind_attestor
-from remit.control.break_glass import BY_CODE, BreakGlass
+from remit.control.break_glass import BreakGlass
+from remit.control.codes import BY_CODE
 from remit.control.condition import Condition
 from remit.control.deployment import Deployment
 from remit.control.emergency_desk import EmergencyDesk

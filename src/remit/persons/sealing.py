@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from remit.errors import RemitError, StateError
+from remit.persons.openings_book import OpeningsBook
 from remit.persons.recovery_code import read_sealed, seal
 from remit.secret import Secret
 
@@ -42,6 +43,7 @@ def _seal(directory: Path, account: pwd.struct_passwd, now: float, answer: int, 
             os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
         os.umask(0o077)
         code = seal(directory, now) if anew or read_sealed(directory) is None else None
+        OpeningsBook(directory).keep_room()
         status, said = 0, code.reveal() if code is not None else ""
     except (RemitError, OSError) as error:
         said = str(error)
