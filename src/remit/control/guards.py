@@ -99,7 +99,7 @@ class Guards:
                 {
                     "event": "note",
                     "text": "no model server answers here, and nobody is named to administer Remit: "
-                    "a demonstration model would be nobody's, and is not started (`[roles]` in /etc/remit/config.toml)",
+                    "a demonstration model would be nobody's, and is not started (see /etc/remit/config.toml)",
                 }
             )
             return
