@@ -127,6 +127,10 @@ def _context(snapshot: Snapshot, intent: Intent) -> dict[str, Any]:
         "found_labels": sorted({str(label) for _, label in intent.found}),
         "asked": intent.route,
         "grade": snapshot.grade,
+        "facts": [],
+        "presence": "unknown",
+        "time": {"hour": 0, "weekday": 1},
+        "zone": {"__entity": {"type": "Zone", "id": "inference"}},
     }
     for task in snapshot.tasks:
         if task.id == caller.task:
@@ -134,6 +138,10 @@ def _context(snapshot: Snapshot, intent: Intent) -> dict[str, Any]:
                 "id": {"__entity": {"type": "Task", "id": task.id}},
                 "actions": list(task.actions),
                 "on": {"__entity": {"type": "Workload", "id": str(task.on)}},
+                "tools": [],
+                "fits": True,
+                "ceiling": 3,
+                "profile": "",
             }
     return context
 

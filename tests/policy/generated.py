@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from remit.detect import Label
 from remit.identity import Caller, Proof
 from remit.inventory import Workload
-from remit.policy import Action, Intent, Snapshot
+from remit.policy import Intent, Snapshot
+from remit.policy.intent import SERVER
 from remit.tasks import Task
 from tests.policy.worlds import BOT, KNOWN, LLAMA, NOW, PROD, curl, intent, sid, snapshot, task, workload
 
@@ -38,8 +39,8 @@ def _scope(variable: str) -> st.SearchStrategy[str]:
 
 ACTIONS = st.one_of(
     st.just("action"),
-    st.sampled_from(list(Action)).map(lambda action: f'action == Action::"{action}"'),
-    st.lists(st.sampled_from(list(Action)), min_size=1, max_size=3).map(
+    st.sampled_from(list(SERVER)).map(lambda action: f'action == Action::"{action}"'),
+    st.lists(st.sampled_from(list(SERVER)), min_size=1, max_size=3).map(
         lambda actions: "action in [" + ", ".join(f'Action::"{action}"' for action in actions) + "]"
     ),
 )
@@ -109,14 +110,14 @@ def households(draw: st.DrawFn, *, tasked: bool = True) -> tuple[Snapshot, Inten
     caller = draw(callers(bots_owner))
     tasks: list[Task] = []
     if draw(st.booleans()):
-        actions = draw(st.lists(st.sampled_from(list(Action)), max_size=6))
+        actions = draw(st.lists(st.sampled_from(list(SERVER)), max_size=6))
         named = draw(st.sampled_from(["t1", *AWKWARD]))
         on = draw(st.sampled_from([LLAMA, LLAMA, PROD]))
         tasks = [task(*actions, human=draw(st.sampled_from([caller.human, "eve"])), on=on, named=named)]
         caller = dataclasses.replace(caller, task=draw(st.sampled_from([named, named, None, "other"])))
     texts = draw(policies(tasked=tasked))
     asked = intent(
-        draw(st.sampled_from(list(Action))),
+        draw(st.sampled_from(list(SERVER))),
         caller,
         draw(st.sampled_from([LLAMA, LLAMA, PROD])),
         digest=draw(st.sampled_from([KNOWN, "unknown"])),

@@ -24,7 +24,7 @@ def test_the_rules_named_are_all_there_are() -> None:
 
 
 def test_the_names_in_the_tables_are_the_schemas() -> None:
-    rows = re.findall(r"^\| (?:`principal`|`context`|actions).*$", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| (?:`principal`|`resource`|`context`|actions).*$", PAGE, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)} - {"principal", "resource", "context"}
     assert named <= words()
     assert {action.value for action in Action} <= named

@@ -51,16 +51,16 @@ def test_a_chain_of_changes_decides_as_the_last_snapshot_alone(inventories: list
         engine = Engine(with_workloads(rows, epoch), engine)
         alone = Engine(with_workloads(rows, epoch))
         assert answers(engine) == answers(alone)
-        assert dict(engine._world.workloads) == dict(alone._world.workloads)
+        assert dict(engine.in_force.world.workloads) == dict(alone.in_force.world.workloads)
 
 
 def test_what_is_the_same_to_cedar_is_not_made_again() -> None:
     one, other = workload(IDS[0]), workload(IDS[1])
     before = World(snapshot(workloads=[one]))
     suspended = dataclasses.replace(one, purpose="look")
-    after = World(snapshot(workloads=[suspended, other]), before)
+    after = World(snapshot(workloads=[suspended, other]), before=before)
     assert after.workloads[IDS[0]] is suspended
     assert after.workloads[IDS[1]] is other
     assert list(before.workloads.values()) == [one]
-    assert World(snapshot(workloads=[suspended]), before)._base is before._base
-    assert World(snapshot(workloads=[]), before)._base is not before._base
+    assert World(snapshot(workloads=[suspended]), before=before)._base is before._base
+    assert World(snapshot(workloads=[]), before=before)._base is not before._base

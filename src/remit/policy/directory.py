@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from remit.errors import PolicyError
+from remit.policy.catalogue import NAME as CATALOGUE
 from remit.policy.schema import STARTER_TEXT
 from remit.policy.snapshot import PolicyFile
 from remit.policy.source import Source
@@ -19,7 +20,9 @@ MAX_TOTAL_BYTES: Final = 2 * 1024 * 1024  # a Snapshot carries all of them, up t
 
 
 def read_directory(path: Path) -> tuple[PolicyFile, ...]:
-    """Every `*.cedar` file right inside `path`, by name; raises PolicyError for one that can't be trusted or read.
+    """Every `*.cedar` file right inside `path`, and the catalogue, by name.
+
+    Raises PolicyError for one that can't be trusted or read.
 
     Files whose name starts with a dot are left out. Refused: what anybody on this host may write, a link that
     leads out of the directory, anything but a plain UTF-8 file, more than the bounds above.
@@ -45,7 +48,7 @@ def read_directory(path: Path) -> tuple[PolicyFile, ...]:
 def write_starter(path: Path) -> bool:
     """Make `path` with the starter policies in it, unless any policy is there; says whether it wrote."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if any(_counts(entry.name) for entry in path.iterdir()):
+    if any(entry.name.endswith(SUFFIX) and _counts(entry.name) for entry in path.iterdir()):
         return False
     with contextlib.suppress(FileExistsError), (path / STARTER_NAME).open("x", encoding="utf-8") as file:
         file.write(STARTER_TEXT)
@@ -55,7 +58,7 @@ def write_starter(path: Path) -> bool:
 
 
 def _counts(name: str) -> bool:
-    return name.endswith(SUFFIX) and not name.startswith(".")
+    return (name.endswith(SUFFIX) and not name.startswith(".")) or name == CATALOGUE
 
 
 def _read(home: Path, name: str) -> bytes:

@@ -3,13 +3,16 @@
 import enum
 import hashlib
 from dataclasses import dataclass, field
+from typing import Final
 
 from remit.detect import Label
 from remit.identity import Caller, SpiffeId
+from remit.policy.circumstances import NONE, Circumstances
+from remit.policy.thing import Thing
 
 
 class Action(enum.StrEnum):
-    """What a request can ask of a model server; each is a Cedar action of the same name."""
+    """What can be asked; each is a Cedar action of the same name. SERVER are those of a model server."""
 
     INFER = "infer"
     EMBED = "embed"
@@ -17,14 +20,29 @@ class Action(enum.StrEnum):
     HEALTH = "health"
     ADMINISTER = "administer"
     DISCLOSE = "disclose"
+    SAMPLE = "sample"
+    ELICIT = "elicit"
+    CALL_TOOL = "call_tool"
+    REGISTER_TOOL = "register_tool"
+    RETRIEVE = "retrieve"
+    READ_RESOURCE = "read_resource"
+    GET_PROMPT = "get_prompt"
+    EXPORT = "export"
+    USE_CREDENTIAL = "use_credential"
+    DEPLOY_MODEL = "deploy_model"
+    APPROVE = "approve"
+
+
+SERVER: Final = (Action.INFER, Action.EMBED, Action.LIST, Action.HEALTH, Action.ADMINISTER, Action.DISCLOSE)
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
     """What is asked. `route` is `METHOD /pattern`; `found` maps each rule that hit to its label.
 
-    `body_sha256` is the raw digest of the bytes that would be forwarded before masking; the log keeps
-    only a keyed digest of it.
+    `resource` is the workload that is asked; `thing` is what it is asked for, where that is no workload itself: the
+    snapshot's own, never the caller's word. `body_sha256` is the raw digest of the bytes that would be forwarded
+    before masking; the log keeps only a keyed digest of it.
     """
 
     caller: Caller
@@ -38,6 +56,8 @@ class Intent:
     found: tuple[tuple[str, Label], ...]
     body_sha256: bytes
     model_approved: bool = False
+    thing: Thing | None = None
+    circumstances: Circumstances = NONE
     digest: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,6 +72,8 @@ class Intent:
             self.model_digest,
             "approved" if self.model_approved else "",
             ",".join(rule for rule, _ in self.found),
+            "" if self.thing is None else f"{self.thing.kind} {self.thing.id}",
+            "" if self.circumstances is NONE else repr(self.circumstances),
         )
         # A model's name is the client's text: it may hold any separator, and half of a surrogate pair.
         lengths = ",".join([str(len(part)) for part in parts]) + ";"

@@ -9,7 +9,10 @@ import cedarpy
 from cedarpy import pst
 
 from remit.errors import PolicyError
+from remit.policy.catalogue import NAME as CATALOGUE
+from remit.policy.catalogue import things
 from remit.policy.intent import Action
+from remit.policy.mode import approver_of, observed
 from remit.policy.permit import PolicyRef
 from remit.policy.policy_set import Policy, PolicySet
 from remit.policy.schema import schema
@@ -28,13 +31,15 @@ _COMMAND = re.compile(r"\b(sudo|remit\s+(task|policy|approve|activate|secret|sto
 def load(files: Sequence[PolicyFile]) -> PolicySet:
     """Parse, check and number all policies of `files`; raises PolicyError at the first thing wrong.
 
+    0. what the catalogue lists can be read
     1. every file is cut into policies and each is parsed by Cedar alone, so that an error has a place
     2. templates are refused: nothing links them
     3. annotations: `@id` is there, well formed and unique; `@on_…` mean something; no hint is a command
     4. the whole set fits the schema
     5. no policy at all is an error too: without a policy there is no decision
     """
-    found = [chunk for file in files for chunk in chunks(Source(file.name, file.text))]
+    things(files)
+    found = [chunk for file in files if file.name != CATALOGUE for chunk in chunks(Source(file.name, file.text))]
     policies = tuple(_policy(chunk, _parsed(chunk)) for chunk in found)
     _unique(found, policies)
     _fit_schema(found)
@@ -83,6 +88,8 @@ def _policy(chunk: Chunk, tree: pst.Template) -> Policy:
         plan_of(chunk, tree.annotations, tree.effect),
         chunk.text,
         tree,
+        approver_of(chunk, tree.annotations, tree.effect),
+        observed(chunk, tree.annotations, tree.effect),
     )
 
 

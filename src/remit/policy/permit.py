@@ -3,9 +3,12 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from remit.detect import Label
 from remit.errors import RemitError
+
+APPROVAL_NEEDED: Final = "remit:approval-needed"
 
 
 class Treatment(enum.StrEnum):
@@ -31,7 +34,10 @@ class PolicyRef:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """An allowed decision for exactly one intent (`intent_digest`), until `expires` (Unix seconds)."""
+    """An allowed decision for exactly one intent (`intent_digest`), until `expires` (Unix seconds).
+
+    `observed` are the policies that would have refused it, and are not enforced.
+    """
 
     decision_id: str
     intent_digest: bytes
@@ -40,6 +46,7 @@ class Permit:
     policy_set: str
     epoch: int
     expires: float
+    observed: tuple[PolicyRef, ...] = ()
 
     def treatment(self, label: Label) -> Treatment:
         return self.plan.get(label, Treatment.MASK)
@@ -67,3 +74,12 @@ class RefusedError(RemitError):
         self.policies = policies
         self.missing = missing
         self.status = status
+
+
+class ApprovalNeededError(RefusedError):
+    """Policies permit it once somebody has agreed: `approver` is `owner`, or `approver` for another person."""
+
+    def __init__(self, message: str, *, approver: str, decision_id: str, policies: tuple[PolicyRef, ...]) -> None:
+        hint = "ask the owner" if approver == "owner" else "ask somebody who approves here"
+        super().__init__(message, decision_id=decision_id, rule=APPROVAL_NEEDED, policies=policies, hint=hint)
+        self.approver = approver

@@ -7,12 +7,16 @@ from cedarpy import pst
 
 from remit.detect import Label
 from remit.policy.intent import Action
+from remit.policy.mode import Approver
 from remit.policy.permit import PolicyRef, Treatment
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One policy. `actions` are those its scope can match; `plan` holds only the labels it speaks of."""
+    """One policy. `actions` are those its scope can match; `plan` holds only the labels it speaks of.
+
+    What a permit permits takes its `approver`; an `observed` forbid is not enforced.
+    """
 
     ref: PolicyRef
     effect: pst.Effect
@@ -21,6 +25,8 @@ class Policy:
     plan: Mapping[Label, Treatment]
     text: str
     tree: pst.Template
+    approver: Approver = Approver.NOBODY
+    observed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

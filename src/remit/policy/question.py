@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from cedarpy import Entities
@@ -10,8 +10,10 @@ from cedarpy import Entities
 from remit.identity import SpiffeId
 from remit.inventory import DIGEST_UNKNOWN, Workload
 from remit.inventory.binding import Standing, standing_of
+from remit.policy.circumstances import NONE, Circumstances
 from remit.policy.intent import Action, Intent
 from remit.policy.schema import schema
+from remit.policy.thing import Thing
 from remit.tasks import Task
 
 USER: Final = "user"  # spiffe://TRUST-DOMAIN/user/NAME: a person's processes that are no workload of their own
@@ -22,16 +24,24 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TaskFact:
-    """What policies may know of the live task that a request came with."""
+    """What policies may know of the live task that a request came with. `ceiling` is a rank; `fits`: tool and
+    arguments are within what it lists."""
 
     id: str
     on: SpiffeId
     actions: tuple[str, ...]
+    tools: tuple[str, ...] = ()
+    fits: bool = True
+    ceiling: int = 3
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """All that a decision can depend on. `owner` owns the principal; `human` answers for this request."""
+    """All that a decision can depend on. `owner` owns the principal; `human` answers for this request.
+
+    What is acted on is the workload `resource`, or the `thing` that it offers.
+    """
 
     principal: SpiffeId
     owner: str
@@ -51,18 +61,26 @@ class Question:
     asked: str
     grade: str
     approved: bool = False
+    thing: Thing | None = None
+    circumstances: Circumstances = NONE
 
     def request(self) -> Json:
         """The request in Cedar's terms. EUIDs are dicts: an id may hold anything, quotes and newlines too."""
         return {
             "principal": {"type": "Workload", "id": str(self.principal)},
             "action": {"type": "Action", "id": self.action.value},
-            "resource": {"type": "Workload", "id": str(self.resource)},
+            "resource": self.acted_on(),
             "context": self.context(),
         }
 
+    def acted_on(self) -> Json:
+        """The EUID of what is acted on."""
+        if self.thing is not None:
+            return {"type": self.thing.kind.value, "id": self.thing.id}
+        return {"type": "Workload", "id": str(self.resource)}
+
     def context(self) -> Json:
-        """Every key of the schema's `Call`; `task` only where there is one."""
+        """Every key of the schema's `Call`; those of circumstances and `task` only where there are any."""
         context: Json = {
             "proof": self.proof,
             "exhaustive": self.exhaustive,
@@ -79,17 +97,22 @@ class Question:
             "found_labels": list(self.found_labels),
             "asked": self.asked,
             "grade": self.grade,
+            **self.circumstances.to_json(),
         }
         if self.task is not None:
             context["task"] = {
                 "id": entity("Task", self.task.id),
                 "actions": list(self.task.actions),
                 "on": entity("Workload", str(self.task.on)),
+                "tools": list(self.task.tools),
+                "fits": self.task.fits,
+                "ceiling": self.task.ceiling,
+                "profile": self.task.profile,
             }
         return context
 
 
-def of_intent(intent: Intent, owner: str, resource: Workload, task: Task | None, grade: str) -> Question:
+def of_intent(intent: Intent, owner: str, target: Workload | Thing, task: Task | None, grade: str) -> Question:
     """The question that an intent asks; `owner` owns the caller, `task` is live and covers the intent."""
     caller = intent.caller
     return Question(
@@ -99,7 +122,7 @@ def of_intent(intent: Intent, owner: str, resource: Workload, task: Task | None,
         human=caller.human,
         action=intent.action,
         resource=intent.resource,
-        resource_owner=resource.owner,
+        resource_owner=target.owner,
         proof=caller.proof.value,
         exhaustive=caller.exhaustive,
         stream=intent.stream,
@@ -111,6 +134,8 @@ def of_intent(intent: Intent, owner: str, resource: Workload, task: Task | None,
         asked=intent.route,
         grade=grade,
         approved=intent.model_approved,
+        thing=intent.thing,
+        circumstances=intent.circumstances,
     )
 
 
@@ -140,6 +165,11 @@ def in_general(principal: SpiffeId, own: Workload | None, human: str, resource: 
         grade=grade,
         approved=model is not None and standing_of(resource, model) is Standing.APPROVED,
     )
+
+
+def in_a_task(question: Question) -> Question:
+    """The same, asked within a live task that names exactly this."""
+    return replace(question, task=TaskFact("", question.resource, (question.action.value,)))
 
 
 def entity(kind: str, name: str) -> Json:

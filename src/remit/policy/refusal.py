@@ -4,11 +4,12 @@ Never a command: what a refused caller reads must not be a way to widen its own 
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from remit.inventory import Workload
 from remit.inventory.lifecycle import standing
 from remit.policy.intent import Action, Intent
+from remit.policy.mode import Approver
 from remit.policy.permit import Treatment
 from remit.policy.policy_set import Policy
 from remit.policy.verdict import Missing, Verdict
@@ -27,7 +28,28 @@ _ASKS: Final = {
     Action.HEALTH: "asks for its health",
     Action.ADMINISTER: "administers the server",
     Action.DISCLOSE: "discloses what the server holds",
+    Action.SAMPLE: "asks a client's model",
+    Action.ELICIT: "asks a client's person",
+    Action.CALL_TOOL: "calls a tool",
+    Action.REGISTER_TOOL: "registers a tool",
+    Action.RETRIEVE: "retrieves",
+    Action.READ_RESOURCE: "reads a resource",
+    Action.GET_PROMPT: "takes a prompt",
+    Action.EXPORT: "sends data out",
+    Action.USE_CREDENTIAL: "uses a credential",
+    Action.DEPLOY_MODEL: "deploys a model",
+    Action.APPROVE: "approves",
 }
+
+
+class Owned(Protocol):
+    """What is acted on: a workload or a thing of the catalogue."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def owner(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +90,22 @@ UNKNOWN_CALLER: Final = Reason(
 )
 
 
+NOT_AS_LISTED: Final = Reason(
+    "remit:not-listed",
+    "it is not as the catalogue has it, so",
+    "the catalogue listed it as it is",
+    "ask whoever writes the policies on this machine",
+)
+
+
+def needs_approval(intent: Intent, target: Owned, approver: Approver) -> str:
+    """One line for who asked."""
+    whose = f"the owner's, {target.owner}'s," if approver is Approver.OWNER and target.owner else "another person's"
+    return (
+        f"`{intent.route}` {_ASKS[intent.action]}; it takes {whose} approval to {intent.action.value} {target.name}"
+    )
+
+
 def not_active(workload: Workload) -> Reason:
     """A refusal because the server, or the workload that calls it, is not active: says its state, and who can act."""
     return Reason(
@@ -78,7 +116,7 @@ def not_active(workload: Workload) -> Reason:
     )
 
 
-def by_verdict(verdict: Verdict, lacking: Missing | None, resource: Workload) -> Reason:
+def by_verdict(verdict: Verdict, lacking: Missing | None, resource: Owned) -> Reason:
     """A refusal that Cedar's decision gives: a forbid, or nothing that permits."""
     missing = f"{lacking.words} ({_places(lacking.policies)})" if lacking else ""
     if verdict.policies:
@@ -89,7 +127,7 @@ def by_verdict(verdict: Verdict, lacking: Missing | None, resource: Workload) ->
     return Reason(DEFAULT_DENY, "no policy permits", missing, _hint(lacking, resource))
 
 
-def by_errors(resource: Workload) -> Reason:
+def by_errors(resource: Owned) -> Reason:
     """A refusal because a policy could not be evaluated: an error is never an allow."""
     return Reason(
         POLICY_ERROR,
@@ -99,7 +137,7 @@ def by_errors(resource: Workload) -> Reason:
     )
 
 
-def by_label(policy: Policy, rules: tuple[str, ...], resource: Workload) -> Reason:
+def by_label(policy: Policy, rules: tuple[str, ...], resource: Owned) -> Reason:
     """A refusal for what was found: `rules` are the detector's, never what they found."""
     found = ", ".join(rules)
     return Reason(
@@ -110,7 +148,7 @@ def by_label(policy: Policy, rules: tuple[str, ...], resource: Workload) -> Reas
     )
 
 
-def outside_task(intent: Intent, resource: Workload, task: Task | None, now: float, would: Verdict) -> Reason:
+def outside_task(intent: Intent, resource: Owned, task: Task | None, now: float, would: Verdict) -> Reason:
     """A refusal because the task that came doesn't cover the request. `would` is the verdict if it did."""
     if task is None or task.human != intent.caller.human:
         because = "its task is not one of this caller's, so"
@@ -129,7 +167,7 @@ def outside_task(intent: Intent, resource: Workload, task: Task | None, now: flo
     )
 
 
-def refused_finding(intent: Intent, resource: Workload, verdict: Verdict) -> Reason | None:
+def refused_finding(intent: Intent, resource: Owned, verdict: Verdict) -> Reason | None:
     """The reason when a determining policy refuses what was found; rule ids only, never the values."""
     refused = {label for label, treatment in verdict.plan.items() if treatment is Treatment.REFUSE}
     rules = tuple(dict.fromkeys(rule for rule, label in intent.found if label in refused))
@@ -142,7 +180,7 @@ def refused_finding(intent: Intent, resource: Workload, verdict: Verdict) -> Rea
     return by_label(policy, rules, resource)
 
 
-def _hint(lacking: Missing | None, resource: Workload) -> str:
+def _hint(lacking: Missing | None, resource: Owned) -> str:
     if lacking is not None:
         return lacking.hint
     return f"no single change would allow it; ask the owner, {resource.owner}"

@@ -37,10 +37,15 @@ _ENTITY_PATHS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Policies compiled together. Cedar's `policyN` is `policies[N]`."""
+    """Policies compiled together. Cedar's `policyN` is `policies[N]`; in `watched` it is `observed[N]`.
+
+    These are apart, so that nothing of theirs can decide.
+    """
 
     policies: tuple[Policy, ...]
     compiled: cedarpy.PolicySet
+    observed: tuple[Policy, ...] = ()
+    watched: cedarpy.PolicySet | None = None
 
 
 class Slicer:
@@ -76,9 +81,11 @@ class Slicer:
         return tuple(sorted(found))
 
     def _compile(self, wanted: tuple[int, ...]) -> Slice:
-        policies = tuple(self._policies[index] for index in wanted)
-        compiled = cedarpy.PolicySet.from_str("\n".join(policy.text for policy in policies))
-        self._slices[wanted] = Slice(policies, compiled)
+        every = tuple(self._policies[index] for index in wanted)
+        enforced = tuple(policy for policy in every if not policy.observed)
+        observed = tuple(policy for policy in every if policy.observed)
+        watched = _compiled(observed) if observed else None
+        self._slices[wanted] = Slice(enforced, _compiled(enforced), observed, watched)
         if len(self._slices) > MAX_SLICES:
             self._slices.popitem(last=False)
         return self._slices[wanted]
@@ -92,11 +99,15 @@ class Slicer:
                 self._filed.setdefault((action, guard), []).append(index)
 
 
+def _compiled(policies: tuple[Policy, ...]) -> cedarpy.PolicySet:
+    return cedarpy.PolicySet.from_str("\n".join(policy.text for policy in policies))
+
+
 def facts(question: Question) -> frozenset[Guard]:
     """What is so for this question, in the terms of guards."""
     return frozenset(
         (
-            ("resource", str(question.resource)),
+            ("resource", str(question.resource) if question.thing is None else question.thing.id),
             ("principal", str(question.principal)),
             ("resource.owner", question.resource_owner),
             ("principal.owner", question.owner),

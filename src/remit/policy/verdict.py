@@ -9,9 +9,10 @@ import cedarpy
 from remit.detect import Label
 from remit.errors import IdentityError
 from remit.identity import SpiffeId
-from remit.policy.permit import Treatment
+from remit.policy.mode import Approver
+from remit.policy.permit import PolicyRef, Treatment
 from remit.policy.policy_set import Policy
-from remit.policy.question import KNOWN_DIGEST, USER, Question, TaskFact
+from remit.policy.question import KNOWN_DIGEST, USER, Question, in_a_task
 from remit.policy.slicing import Slice
 from remit.policy.treatment import strictest
 
@@ -20,13 +21,21 @@ from remit.policy.treatment import strictest
 class Verdict:
     """Cedar's answer. `policies` are the determining ones in file order: permits, or the forbids that beat them.
 
-    `errors` is not empty when any policy could not be evaluated; then nothing is allowed.
+    `errors` is not empty when any policy could not be evaluated; then nothing is allowed. `approver` is the strictest
+    that a determining permit names. `observed` are forbids that would have refused it, and are not enforced.
     """
 
     allowed: bool
     policies: tuple[Policy, ...]
     plan: Mapping[Label, Treatment]
     errors: tuple[str, ...] = ()
+    approver: Approver = Approver.NOBODY
+    observed: tuple[Policy, ...] = ()
+
+    @property
+    def refs(self) -> tuple[PolicyRef, ...]:
+        """Where the determining ones stand."""
+        return tuple(policy.ref for policy in self.policies)
 
 
 Decide = Callable[[Question], Verdict]
@@ -39,14 +48,24 @@ def ask(question: Question, policies: Slice, entities: cedarpy.Entities) -> Verd
     and a test holds every Question to the schema. What doesn't fit ends as an error, refused all the same.
     """
     try:
-        result = cedarpy.is_authorized(question.request(), policies.compiled, entities)
+        asked = question.request()
+        result = cedarpy.is_authorized(asked, policies.compiled, entities)
+        watched = policies.watched and cedarpy.is_authorized(asked, policies.watched, entities)
     except ValueError as error:  # an id or a text that is no Unicode
         return Verdict(allowed=False, policies=(), plan={}, errors=(str(error),))
     if result.diagnostics.errors or result.decision is cedarpy.Decision.NoDecision:
         return Verdict(allowed=False, policies=(), plan={}, errors=tuple(result.diagnostics.errors) or ("undecided",))
-    numbers = sorted(int(name.removeprefix("policy")) for name in result.diagnostics.reasons)
-    determining = tuple(policies.policies[number] for number in numbers)
-    return Verdict(result.allowed, determining, strictest(determining) if result.allowed else {})
+    determining = _named(result, policies.policies)
+    if not result.allowed:
+        return Verdict(allowed=False, policies=determining, plan={})
+    observed = _named(watched, policies.observed) if watched else ()
+    approver = max((policy.approver for policy in determining), default=Approver.NOBODY)
+    return Verdict(True, determining, strictest(determining), approver=approver, observed=observed)
+
+
+def _named(result: cedarpy.AuthzResult, policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
+    """The determining ones, in file order."""
+    return tuple(policies[number] for number in sorted(int(name[6:]) for name in result.diagnostics.reasons))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +95,7 @@ Changed = tuple[Question, Missing] | None
 def _with_task(question: Question, name: str) -> Changed:
     if question.task is not None:
         return None
-    task = TaskFact("", question.resource, (question.action.value,))
-    return replace(question, task=task), Missing(
+    return in_a_task(question), Missing(
         f"the caller had a task that allows `{question.action.value}` on {name}",
         f"the owner, {question.resource_owner}, can allow it for a task",
         "task",

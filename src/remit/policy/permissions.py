@@ -1,0 +1,48 @@
+"""What somebody may do with a model server, action by action: asked, not acted on."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from remit.identity import SpiffeId
+from remit.policy.in_force import InForce
+from remit.policy.intent import SERVER, Action
+from remit.policy.mode import Approver
+from remit.policy.permit import PolicyRef
+from remit.policy.question import Question, in_a_task, in_general
+
+Answer = Literal["yes", "no", "needs approval"]
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a caller may do, by which policies. `needs approval`: somebody's, or a live task that names the action."""
+
+    answer: Answer
+    policies: tuple[PolicyRef, ...]
+
+
+def permissions(
+    in_force: InForce, principal: SpiffeId, human: str, resource: SpiffeId, now: float
+) -> dict[Action, Permission]:
+    """What `principal`, for whom `human` answers, may do on `resource`: each action, by which policies.
+
+    Asked as a well-known caller with a known model and nothing found in what it sends.
+    """
+    world = in_force.world
+    target, own = world.workloads.get(resource), world.workloads.get(principal)
+    known = world.knows(principal, enrolled=own is not None)
+    idle = any(one is not None and not one.active for one in (target, own))
+    if target is None or not known or idle or now >= in_force.ends:
+        return {action: Permission("no", ()) for action in SERVER}
+    asked = in_general(principal, own, human, target, in_force.snapshot.grade)
+    return {action: _permission(in_force, replace(asked, action=action)) for action in SERVER}
+
+
+def _permission(in_force: InForce, question: Question) -> Permission:
+    verdict = in_force.ask(question)
+    if verdict.allowed:
+        return Permission("yes" if verdict.approver is Approver.NOBODY else "needs approval", verdict.refs)
+    tasked = in_force.ask(in_a_task(question))
+    if tasked.allowed:
+        return Permission("needs approval", tasked.refs)
+    return Permission("no", verdict.refs)
