@@ -70,7 +70,7 @@ def test_a_tool_is_called_within_what_its_arguments_and_the_flow_allow() -> None
         ({"high": 1, "to": "unknown"}, "no-more-than-it-is-cleared-for"),
     ):
         with pytest.raises(RefusedError) as caught:
-            call(decides, **refused)  # type: ignore[arg-type]
+            call(decides, **refused)
         assert caught.value.rule == rule
 
 
