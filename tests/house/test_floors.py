@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "remit"
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "secret", "attestor_line", "descriptor_tables", "remit"}),
     frozenset({"identity", "posture", "models", "detect", "config"}),
-    frozenset({"inventory", "tasks"}),
+    frozenset({"inventory", "tasks", "flow"}),
     frozenset({"policy"}),
     frozenset({"audit"}),
     frozenset({"scanner", "redaction", "sandbox"}),
@@ -25,7 +25,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 
 # Packages that decide or parse: bytes and times come in as arguments.
-PURE = ("policy", "detect", "tasks", "gateway/dialects", "audit/tree.py", "audit/entry.py")
+PURE = ("policy", "detect", "tasks", "flow", "gateway/dialects", "audit/tree.py", "audit/entry.py")
 # What a pure file may not import. Their one door to files is named: policy/directory.py, detect/hyper.py (its cache).
 IMPURE_MODULES = frozenset(
     {"socket", "asyncio", "time", "datetime", "subprocess", "http", "urllib.request", "threading"}
