@@ -31,19 +31,19 @@ def test_what_came_from_outside_marks_the_task() -> None:
     flow = Flow()
     flow.heard("do it", Origin.HUMAN)
     flow.heard("the file", Origin.TRUSTED, Label.CONFIDENTIAL)
-    assert (flow.facts().high, flow.facts().untrusted) == (2, False)
+    assert (flow.mark.rank, flow.mark.untrusted) == (2, False)
     flow.heard("a page", Origin.UNTRUSTED)
     flow.heard("more", Origin.TRUSTED, Label.INTERNAL)
-    assert (flow.facts().high, flow.facts().untrusted) == (2, True)
+    assert (flow.mark.rank, flow.mark.untrusted) == (2, True)
 
 
 def test_what_was_done_is_bounded_and_then_everything_was() -> None:
     flow = Flow()
     flow.did("call_tool", "send_mail")
-    assert flow.facts().did == {"call_tool", "send_mail"}
+    assert flow.done == {"call_tool", "send_mail"}
     flow.did(*(f"tool{number}" for number in range(MOST_DONE * 2)))
-    assert len(flow.facts().did) == MOST_DONE + 1
-    assert EVERYTHING in flow.facts().did
+    assert len(flow.done) == MOST_DONE + 1
+    assert EVERYTHING in flow.done
 
 
 def test_a_call_is_told_by_its_classes_and_standings() -> None:

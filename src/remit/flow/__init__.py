@@ -1,7 +1,7 @@
 """What came into a task decides what may go out: its mark, and where the values of a call's arguments came from."""
 
 from remit.flow.argument import DESTINATIONS, ArgumentClass, Value
-from remit.flow.flow import Argument, Flow, FlowFacts, standings
+from remit.flow.flow import Argument, Flow, standings
 from remit.flow.mark import Mark
 from remit.flow.origin import VOUCHED, Origin, best
 from remit.flow.schema import classes
@@ -14,7 +14,6 @@ __all__ = [
     "Argument",
     "ArgumentClass",
     "Flow",
-    "FlowFacts",
     "Mark",
     "Origin",
     "Transcript",

@@ -52,6 +52,11 @@ def atoms(text: str) -> Iterator[str]:
     yield from (number(found[0]) for found in _NUMBER.finditer(text))
 
 
+def entry(value: str) -> str:
+    """A whole entry of a list, as it stands."""
+    return f"e {value}"
+
+
 def url(value: str) -> str:
     """RFC 3986, 6.2.2 and 6.2.3, with http and https taken for the same; what stands before an `@` is kept."""
     value = spelled(value)

@@ -1,6 +1,6 @@
-"""What has flowed through one task so far: how sensitive, from where, what was done; the facts that policies read."""
+"""What has flowed through one task so far: how sensitive, from where, and what was done."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,15 +27,6 @@ class Argument:
         return best(self.origins)
 
 
-@dataclass(frozen=True, slots=True)
-class FlowFacts:
-    """`context.flow` of a decision."""
-
-    high: int
-    untrusted: bool
-    did: frozenset[str]
-
-
 @dataclass(slots=True)
 class Flow:
     """One task's. Nothing in it goes down or is forgotten, but text for which there is no room."""
@@ -56,8 +47,10 @@ class Flow:
         for name in names:
             self.done.add(name if len(self.done) < MOST_DONE else EVERYTHING)
 
-    def facts(self) -> FlowFacts:
-        return FlowFacts(self.mark.rank, self.mark.untrusted, frozenset(self.done))
+    def listed(self, entries: Iterable[str], origin: Origin) -> None:
+        """The entries of a source that names things: members, addresses, accounts. Each counts as a whole only."""
+        for entry in entries:
+            self.transcript.listed(entry, origin)
 
     def arguments(self, arguments: object, classes: Mapping[str, ArgumentClass]) -> list[Argument]:
         return [

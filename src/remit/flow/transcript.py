@@ -20,6 +20,7 @@ LIMITS: Final = {
     Origin.UNTRUSTED: 4_000_000,
 }
 MOST_HEARD: Final = 8_192  # messages whose digest is kept, so that a history sent again costs nothing
+MOST_LISTED: Final = 512  # characters of an entry: longer ones are texts
 LONGEST: Final = 4_000_000  # characters of one message that are looked at
 _PHONE: Final = re.compile(r"[+(]?[\d ()./-]{6,24}")
 _NOT_IN_PHONE: Final = re.compile(r"[+()./]")
@@ -57,6 +58,14 @@ class Transcript:
         for form in _forms(whole(text), origin):
             shelf.put(form, atoms.atoms(form))
 
+    def listed(self, value: str, origin: Origin) -> None:
+        """One entry of a source: a name, an address, an id. It is a whole, and nothing in it is a value: so an entry
+        that somebody else could name vouches for nothing but that name."""
+        text = whole(value)
+        if len(text) <= MOST_LISTED and (entry := _entry(text, origin)):
+            forms = {form(entry) for form in (atoms.entry, atoms.url, atoms.mail, atoms.account, atoms.path)}
+            self.shelves[origin].put("", [one for one in forms if not self.shelves[origin].has_atom(one)])
+
     def origins(self, value: str, kind: ArgumentClass) -> frozenset[Origin]:
         """Where `value` was heard, as a whole: a part of a word, an address or a URL is not that word."""
         text = whole(value)
@@ -68,6 +77,10 @@ class Transcript:
         )
 
 
+def _entry(text: str, origin: Origin) -> str:
+    return spaced(loose(text) if origin is Origin.UNTRUSTED else strict(text))
+
+
 def _forms(text: str, origin: Origin) -> Iterator[str]:
     """A text as it stands, and as what it is where it is the inside of a JSON string."""
     form = loose if origin is Origin.UNTRUSTED else strict
@@ -77,6 +90,8 @@ def _forms(text: str, origin: Origin) -> Iterator[str]:
 
 
 def _stands_on(shelf: Shelf, value: str, kind: ArgumentClass) -> bool:
+    if shelf.has_atom(atoms.entry(value.lstrip("@#") if kind is ArgumentClass.RECIPIENT else value)):
+        return True
     looks = _LOOKS.get(kind)
     return looks(shelf, value) if looks else shelf.has_phrase(value, WORDS)
 
