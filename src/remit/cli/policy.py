@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from remit.cli import policy_cases
 from remit.cli.places import JsonOption, StateOption, places
 
 if TYPE_CHECKING:
-    from remit.policy import Policy, PolicySet
+    from remit.policy import Policy, PolicyFile, PolicySet
 
 app = typer.Typer(
     help="Check and show the policies that decide who may do what.", no_args_is_help=True, rich_markup_mode=None
 )
+
+app.command("test")(policy_cases.try_cases)
 
 PoliciesOption = Annotated[
     Path | None, typer.Option("--policies", metavar="DIR", help="The policy directory, if not this instance's own.")
@@ -86,8 +89,20 @@ def _directory(policies: Path | None, state: Path | None) -> Path:
 
 
 def _loaded(directory: Path) -> "PolicySet":
+    from remit.policy import load
+
+    return load(files_in(directory))
+
+
+def directory_of(directory: Path | None, state: Path | None) -> Path:
+    """The one that was named, or this instance's own."""
+    return directory or places(state).policies
+
+
+def files_in(directory: Path) -> "tuple[PolicyFile, ...]":
+    """The policy files there; raises UsageError where there is none."""
     from remit.errors import UsageError
-    from remit.policy import load, read_directory
+    from remit.policy import read_directory
 
     if not directory.is_dir():
         raise UsageError(
@@ -97,7 +112,7 @@ def _loaded(directory: Path) -> "PolicySet":
     files = read_directory(directory)
     if not files:
         raise UsageError(f"no policy file is in `{directory}`", hint="policies are files named `*.cedar`")
-    return load(files)
+    return files
 
 
 def _facts(policy: "Policy") -> dict[str, Any]:

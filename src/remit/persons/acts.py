@@ -133,6 +133,7 @@ COMMANDS: Final[Mapping[str, Act | str]] = {
     "task end": Act.TASK_END,
     "policy check": _OWN_FILES,
     "policy show": _READS,
+    "policy test": _READS,
     "audit tail": _OWN_FILES,
     "audit show": _OWN_FILES,
     "audit verify": _OWN_FILES,
