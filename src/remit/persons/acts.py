@@ -134,6 +134,7 @@ COMMANDS: Final[Mapping[str, Act | str]] = {
     "policy check": _OWN_FILES,
     "policy show": _READS,
     "policy test": _READS,
+    "policy fmt": _OWN_FILES,
     "audit tail": _OWN_FILES,
     "audit show": _OWN_FILES,
     "audit verify": _OWN_FILES,
