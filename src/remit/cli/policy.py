@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from remit.cli import policy_cases, policy_fmt
+from remit.cli import policy_cases, policy_diff, policy_fmt
 from remit.cli.places import JsonOption, StateOption, places
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ app = typer.Typer(
 
 app.command("test")(policy_cases.try_cases)
 app.command()(policy_fmt.fmt)
+app.command()(policy_diff.diff)
 
 PoliciesOption = Annotated[
     Path | None, typer.Option("--policies", metavar="DIR", help="The policy directory, if not this instance's own.")

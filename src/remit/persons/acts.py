@@ -135,6 +135,7 @@ COMMANDS: Final[Mapping[str, Act | str]] = {
     "policy show": _READS,
     "policy test": _READS,
     "policy fmt": _OWN_FILES,
+    "policy diff": _READS,
     "audit tail": _OWN_FILES,
     "audit show": _OWN_FILES,
     "audit verify": _OWN_FILES,

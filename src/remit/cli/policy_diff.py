@@ -1,0 +1,112 @@
+"""`remit policy diff`: who gains and who loses by a change of policies, before it is in force."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from remit.cli.places import JsonOption, StateOption, places
+
+if TYPE_CHECKING:
+    from remit.policy.known import Known
+    from remit.policy.reach import Change
+
+NOT_TRIED = (
+    "every circumstance is in this; not in it: who and what isn't known yet, later changes of owners and labels, "
+    "built-in rules (tasks, lifecycle)"
+)
+MAX_NAMES = 6
+
+
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A policy directory.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The one that is to follow it.")],
+    known: Annotated[
+        Path | None,
+        typer.Option("--known", metavar="FILE", help="People and workloads from this file, not from the instance."),
+    ] = None,
+    no_new_reach: Annotated[
+        bool, typer.Option("--no-new-reach", help="Exit code 3 when anybody gains, or may gain, anything.")
+    ] = False,
+    json: JsonOption = False,
+    state: StateOption = None,
+) -> None:
+    """Compare what two policy directories let known people and workloads do.
+
+    All known people, workloads and things are tried with every action, in all circumstances at once. `may gain` is
+    where conditions differ and nothing shows that the new ones are narrower.
+    """
+    from remit.cli.policy import files_in
+    from remit.cli.screen import print_json
+    from remit.policy.in_force import InForce
+    from remit.policy.reach import compare
+
+    there = _from_file(known) if known is not None else _from_instance(state)
+    compared = compare(InForce(there.snapshot(files_in(old))), InForce(there.snapshot(files_in(new))))
+    if json:
+        counts = {"who": compared.who, "what": compared.what, "asked": compared.asked, "tried": compared.tried}
+        rows = [_row(change) for change in compared.changes]
+        print_json({"grows": compared.grows, "changes": rows, "not_tried": NOT_TRIED, **counts})
+    else:
+        for change in compared.changes:
+            _tell(change)
+        verdict = "reach grows" if compared.grows else "no new reach" if compared.changes else "no change"
+        typer.echo(f"{verdict}: {compared.who} who, {compared.what} what, {compared.asked} questions")
+        typer.echo(f"  {NOT_TRIED}")
+    if no_new_reach and compared.grows:
+        raise typer.Exit(3)
+
+
+def _from_file(path: Path) -> "Known":
+    import tomllib
+
+    from remit.cli.policy_cases import read_text
+    from remit.errors import UsageError
+    from remit.policy.known import known, only_tables
+
+    try:
+        tree = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"`{path}` is not TOML: {error}") from None
+    only_tables(tree, frozenset({"case"}), path.name)  # a file of cases says who is there as well
+    return known(tree, path.name)
+
+
+def _from_instance(state: Path | None) -> "Known":
+    """Whom and what the running instance knows; what it shows of workloads is all that policies read of them."""
+    from remit.cli.client import ask
+    from remit.policy.known import known
+
+    socket = places(state).api_socket
+    rows = ask(socket, "GET", "workloads")
+    names = sorted(set(ask(socket, "GET", "names").values()))
+    workloads = {row["spiffe_id"]: _as_known(row) for row in rows}
+    domain = ask(socket, "GET", "status")["trust_domain"]
+    return known({"trust_domain": domain, "people": names, "workload": workloads}, "what the instance knows")
+
+
+def _as_known(row: dict[str, Any]) -> dict[str, Any]:
+    same: dict[str, Any] = {
+        key: row[key] for key in ("owner", "kind", "server", "environment", "label") if key in row
+    }
+    return {**same, "id": row["spiffe_id"], "class": row.get("capabilities", [])}
+
+
+def _tell(change: "Change") -> None:
+    from remit.policy.explain import printable
+
+    who, what = (printable(_some(names)) for names in (change.who, change.what))
+    typer.echo(f"{change.kind.value:<8}  {who}  {change.action.value}  {what}")
+    by = ", ".join(str(ref) for ref in change.by)
+    typer.echo(f"          {change.before} → {change.after}" + (f"   by {by}" if by else ""))
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _row(change: "Change") -> dict[str, Any]:
+    by = [{"id": ref.id, "file": ref.file, "line": ref.line} for ref in change.by]
+    asked = {"who": list(change.who), "action": change.action.value, "what": list(change.what)}
+    return {"kind": change.kind.value, **asked, "before": change.before, "after": change.after, "by": by}
