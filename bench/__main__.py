@@ -23,6 +23,8 @@ PARTS: Final = {
     "attestor": "bench.attestor",
     "system": "bench.system",
     "person": "bench.person_session",
+    "provenance": "bench.provenance",
+    "agentdojo": "bench.agentdojo.report",
     "detail": "bench.detail",
 }
 BUSY: Final = 0.5

@@ -101,5 +101,19 @@ def test_too_many_or_too_deep_values_are_ones_that_nobody_said() -> None:
         assert {one.kind for one in found if one.text == "\x00"} == set(ArgumentClass)
 
 
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("see https://x.example/a?b=1.", ["https://x.example/a?b=1"]),
+        ("see www.x.example, please", ["www.x.example"]),
+        ("see x.example and y.co.example/path", ["x.example", "y.co.example/path"]),
+        ("report.docx, notes.txt, e.g. 1.50 at 9.30am", []),
+        ("write to bob@x.example", []),
+    ],
+)
+def test_a_link_in_a_text_is_a_value_of_its_own(text: str, links: list[str]) -> None:
+    assert [one.text for one in values({"body": text}, {"/body": TEXT}) if one.kind is LINK] == links
+
+
 def test_nothing_that_is_no_words_is_a_value() -> None:
     assert values({"a": None, "b": True, "c": "", "d": [], "e": 5}, {"/e": AMOUNT}) == [Value("/e", AMOUNT, "5")]

@@ -194,6 +194,23 @@ def test_a_flood_of_one_origin_takes_no_room_of_another() -> None:
     assert transcript.origins("late@example.com", RECIPIENT) <= {Origin.UNTRUSTED}
 
 
+def test_many_small_messages_are_few_pieces_and_none_runs_into_the_next() -> None:
+    transcript = Transcript()
+    for number in range(2_000):
+        transcript.hear(f"Anna{number} left", Origin.HUMAN)
+        transcript.hear(f"run `make {number}`", Origin.HUMAN)
+        transcript.hear(f"ls /{number}", Origin.HUMAN)
+    shelf = transcript.shelves[Origin.HUMAN]
+    assert len(shelf.texts) + len(shelf.atoms) < 60
+    assert shelf.size == sum(piece.size for piece in (*shelf.texts, *shelf.atoms))
+    for number in (0, 1, 999, 1_999):
+        assert transcript.origins(f"anna{number} left", TEXT) == {Origin.HUMAN}
+        assert transcript.origins(f"make {number}", COMMAND) == {Origin.HUMAN}
+        assert transcript.origins(f"ls /{number}", COMMAND) == {Origin.HUMAN}
+    for value in ("left run", "left\nrun", "anna0 left run", "left ls"):
+        assert transcript.origins(value, TEXT) == frozenset()
+
+
 def test_the_same_history_sent_again_costs_nothing() -> None:
     transcript = heard()
     size = transcript.size

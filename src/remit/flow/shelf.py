@@ -15,7 +15,8 @@ from typing import Final
 PIECE: Final = 32_768  # characters of text in one piece
 OVERLAP: Final = 4_096  # characters that the next piece repeats: a phrase up to this length is whole in one of them
 LONGEST: Final = OVERLAP - 64  # characters of a phrase that is looked for
-ATOMS: Final = 4_096  # atoms in one piece
+ATOMS: Final = 2_048  # atoms in one piece
+JOINED: Final = 131_072  # bytes that two pieces may have together to be joined
 TRIES: Final = 64  # places a phrase is looked at in one piece, before it is taken for not being there
 _WORD: Final = re.compile(r"\w+")
 
@@ -36,8 +37,9 @@ COMMANDS: Final = Edges(re.compile(r"[^`\"'(\s]\s?$|\S\s$"), re.compile(r"\s?[^`
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    text: bytes  # as UTF-8: one odd letter would make a str of it four times as big
-    atoms: bytes
+    """Texts, or atoms, one a line; as UTF-8, since one odd letter would make a str of it four times as big."""
+
+    text: bytes
     hashes: "array[int]"
 
     def may_have(self, hashes: Iterable[int]) -> bool:
@@ -47,8 +49,8 @@ class Piece:
         at, tries = self.text.find(phrase), 0
         while at >= 0 and tries < TRIES:
             end = at + len(phrase)
-            before = self.text[max(0, at - 4) : at].decode(errors="ignore")
-            after = self.text[end : end + 8].decode(errors="ignore")
+            before = self.text[max(0, at - 4) : at].decode(errors="ignore").rpartition("\n")[2]
+            after = self.text[end : end + 8].decode(errors="ignore").partition("\n")[0]
             if not edges.before.search(before) and not edges.after.match(after):
                 return True
             at, tries = self.text.find(phrase, at + 1), tries + 1
@@ -56,7 +58,10 @@ class Piece:
 
     @property
     def size(self) -> int:
-        return len(self.text) + len(self.atoms) + len(self.hashes) * self.hashes.itemsize
+        return len(self.text) + len(self.hashes) * self.hashes.itemsize
+
+    def joined(self, other: "Piece") -> "Piece":
+        return Piece(self.text + b"\n" + other.text, array("q", sorted({*self.hashes, *other.hashes})))
 
 
 @dataclass(slots=True)
@@ -66,33 +71,42 @@ class Shelf:
     limit: int
     size: int = 0
     full: bool = False
-    pieces: list[Piece] = field(default_factory=list)
+    texts: list[Piece] = field(default_factory=list)
+    atoms: list[Piece] = field(default_factory=list)
 
     def put(self, text: str, atoms: Iterable[str]) -> None:
         """`text` in normal form, without line ends."""
         lines = sorted(set(atoms))
-        kept = all(self._keep(_piece("", lines[at : at + ATOMS])) for at in range(0, len(lines), ATOMS))
-        if not kept or not all(self._keep(_piece(part, [])) for part in _parts(text)):
+        kept = all(self._keep(self.atoms, _of_atoms(lines[at : at + ATOMS])) for at in range(0, len(lines), ATOMS))
+        if not kept or not all(self._keep(self.texts, _of_text(part)) for part in _parts(text)):
             self.full = True
 
-    def _keep(self, piece: Piece) -> bool:
+    def _keep(self, pieces: list[Piece], piece: Piece) -> bool:
+        """Add it, and join the last two while they are of one size: many small messages are few pieces."""
         if self.size + piece.size > self.limit:
             return False
-        self.pieces.append(piece)
+        pieces.append(piece)
         self.size += piece.size
+        while len(pieces) > 1 and _alike(*pieces[-2:]):
+            last, one = pieces.pop(), pieces.pop()
+            pieces.append(one.joined(last))
+            self.size += pieces[-1].size - one.size - last.size
         return True
 
     def has_phrase(self, phrase: str, edges: Edges) -> bool:
         words = _WORD.findall(phrase)
         if not words or len(phrase) > LONGEST:
             return False
-        hashes, encoded = {*map(hash, words), *map(hash, _pairs(words))}, phrase.encode()
-        return any(piece.may_have(hashes) and piece.has_phrase(encoded, edges) for piece in self.pieces)
+        hashes, encoded = {*map(hash, words), *map(hash, pairwise(words))}, phrase.encode()
+        return any(piece.may_have(hashes) and piece.has_phrase(encoded, edges) for piece in self.texts)
 
     def has_atom(self, atom: str) -> bool:
-        line = f"\n{atom}\n"
-        one, encoded = (hash(line),), line.encode()
-        return any(piece.may_have(one) and encoded in piece.atoms for piece in self.pieces)
+        one, encoded = (hash(atom),), f"\n{atom}\n".encode()
+        return any(piece.may_have(one) and encoded in piece.text for piece in self.atoms)
+
+
+def _alike(one: Piece, last: Piece) -> bool:
+    return len(one.text) <= 2 * len(last.text) and len(one.text) + len(last.text) <= JOINED
 
 
 def _parts(text: str) -> Iterable[str]:
@@ -104,15 +118,13 @@ def _parts(text: str) -> Iterable[str]:
             return
 
 
-def _piece(text: str, atoms: list[str]) -> Piece:
+def _of_text(text: str) -> Piece:
     words = _WORD.findall(text)
-    hashes = {*map(hash, words), *map(hash, _pairs(words)), *(hash(f"\n{atom}\n") for atom in atoms)}
-    lines = "\n" + "".join(f"{atom}\n" for atom in atoms)
-    return Piece(text.encode(), lines.encode() if atoms else b"", array("q", sorted(hashes)))
+    return Piece(text.encode(), array("q", sorted({*map(hash, words), *map(hash, pairwise(words))})))
 
 
-def _pairs(words: list[str]) -> Iterable[tuple[str, str]]:
-    return pairwise(words)
+def _of_atoms(lines: list[str]) -> Piece:
+    return Piece("\n{}\n".format("\n".join(lines)).encode(), array("q", sorted({*map(hash, lines)})))
 
 
 def _stands_in(hashes: "array[int]", one: int) -> bool:

@@ -10,7 +10,13 @@ from remit.flow.schema import named_so
 MOST_VALUES: Final = 512  # of one call: beyond, one more of each class, that was seen nowhere
 _SEVERAL: Final = re.compile(r"[,;\n]")
 _WITH_NAME: Final = re.compile(r"[^,;<>\n]{0,256}<([^<>@\s]{1,256}@[^<>@\s]{1,256})>")
-_LINK: Final = re.compile(r"(?:\b[A-Za-z][A-Za-z0-9+.-]{0,15}://|\bwww\.)[^\s<>\"'`|\\^{}]{1,2048}")
+# What programs make a link of: a URL, or a bare host name that doesn't end like a file's.
+_LINK: Final = re.compile(
+    r"(?:\b[A-Za-z][A-Za-z0-9+.-]{0,15}://|\bwww\.)[^\s<>\"'`|\\^{}]{1,2048}"
+    r"|(?<![\w@./%:-])(?:[\w-]{1,63}\.){1,8}"
+    r"(?!(?:docx?|xlsx?|pptx?|pdf|txt|csv|tsv|md|rst|json|ya?ml|toml|xml|html?|png|jpe?g|gif|svg|log|zip|gz|tar|py|js|ts"
+    r"|rs|go|c|h|cpp|java|rb|sh|sql|ini|cfg|conf|lock|eml|ics|mp[34])\b)[a-z]{2,24}(?:[/?#][^\s<>\"'`|\\^{}]{0,2048})?(?![\w@-])"
+)
 _TRAILING: Final = ".,;:!?)]}'\""
 
 
