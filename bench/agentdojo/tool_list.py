@@ -1,8 +1,8 @@
 """The tools of one task, by a general rule from its person's words and the tools' own names.
 
-A tool that only reads is always in the list. One that changes something is in it when the words name its act (`send`)
-and what it acts on (`money`), each by itself or by a plain English word for it. Words that hand over to another's list
-of things to do (`follow the instructions`) name every act but those that destroy.
+A tool that only reads is always in the list. One that changes something is in it when the words name its act
+(`send`) and what it acts on (`money`), each by itself or by a plain English word for it. Words that hand over to
+another's list of things to do (`follow the instructions`) name every act but those that destroy.
 """
 
 import re

@@ -25,7 +25,7 @@ def in_file(name: str) -> list[str]:
     [
         ("## At run time", names(PROJECT["dependencies"])),
         ("## For the demonstration model", in_file("demo.in")),
-        ("## Servers that tests log in to", in_file("peers.in")),
+        ("## Peers of the tests", in_file("peers.in")),
         ("## For tests", names(PROJECT["optional-dependencies"]["test"])),
         ("## For development", names(PROJECT["optional-dependencies"]["dev"])),
     ],
