@@ -75,7 +75,8 @@ class Start:
 
     `outcome` is `allowed` or `refused`. `workload` is the caller's SPIFFE ID, `person` the pseudonym of its human.
     `chain` are the workloads that its task passed through, the first first.
-    `found` maps each rule that hit to the label of what it found; `body` is a keyed digest.
+    `found` maps each rule that hit to the label of what it found; `body` is a keyed digest. `facts` are what else
+    was decided by (ids, labels, classes; never contents), so that it can be decided again.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Start:
     t: float
     m: float
     chain: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -135,6 +137,7 @@ class Start:
             "epoch": self.epoch,
             "grade": self.grade,
             "body": self.body,
+            **({"facts": dict(self.facts)} if self.facts else {}),
         }
 
 

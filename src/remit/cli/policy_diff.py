@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from remit.cli.places import JsonOption, StateOption, places
+from remit.cli.places import JsonOption, StateOption
+from remit.cli.policy_known import KnownOption, known_of
 
 if TYPE_CHECKING:
-    from remit.policy.known import Known
     from remit.policy.reach import Change
 
 NOT_TRIED = (
@@ -21,10 +21,7 @@ MAX_NAMES = 6
 def diff(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="A policy directory.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The one that is to follow it.")],
-    known: Annotated[
-        Path | None,
-        typer.Option("--known", metavar="FILE", help="People and workloads from this file, not from the instance."),
-    ] = None,
+    known: KnownOption = None,
     no_new_reach: Annotated[
         bool, typer.Option("--no-new-reach", help="Exit code 3 when anybody gains, or may gain, anything.")
     ] = False,
@@ -41,7 +38,7 @@ def diff(
     from remit.policy.in_force import InForce
     from remit.policy.reach import compare
 
-    there = _from_file(known) if known is not None else _from_instance(state)
+    there, _ = known_of(known, state)
     compared = compare(InForce(there.snapshot(files_in(old))), InForce(there.snapshot(files_in(new))))
     if json:
         counts = {"who": compared.who, "what": compared.what, "asked": compared.asked, "tried": compared.tried}
@@ -55,41 +52,6 @@ def diff(
         typer.echo(f"  {NOT_TRIED}")
     if no_new_reach and compared.grows:
         raise typer.Exit(3)
-
-
-def _from_file(path: Path) -> "Known":
-    import tomllib
-
-    from remit.cli.policy_cases import read_text
-    from remit.errors import UsageError
-    from remit.policy.known import known, only_tables
-
-    try:
-        tree = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"`{path}` is not TOML: {error}") from None
-    only_tables(tree, frozenset({"case"}), path.name)  # a file of cases says who is there as well
-    return known(tree, path.name)
-
-
-def _from_instance(state: Path | None) -> "Known":
-    """Whom and what the running instance knows; what it shows of workloads is all that policies read of them."""
-    from remit.cli.client import ask
-    from remit.policy.known import known
-
-    socket = places(state).api_socket
-    rows = ask(socket, "GET", "workloads")
-    names = sorted(set(ask(socket, "GET", "names").values()))
-    workloads = {row["spiffe_id"]: _as_known(row) for row in rows}
-    domain = ask(socket, "GET", "status")["trust_domain"]
-    return known({"trust_domain": domain, "people": names, "workload": workloads}, "what the instance knows")
-
-
-def _as_known(row: dict[str, Any]) -> dict[str, Any]:
-    same: dict[str, Any] = {
-        key: row[key] for key in ("owner", "kind", "server", "environment", "label") if key in row
-    }
-    return {**same, "id": row["spiffe_id"], "class": row.get("capabilities", [])}
 
 
 def _tell(change: "Change") -> None:

@@ -8,6 +8,7 @@ from remit.gateway.said import said
 from remit.gateway.zone import Zone
 from remit.identity import Caller
 from remit.policy import Intent, Permit, PolicyRef
+from remit.policy.kept import kept
 
 
 def started(call: Call, intent: Intent, permit: Permit, zone: Zone) -> Start:
@@ -108,4 +109,5 @@ def _what(call: Call, intent: Intent | None, zone: Zone) -> dict[str, Any]:
         "model_digest": intent.model_digest,
         "found": {rule: label.value for rule, label in intent.found},
         "body": zone.digests.digest(intent.body_sha256),
+        "facts": kept(intent),
     }

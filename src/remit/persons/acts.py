@@ -136,6 +136,8 @@ COMMANDS: Final[Mapping[str, Act | str]] = {
     "policy test": _READS,
     "policy fmt": _OWN_FILES,
     "policy diff": _READS,
+    "policy replay": _READS,
+    "policy learn": _READS,
     "audit tail": _OWN_FILES,
     "audit show": _OWN_FILES,
     "audit verify": _OWN_FILES,

@@ -7,7 +7,7 @@ from remit.policy.catalogue import things
 from remit.policy.load import load
 from remit.policy.policy_set import PolicySet
 from remit.policy.question import Question
-from remit.policy.slicing import Slicer
+from remit.policy.slicing import Slice, Slicer
 from remit.policy.snapshot import Snapshot
 from remit.policy.thing import Thing, ThingKind
 from remit.policy.verdict import Verdict, ask
@@ -37,7 +37,11 @@ class InForce:
             entities = self.world.entities(question.principal, question.owner, enrolled=question.enrolled)
         except ValueError as error:
             return Verdict(allowed=False, policies=(), plan={}, errors=(str(error),))
-        return ask(question, self._slicer.slice(question), entities)
+        return ask(question, self.slice(question), entities)
+
+    def slice(self, question: Question) -> Slice:
+        """The policies that could match."""
+        return self._slicer.slice(question)
 
     def owner(self, caller: Caller) -> str:
         """Who owns the principal: what the snapshot says of a workload, the person for a person's process."""

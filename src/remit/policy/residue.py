@@ -148,8 +148,12 @@ def strictness(policy: Policy) -> tuple[int, ...]:
 
 def _rest(policy: Policy, residual: Mapping[str, Any], *, fails: bool) -> Rest:
     condition = json.dumps(residual.get("conditions"), sort_keys=True)
-    can_fail = fails and _FAILS.search(_STRING.sub("", policy.text)) is not None
-    return Rest(policy.effect, condition, strictness(policy), can_fail)
+    return Rest(policy.effect, condition, strictness(policy), fails and can_fail(policy))
+
+
+def can_fail(policy: Policy) -> bool:
+    """Whether evaluating it may end in an error, though it fits the schema."""
+    return _FAILS.search(_STRING.sub("", policy.text)) is not None
 
 
 def _fits(scope: pst.PrincipalOrResourceConstraint, named: str) -> bool:

@@ -1,0 +1,65 @@
+"""What the log keeps of a decision's facts, so that it can be made again: ids, labels, classes; never contents. Pure.
+
+What a record has anyway (who, action, model, found, task, grade) is not here once more.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from remit.errors import RemitError
+from remit.identity import SpiffeId
+from remit.policy.circumstances import NONE, Arguments, Circumstances, FlowFacts, Moment
+from remit.policy.intent import Intent
+
+# What records from before this was kept don't tell.
+NOT_KEPT: Final = frozenset({"exhaustive", "stream", "approved", "facts", "presence", "time"})
+# What no record tells of a task.
+NOT_KEPT_OF_TASKS: Final = frozenset({"actions", "tools", "fits", "ceiling", "profile"})
+
+Facts = Mapping[str, Any]
+
+
+def kept(intent: Intent) -> dict[str, Any]:
+    """The facts of one decision, for its record."""
+    facts: dict[str, Any] = {
+        "exhaustive": intent.caller.exhaustive,
+        "stream": intent.stream,
+        "approved": intent.model_approved,
+    }
+    if intent.thing is not None:
+        facts["thing"] = [intent.thing.kind.value, intent.thing.id]
+    so = intent.circumstances
+    if so == NONE:
+        return facts
+    facts |= {"time": so.moment.to_json(), "presence": so.presence, "facts": list(so.facts), "zone": so.zone}
+    if so.args is not None:
+        facts["args"] = so.args.to_json()
+    if so.flow is not None:
+        facts["flow"] = so.flow.to_json()
+    if so.destination is not None:
+        facts["destination"] = so.destination
+    return facts
+
+
+def not_kept(facts: Facts) -> frozenset[str]:
+    """The names in the schema of what a record with these facts doesn't tell, tasks aside."""
+    return frozenset() if "exhaustive" in facts else NOT_KEPT
+
+
+def circumstances(facts: Facts, chain: Any) -> Circumstances:
+    """As they were; raises KeyError, TypeError, ValueError or RemitError for what `kept` doesn't write."""
+    moment = facts.get("time")
+    args, flow = facts.get("args"), facts.get("flow")
+    return Circumstances(
+        moment=Moment(**moment) if moment is not None else NONE.moment,
+        presence=facts.get("presence", NONE.presence),
+        facts=tuple(facts.get("facts", ())),
+        zone=facts.get("zone", NONE.zone),
+        args=None if args is None else Arguments(**{key: tuple(value) for key, value in args.items()}),
+        flow=None if flow is None else FlowFacts(flow["high"], flow["untrusted"], tuple(flow["did"])),
+        destination=facts.get("destination"),
+        chain=tuple(SpiffeId.parse(one) for one in chain or ()),
+    )
+
+
+UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, RemitError)
