@@ -1,11 +1,12 @@
 """Delegation: what may be cut from a task. It only narrows, and every hand it passed through stays in its chain."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from remit.errors import RemitError
 from remit.identity import SpiffeId
+from remit.tasks.narrowing import AS_IT_WAS, Narrowing, Reach, WiderError, narrowed
 from remit.tasks.session import Session
 from remit.tasks.task import WORKLOAD, Task
 
@@ -28,12 +29,16 @@ class DelegationError(RemitError):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The part that is asked for. What is None is as it was; `seconds` is its whole life."""
+    """The part that is asked for. What is None is as it was; `seconds` is its whole life.
+
+    `part` is the rest of it; its actions don't count.
+    """
 
     on: SpiffeId | None = None
     actions: tuple[str, ...] | None = None
     seconds: float | None = None
     purpose: str = ""
+    part: Narrowing = AS_IT_WAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ def begun(origin: Origin, wanted: Wanted, actor: SpiffeId | None, now: float, *,
     if not wanted.actions:
         raise DelegationError("invalid_scope", "no actions are named", hint="say which: `scope`")
     expires = _sooner(origin.expires, wanted.seconds, now)
+    reach = wanted.part.alone()
     return Task(
         task_id,
         origin.human,
@@ -80,6 +86,11 @@ def begun(origin: Origin, wanted: Wanted, actor: SpiffeId | None, now: float, *,
         origin.proof,
         parent=origin.parent,
         chain=_joined(origin.chain, actor) if actor is not None else origin.chain,
+        tools=reach.tools,
+        ceiling=reach.ceiling,
+        destinations=reach.destinations,
+        budget=reach.budget,
+        present=reach.present,
     )
 
 
@@ -88,7 +99,7 @@ def cut(parent: Task, wanted: Wanted, actor: SpiffeId | None, now: float, *, tas
 
     1. the parent is live
     2. on the same workload (RFC 8707: `invalid_target`)
-    3. none but the parent's actions (RFC 6749: `invalid_scope`)
+    3. none but the parent's actions (RFC 6749: `invalid_scope`); tools, ceiling, destinations, budget within its own
     4. not longer than the parent
     5. who gets it joins the chain: never twice, never without an identity once there is a chain
 
@@ -101,13 +112,18 @@ def cut(parent: Task, wanted: Wanted, actor: SpiffeId | None, now: float, *, tas
     if wanted.on not in {None, parent.on}:
         raise DelegationError("invalid_target", f"the task is on `{parent.on}`, not on `{wanted.on}`")
     # 3 and 4
-    actions = _fewer(parent.actions, wanted.actions)
+    reach = _fewer(parent, wanted)
     expires = _sooner(parent.expires, wanted.seconds, now)
     # 5
     return replace(
         parent,
         id=task_id,
-        actions=actions,
+        actions=reach.actions,
+        tools=reach.tools,
+        ceiling=reach.ceiling,
+        destinations=reach.destinations,
+        budget=reach.budget,
+        present=reach.present,
         purpose=wanted.purpose or parent.purpose,
         started=now,
         expires=expires,
@@ -146,16 +162,12 @@ def with_what_was_cut(first: Collection[str], tasks: Iterable[Task]) -> list[Tas
     return found
 
 
-def _fewer(may: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:
-    if wanted is None:
-        return tuple(may)
-    if more := [action for action in wanted if action not in may]:
-        raise DelegationError(
-            "invalid_scope", f"the task does not let `{more[0]}` happen", hint=f"it may {', '.join(may)}"
-        )
-    if not wanted:
-        raise DelegationError("invalid_scope", "no action is asked for", hint=f"the task may {', '.join(may)}")
-    return tuple(action for action in may if action in wanted)
+def _fewer(parent: Task, wanted: Wanted) -> Reach:
+    try:
+        return narrowed(parent.reach, replace(wanted.part, actions=wanted.actions))
+    except WiderError as error:
+        code = "invalid_scope" if error.key == "actions" else "invalid_authorization_details"
+        raise DelegationError(code, str(error), hint=error.hint) from error
 
 
 def _sooner(expires: float, seconds: float | None, now: float) -> float:

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from remit.detect import Label
 from remit.identity import SpiffeId
+from remit.tasks.budget import UNLIMITED, Budget
+from remit.tasks.grant import ToolGrant
+from remit.tasks.narrowing import SCALE, Reach, within
 
 WORKLOAD: Final = "workload"
 
@@ -17,6 +21,8 @@ class Task:
     `launched` is the process (pid, start) that Remit launched for it, and with which it ends.
     `chain` are the workloads that it passed through, the first first: only the last may use it. Empty: any that
     acts for its human.
+    `profile` is the profile that it was started from, or empty. `tools`, `ceiling`, `destinations`, `budget` and
+    `present` are as in `Reach`.
     """
 
     id: str
@@ -32,6 +38,17 @@ class Task:
     parent: str | None = None
     chain: tuple[SpiffeId, ...] = ()
     launched: tuple[int, int] | None = None
+    profile: str = ""
+    tools: tuple[ToolGrant, ...] = ()
+    ceiling: Label = Label.RESTRICTED
+    destinations: tuple[str, ...] = ()
+    budget: Budget = UNLIMITED
+    present: bool = False
+
+    @property
+    def reach(self) -> Reach:
+        """What may be cut from it, but for its life."""
+        return Reach(self.actions, self.tools, self.ceiling, self.destinations, self.budget, self.present)
 
     @property
     def of_a_person(self) -> bool:
@@ -45,6 +62,14 @@ class Task:
     def covers(self, action: str, resource: SpiffeId, now: float) -> bool:
         """Whether the task names this action on this workload and has not ended."""
         return self.live(now) and action in self.actions and resource == self.on
+
+    def fits(self, tool: str, arguments: object) -> bool:
+        """Whether it lists this tool with these arguments (as JSON has them; None where they aren't known)."""
+        return any(grant.covers(tool, arguments) for grant in self.tools)
+
+    def sends_to(self, destination: str) -> bool:
+        """Whether it lists this destination."""
+        return within(destination, self.destinations)
 
     def involves(self, workload: SpiffeId) -> bool:
         """Whether it is on this workload, or passed through its hands."""
@@ -69,6 +94,12 @@ class Task:
             "parent": self.parent,
             "chain": [str(actor) for actor in self.chain],
             "launched": self.launched and list(self.launched),
+            "profile": self.profile,
+            "tools": [grant.to_dict() for grant in self.tools],
+            "ceiling": self.ceiling.value,
+            "destinations": list(self.destinations),
+            "budget": self.budget.to_dict(),
+            "present": self.present,
         }
 
     @classmethod
@@ -76,4 +107,10 @@ class Task:
         chain = tuple(SpiffeId.parse(actor) for actor in row.get("chain", ()))
         launched = (row["launched"][0], row["launched"][1]) if row.get("launched") else None
         parsed = {"on": SpiffeId.parse(row["on"]), "actions": tuple(row["actions"])}
-        return cls(**{**row, **parsed, "chain": chain, "launched": launched})
+        declared = {
+            "tools": tuple(ToolGrant.from_dict(grant) for grant in row.get("tools", ())),
+            "ceiling": SCALE[SCALE.index(Label(row.get("ceiling", Label.RESTRICTED)))],
+            "destinations": tuple(row.get("destinations", ())),
+            "budget": Budget.from_dict(row.get("budget", {})),
+        }
+        return cls(**{**row, **parsed, **declared, "chain": chain, "launched": launched})
