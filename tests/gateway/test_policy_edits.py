@@ -1,5 +1,6 @@
 """What an edit of the policies does to the calls under way."""
 
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from remit.gateway.call import Call
+from remit.gateway.circumstances import circumstances_of
 from remit.gateway.zone import Zone
 from remit.policy import Engine
 from tests.policy.worlds import LLAMA, NOW, intent, snapshot
@@ -84,4 +86,27 @@ def test_a_call_is_judged_again_when_a_workload_in_it_is_another_to_policies(
     now = snapshot(NOT_IN_PROD, epoch=2)
     rows = tuple(replace(one, **change) if one.spiffe_id == LLAMA else one for one in now.workloads)
     here.put(replace(now, workloads=rows))
+    assert (cuts == []) is goes_on
+
+
+@pytest.mark.parametrize(("hour", "goes_on"), [(0, False), (1, True)])
+def test_a_call_is_judged_again_when_the_hour_is_another(hour: int, goes_on: bool) -> None:
+    """`hour`: by how many hours later than the next one the policy ends."""
+    begun = time.localtime(NOW).tm_hour
+    ends = (begun + 1 + hour) % 24
+    now = NOW
+    here = zone(f'@id("by-day") permit(principal, action, resource) when {{ context.time.hour != {ends} }};')
+    here.clock = lambda: now
+    cuts: list[str] = []
+    call = Call.begin(LLAMA, NOW, 0.0, cuts.append)
+    here.live.add(call)
+    asked = replace(intent(), circumstances=circumstances_of(intent().caller, NOW))
+    call.may(here.engine.decide(call.asks(asked), NOW, call.id))
+    call.recorded = True
+    here.sweep()
+    assert cuts == []
+    snap = here.snapshot
+    now += 3600.0
+    here.engine = Engine(replace(snap, issued=now), here.engine)
+    here.sweep()
     assert (cuts == []) is goes_on

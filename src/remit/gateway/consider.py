@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from remit.credentials import Lease
 from remit.errors import ProtocolError, SpentError
+from remit.gateway.circumstances import circumstances_of
 from remit.gateway.cut_short import not_guarded
 from remit.gateway.dialects import DIALECTS, Asked, Dialect, forwarded
 from remit.gateway.identify import Peer, every_holder
@@ -100,7 +101,7 @@ def read(request: Request, caller: Caller, peer: Peer, zone: Zone) -> Ask:
     )
 
 
-async def consider(caller: Caller, ask: Ask, peer: Peer, zone: Zone) -> Intent:
+async def consider(caller: Caller, ask: Ask, peer: Peer, zone: Zone, now: float) -> Intent:
     """The intent: who asks what of which server, with what was found in it.
 
     For more than the least remit, and under break-glass, every holder of the connection is looked at first; raises
@@ -127,6 +128,7 @@ async def consider(caller: Caller, ask: Ask, peer: Peer, zone: Zone) -> Intent:
         stream=ask.asked.stream,
         found=ask.scan.found,
         body_sha256=hashlib.sha256(ask.request.body).digest() if ask.request.body else NO_BODY,
+        circumstances=circumstances_of(caller, now),
     )
 
 

@@ -34,7 +34,7 @@ async def exchange(request: Request, peer: Peer, zone: Zone, call: Call, reply: 
     # 2
     ask = read(request, caller, peer, zone)
     # 3
-    intent = call.asks(await consider(caller, ask, peer, zone))
+    intent = call.asks(await consider(caller, ask, peer, zone, call.now))
     # 4
     check_model(intent, ask.workload, call.id)
     permit = call.may(zone.engine.decide(intent, call.now, call.id))

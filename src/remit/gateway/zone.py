@@ -8,6 +8,7 @@ from typing import Any
 from remit.audit import AuditLog, DigestKey
 from remit.credentials import Broker
 from remit.gateway.call import Call
+from remit.gateway.circumstances import circumstances_of, moment_at
 from remit.gateway.cut_short import ended, not_guarded
 from remit.gateway.upstream import Upstream
 from remit.gateway.upstream_connection import Timeouts
@@ -15,7 +16,7 @@ from remit.identity import Caller, SpiffeId
 from remit.identity.attestation import Arrivals, Walks
 from remit.identity.latest import Latest
 from remit.inventory import Workload
-from remit.policy import Engine, Permit, RefusedError, Snapshot
+from remit.policy import Engine, Moment, Permit, RefusedError, Snapshot
 from remit.policy.emergency import by_break_glass
 from remit.policy.link import Refused
 from remit.policy.question import workload_entity
@@ -49,6 +50,7 @@ class Zone:
     walks: Walks = field(init=False)
     latest: Latest = field(init=False)
     control_gone: bool = False
+    _hour: Moment | None = None  # of the last sweep
 
     def __post_init__(self) -> None:
         self.arrivals = Arrivals(self.executor)
@@ -73,6 +75,10 @@ class Zone:
         """Cut the open calls that nothing covers any more; called with each Snapshot and twice a second."""
         self.latest()  # it knows only the times at which it is asked
         now = self.clock()
+        if self._hour != (hour := moment_at(now)):
+            before, self._hour = self._hour, hour
+            if before is not None:
+                self._decide_again()
         tasks = {task.id: task for task in self.snapshot.tasks}
         for call in tuple(self.live):
             task = tasks.get(call.task) if call.task is not None else None
@@ -116,7 +122,7 @@ class Zone:
         return any(_as_seen(before.workload(one)) != _as_seen(self.workload(one)) for one in ends)
 
     def _decide_again(self) -> None:
-        """The policies, or who is judged by them, were edited: who may not begin a call may not go on with it."""
+        """Policies, who is judged by them or the hour are others: who may not begin a call may not go on with it."""
         for call in tuple(self.live):
             if call.recorded and not self._still_permits(call):
                 call.cut(ended(call.id, "the policies no longer permit it"))
@@ -125,8 +131,10 @@ class Zone:
         """Whether the call could begin now, and all that it lets through unmasked would be let through."""
         if call.intent is None or call.permit is None:
             return False
+        now = self.clock()
+        intent = replace(call.intent, circumstances=circumstances_of(call.intent.caller, now))
         try:
-            permit = self.engine.decide(call.intent, self.clock(), call.id)
+            permit = self.engine.decide(intent, now, call.id)
         except RefusedError:
             return False
         return allowed_by(call.permit) <= allowed_by(permit)

@@ -1,5 +1,6 @@
 """May it: intents, Cedar policies, decisions, explanations, and the Snapshot that carries them to workers."""
 
+from remit.policy.circumstances import Circumstances, Moment
 from remit.policy.directory import read_directory, write_starter
 from remit.policy.engine import Engine
 from remit.policy.explain import explain, explain_json
@@ -12,8 +13,10 @@ from remit.policy.snapshot import PolicyFile, Snapshot
 
 __all__ = [
     "Action",
+    "Circumstances",
     "Engine",
     "Intent",
+    "Moment",
     "Permission",
     "Permit",
     "Policy",
