@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from remit.cli import policy_cases, policy_diff, policy_fmt, policy_replay
+from remit.cli import policy_cases, policy_diff, policy_fmt, policy_pack, policy_replay
 from remit.cli.places import JsonOption, StateOption, places
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ app.command()(policy_fmt.fmt)
 app.command()(policy_diff.diff)
 app.command()(policy_replay.replay)
 app.command()(policy_replay.learn)
+app.command()(policy_pack.pack)
+app.command()(policy_pack.verify)
 
 PoliciesOption = Annotated[
     Path | None, typer.Option("--policies", metavar="DIR", help="The policy directory, if not this instance's own.")

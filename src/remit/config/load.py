@@ -15,6 +15,7 @@ from remit.config.settings import (
     GuardSettings,
     LoginSettings,
     OidcSettings,
+    PolicySettings,
     ProofSettings,
     RolesSettings,
     Settings,
@@ -34,6 +35,7 @@ _TABLES: Final = frozenset(
         LoginSettings,
         ProofSettings,
         RolesSettings,
+        PolicySettings,
     }
 )
 

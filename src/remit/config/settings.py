@@ -102,6 +102,14 @@ class RolesSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """Where the policies come from, if not from the policy directory: a signed bundle, and who may sign it."""
+
+    bundle: str = ""
+    signers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be configured. Empty strings mean: decided by the program."""
 
@@ -118,3 +126,4 @@ class Settings:
     login: LoginSettings = field(default_factory=LoginSettings)
     roles: RolesSettings = field(default_factory=RolesSettings)
     proof: ProofSettings = field(default_factory=ProofSettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)

@@ -26,6 +26,7 @@ from remit.control.mind_ends import mind_ends
 from remit.control.orphans import end_orphan, worker_file
 from remit.control.own_log import OwnLog
 from remit.control.person_door import open_person_door
+from remit.control.policy_source import Source, source
 from remit.control.proofs import Proofs
 from remit.control.realm import PoliciesInForce, Realm
 from remit.control.renewing import renew
@@ -92,7 +93,8 @@ class Daemon:
             await self._open_log(stack)
             await self._end_orphan()
             # 2
-            policies = policy_watch.first(self._places.policies)
+            written = source(self._places, self._settings)
+            policies = policy_watch.first(written)
             await self._found(policies)
             self._say(self._starting())
             # 3
@@ -101,7 +103,7 @@ class Daemon:
             await self._guard(stack, found)
             # 5
             await self._answer(stack, launches)
-            self._watch_over(policies, demo=not found.found)
+            self._watch_over(written, policies, demo=not found.found)
             stack.push_async_callback(self._watches.end)
             await self._stop.wait()
             self._say({"event": "stopping", "why": self._why})
@@ -312,8 +314,8 @@ class Daemon:
         write_run_file(self._places.run_file, {"pid": os.getpid(), "urls": urls, "api": status["api"]})
         self._say({"event": "ready", **status})
 
-    def _watch_over(self, policies: PoliciesInForce, *, demo: bool) -> None:
-        self._watches.spawn(policy_watch.watch(self._places.policies, policies, self._policies_changed))
+    def _watch_over(self, written: Source, policies: PoliciesInForce, *, demo: bool) -> None:
+        self._watches.spawn(policy_watch.watch(written, policies, self._policies_changed))
         self._glass.seal_first(self._owner.name, self._owner.uids)
         self._watches.spawn(self._glass.mind())
         self._watches.spawn(

@@ -138,6 +138,8 @@ COMMANDS: Final[Mapping[str, Act | str]] = {
     "policy diff": _READS,
     "policy replay": _READS,
     "policy learn": _READS,
+    "policy pack": _OWN_FILES,
+    "policy verify": _READS,
     "audit tail": _OWN_FILES,
     "audit show": _OWN_FILES,
     "audit verify": _OWN_FILES,
