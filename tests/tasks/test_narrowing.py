@@ -50,7 +50,7 @@ def may(reach: Reach) -> set[object]:
         *(str(call) for call in CALLS if any(grant.covers(*call) for grant in reach.tools)),
         *(label for label in SCALE if SCALE.index(label) <= SCALE.index(reach.ceiling)),
         *(f"to {place}" for place in PLACES if within(place, reach.destinations)),
-        *((kind, one) for kind, most in enumerate(reach.budget.most.amounts()) for one in (1, 6, 11, 71) if one <= most),
+        *((kind, one) for kind, most in enumerate(reach.budget.most.amounts()) for one in (1, 6, 11) if one <= most),
         *(["away"] if not reach.present else []),
     }  # fmt: skip
 
@@ -142,5 +142,5 @@ def test_a_task_is_kept_as_it_is_and_an_old_one_still_loads() -> None:
 
 
 def test_content_from_outside_is_no_ceiling() -> None:
-    with pytest.raises(ValueError, match="UNTRUSTED"):
+    with pytest.raises(ValueError, match="`untrusted` is no ceiling"):
         Task.from_dict({**TASK.to_dict(), "ceiling": "untrusted"})

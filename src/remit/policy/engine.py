@@ -13,7 +13,7 @@ from remit.policy.intent import Action, Intent
 from remit.policy.permissions import Permission, permissions
 from remit.policy.permit import ApprovalNeededError, Permit, PolicyRef, RefusedError
 from remit.policy.policy_set import PolicySet
-from remit.policy.question import Question, in_a_task, of_intent
+from remit.policy.question import Question, fits, in_a_task, of_intent
 from remit.policy.refusal import (
     EXPIRED,
     NO_SUCH_WORKLOAD,
@@ -172,10 +172,10 @@ class Engine:
         return task
 
     def _outcome(self, intent: Intent, target: Target, task: Task | None) -> _Decided:
-        key = _key(intent)
+        declared = task if task is not None and task.of_a_person else None  # a workload's own declares nothing
+        key = _key(intent, declared)
         decided = self._decided.get(key) if key is not None else None
         if decided is None:
-            declared = task if task is not None and task.of_a_person else None  # a workload's own declares nothing
             decided = self._fresh(intent, target, self._question(intent, target, declared))
             if key is not None:
                 self._keep(key, decided)
@@ -234,7 +234,7 @@ def _needs_approval(intent: Intent, target: Owned, verdict: Verdict, decision_id
     )
 
 
-def _key(intent: Intent) -> object | None:
+def _key(intent: Intent, task: Task | None) -> object | None:
     """All that a decision depends on within one engine; None for what is too large to keep."""
     caller = intent.caller
     if len(intent.found) > MAX_CACHED_FOUND or len(intent.model or "") + len(intent.route) > MAX_CACHED_TEXT:
@@ -256,4 +256,5 @@ def _key(intent: Intent) -> object | None:
         intent.found,
         intent.thing and (intent.thing.kind, intent.thing.id),
         intent.circumstances,
+        task is None or intent.thing is None or fits(intent, task),
     )

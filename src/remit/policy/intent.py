@@ -2,6 +2,8 @@
 
 import enum
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -41,8 +43,8 @@ class Intent:
     """What is asked. `route` is `METHOD /pattern`; `found` maps each rule that hit to its label.
 
     `resource` is the workload that is asked; `thing` is what it is asked for, where that is no workload itself: the
-    snapshot's own, never the caller's word. `body_sha256` is the raw digest of the bytes that would be forwarded
-    before masking; the log keeps only a keyed digest of it.
+    snapshot's own, never the caller's word. `arguments` are a tool call's, as JSON has them. `body_sha256` is the raw
+    digest of the bytes that would be forwarded before masking; the log keeps only a keyed digest of it.
     """
 
     caller: Caller
@@ -58,6 +60,7 @@ class Intent:
     model_approved: bool = False
     thing: Thing | None = None
     circumstances: Circumstances = NONE
+    arguments: Mapping[str, object] | None = None
     digest: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +77,7 @@ class Intent:
             ",".join(rule for rule, _ in self.found),
             "" if self.thing is None else f"{self.thing.kind} {self.thing.id}",
             "" if self.circumstances is NONE else repr(self.circumstances),
+            "" if self.arguments is None else json.dumps(self.arguments, sort_keys=True),
         )
         # A model's name is the client's text: it may hold any separator, and half of a surrogate pair.
         lengths = ",".join([str(len(part)) for part in parts]) + ";"

@@ -13,7 +13,7 @@ from remit.inventory.binding import Standing, standing_of
 from remit.policy.circumstances import NONE, Circumstances
 from remit.policy.intent import Action, Intent
 from remit.policy.schema import schema
-from remit.policy.thing import Thing
+from remit.policy.thing import RANKS, Thing, ThingKind
 from remit.tasks import Task
 
 USER: Final = "user"  # spiffe://TRUST-DOMAIN/user/NAME: a person's processes that are no workload of their own
@@ -130,13 +130,29 @@ def of_intent(intent: Intent, owner: str, target: Workload | Thing, task: Task |
         digest=intent.model_digest,
         found=tuple(dict.fromkeys(rule for rule, _ in intent.found)),
         found_labels=tuple(sorted({label.value for _, label in intent.found})),
-        task=None if task is None else TaskFact(task.id, task.on, task.actions),
+        task=None if task is None else task_fact(task, fits(intent, task)),
         asked=intent.route,
         grade=grade,
         approved=intent.model_approved,
         thing=intent.thing,
         circumstances=intent.circumstances,
     )
+
+
+def task_fact(task: Task, fitting: bool) -> TaskFact:
+    """What policies may know of this task."""
+    tools = tuple(grant.tool for grant in task.tools)
+    return TaskFact(task.id, task.on, task.actions, tools, fitting, RANKS[task.ceiling.value], task.profile)
+
+
+def fits(intent: Intent, task: Task) -> bool:
+    """Whether tool and arguments, and where it sends data, are within what the task lists."""
+    thing, destination = intent.thing, intent.circumstances.destination
+    if thing is not None and thing.kind is ThingKind.TOOL and not task.fits(thing.id, intent.arguments):
+        return False
+    if thing is not None and thing.kind is ThingKind.DESTINATION and not task.sends_to(thing.id):
+        return False
+    return destination is None or task.sends_to(destination)
 
 
 def in_general(principal: SpiffeId, own: Workload | None, human: str, resource: Workload, grade: str) -> Question:

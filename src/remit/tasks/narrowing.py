@@ -77,6 +77,13 @@ def narrowed(reach: Reach, asked: Narrowing, whose: str = "the task") -> Reach:
     )
 
 
+def ceiling_of(text: object) -> Label:
+    """The label that a ceiling is written as; raises ValueError."""
+    if text not in SCALE:
+        raise ValueError(f"`{text}` is no ceiling: one of {', '.join(label.value for label in SCALE)}")
+    return Label(str(text))
+
+
 def within(destination: str, rules: Sequence[str]) -> bool:
     """Whether a destination, or a rule for some, is in one of these: the same, below `*.`, or `*`, which is any."""
     return any(rule in {ANY, destination} or (rule[:2] == "*." and destination.endswith(rule[1:])) for rule in rules)

@@ -7,7 +7,7 @@ from remit.detect import Label
 from remit.identity import SpiffeId
 from remit.tasks.budget import UNLIMITED, Budget
 from remit.tasks.grant import ToolGrant
-from remit.tasks.narrowing import SCALE, Reach, within
+from remit.tasks.narrowing import Reach, ceiling_of, within
 
 WORKLOAD: Final = "workload"
 
@@ -109,7 +109,7 @@ class Task:
         parsed = {"on": SpiffeId.parse(row["on"]), "actions": tuple(row["actions"])}
         declared = {
             "tools": tuple(ToolGrant.from_dict(grant) for grant in row.get("tools", ())),
-            "ceiling": SCALE[SCALE.index(Label(row.get("ceiling", Label.RESTRICTED)))],
+            "ceiling": ceiling_of(row.get("ceiling", Label.RESTRICTED.value)),
             "destinations": tuple(row.get("destinations", ())),
             "budget": Budget.from_dict(row.get("budget", {})),
         }
