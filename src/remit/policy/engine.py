@@ -10,6 +10,7 @@ from remit.policy.approval import Approval
 from remit.policy.emergency import Emergency, under_one_of
 from remit.policy.in_force import InForce
 from remit.policy.intent import Action, Intent
+from remit.policy.missing import missing
 from remit.policy.permissions import Permission, permissions
 from remit.policy.permit import ApprovalNeededError, Permit, PolicyRef, RefusedError
 from remit.policy.policy_set import PolicySet
@@ -30,7 +31,7 @@ from remit.policy.refusal import (
 )
 from remit.policy.snapshot import Snapshot
 from remit.policy.thing import Thing, ThingKind
-from remit.policy.verdict import Verdict, missing
+from remit.policy.verdict import Verdict
 from remit.tasks import Task
 
 CACHED: Final = 4_096  # decisions kept; with the bounds below each takes at most about 2 kB

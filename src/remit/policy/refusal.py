@@ -9,10 +9,11 @@ from typing import Final, Protocol
 from remit.inventory import Workload
 from remit.inventory.lifecycle import standing
 from remit.policy.intent import Action, Intent
+from remit.policy.missing import Missing
 from remit.policy.mode import Approver
 from remit.policy.permit import Treatment
 from remit.policy.policy_set import Policy
-from remit.policy.verdict import Missing, Verdict
+from remit.policy.verdict import Verdict
 from remit.tasks import Task
 
 DEFAULT_DENY: Final = "default-deny"
