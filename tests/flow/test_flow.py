@@ -2,7 +2,7 @@
 
 import itertools
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from remit.detect import Label
@@ -11,6 +11,7 @@ from remit.flow.flow import EVERYTHING, MOST_DONE
 
 
 @given(st.lists(st.sampled_from(Label), max_size=6))
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_mark_only_rises_and_in_any_order(labels: list[Label]) -> None:
     mark = Mark()
     for label in labels:

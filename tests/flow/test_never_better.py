@@ -3,7 +3,7 @@
 import itertools
 from typing import Final
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from remit.flow import ArgumentClass, Origin, Transcript, best
@@ -41,7 +41,7 @@ def told(messages: list[tuple[str, Origin]]) -> Transcript:
 
 
 @given(MESSAGES, st.tuples(TEXTS, st.sampled_from(HEARD)), ANY, KINDS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_message_gives_a_value_no_better_standing_than_its_own_origin(
     messages: list[tuple[str, Origin]], last: tuple[str, Origin], value: str, kind: ArgumentClass
 ) -> None:
@@ -54,7 +54,7 @@ def test_a_message_gives_a_value_no_better_standing_than_its_own_origin(
 
 
 @given(MESSAGES, ANY, KINDS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_order_of_messages_does_not_matter(
     messages: list[tuple[str, Origin]], value: str, kind: ArgumentClass
 ) -> None:
@@ -66,7 +66,7 @@ def test_the_order_of_messages_does_not_matter(
 
 
 @given(TEXTS, st.text(max_size=12), KINDS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_nothing_but_ascii_said_by_a_person_vouches_for_a_value_that_is_not(
     text: str, value: str, kind: ArgumentClass
 ) -> None:
@@ -75,7 +75,7 @@ def test_nothing_but_ascii_said_by_a_person_vouches_for_a_value_that_is_not(
 
 
 @given(st.lists(st.tuples(st.text(max_size=2_000), st.sampled_from(HEARD)), max_size=20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_kept_is_within_bounds(messages: list[tuple[str, Origin]]) -> None:
     transcript = told(messages)
     assert all(shelf.size <= LIMITS[origin] for origin, shelf in transcript.shelves.items())

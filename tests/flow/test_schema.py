@@ -83,6 +83,11 @@ def test_a_second_recipient_behind_a_line_end_is_one_more() -> None:
     assert [one.text for one in found] == ["a@x.example", "Bcc: e@x.example"]
 
 
+@pytest.mark.parametrize("odd", ["a@x.example\u00a0", "\u3000a@x.example", "a@x.example\x1c"])
+def test_a_blank_that_is_not_plain_stays_a_part_of_its_value(odd: str) -> None:
+    assert [one.text for one in values({"to": f" {odd} "}, {"/to": RECIPIENT})] == [odd]
+
+
 def test_what_the_schema_does_not_know_is_judged_by_its_name() -> None:
     assert values({"bcc": "e@x.example", "zzz": "what"}, {"/to": RECIPIENT}) == [
         Value("/bcc", RECIPIENT, "e@x.example"),

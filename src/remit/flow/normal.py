@@ -17,6 +17,7 @@ INVISIBLE: Final = re.compile(
     "\ufeff\uffa0\U000e0000-\U000e0fff]"
 )
 SPACES: Final = re.compile(r"\s+")
+ASCII_SPACES: Final = re.compile(r"[ \t\r\n]+")
 # Their composition or lower case has ASCII in it: Kelvin sign, Greek question mark, Greek varia, dotted capital I.
 _BECOME_ASCII: Final = str.maketrans({"\u212a": "\ue000", "\u037e": "\ue001", "\u1fef": "\ue002", "\u0130": "\ue003"})
 # What most fonts draw as the ASCII letter (Unicode TR 39, confusables.txt): after NFKC and case folding.
@@ -58,6 +59,11 @@ def spaced(text: str) -> str:
     return SPACES.sub(" ", text).strip()
 
 
+def trimmed(value: str) -> str:
+    """The same of a value that is to be vouched for: a blank that isn't plain is a letter that nobody sees."""
+    return ASCII_SPACES.sub(" ", value).strip(" ")
+
+
 def unescaped(text: str) -> str:
     """A text with the escapes of a JSON string taken back, wherever they stand; pairs of surrogates are joined."""
     plain = _JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _control(found[2]), text)
@@ -74,7 +80,7 @@ def whole(text: str) -> str:
 
 
 def spelled(text: str) -> str:
-    """Host names in punycode as people write them; what decodes to nothing but ASCII is left as it is."""
+    """Host names in punycode as people write them; what is none is left as it is."""
     return _PUNYCODE.sub(lambda found: _label(found[1]) or found[0], text) if "xn--" in text else text
 
 
@@ -84,4 +90,4 @@ def _label(encoded: str) -> str:
         label.encode()
     except (UnicodeError, OverflowError):
         return ""
-    return "" if label.isascii() else label
+    return label

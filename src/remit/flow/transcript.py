@@ -8,7 +8,7 @@ from typing import Final
 
 from remit.flow import atoms
 from remit.flow.argument import ArgumentClass
-from remit.flow.normal import loose, spaced, strict, unescaped, visible, whole
+from remit.flow.normal import loose, spaced, strict, trimmed, unescaped, visible, whole
 from remit.flow.origin import HEARD, Origin
 from remit.flow.shelf import COMMANDS, NAMES, WORDS, Shelf
 
@@ -69,7 +69,7 @@ class Transcript:
     def origins(self, value: str, kind: ArgumentClass) -> frozenset[Origin]:
         """Where `value` was heard, as a whole: a part of a word, an address or a URL is not that word."""
         text = whole(value)
-        exact, alike = spaced(strict(text)), spaced(loose(text))
+        exact, alike = trimmed(strict(text)), spaced(loose(text))
         return frozenset(
             origin
             for origin in HEARD

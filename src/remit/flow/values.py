@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from remit.flow.argument import DEEPEST, ArgumentClass, Value
+from remit.flow.normal import trimmed
 from remit.flow.schema import named_so
 
 MOST_VALUES: Final = 512  # of one call: beyond, one more of each class, that was seen nowhere
@@ -69,8 +70,8 @@ def _leaf(text: str, pointer: str, kind: ArgumentClass) -> Iterator[Value]:
     if not text.strip():
         return
     if kind is ArgumentClass.RECIPIENT:
-        named = _SEVERAL.split(_WITH_NAME.sub(r",\1,", text))
-        yield from (Value(pointer, kind, part.strip()) for part in named if part.strip())
+        named = _SEVERAL.split(_WITH_NAME.sub(r",\1,", text) if "<" in text else text)
+        yield from (Value(pointer, kind, trimmed(part)) for part in named if trimmed(part))
         return
     yield Value(pointer, kind, text)
     if kind in {ArgumentClass.TEXT, ArgumentClass.OTHER}:
