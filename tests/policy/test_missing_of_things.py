@@ -31,6 +31,9 @@ def test_what_is_missing_is_told() -> None:
     assert missing(engine(HUMAN), args=untrusted) == "what it says of path came from a person's own words"
     assert missing(engine(CLEAN), flow=FlowFacts(0, True)) == "no content from outside had come into the task"
     assert missing(engine(HERE + NEVER)) == ""
+    assert (
+        missing(engine(CLEAN.replace("!context.flow.untrusted", "context.flow.high == 2")), flow=FlowFacts(0)) == ""
+    )
 
 
 def test_of_the_flow_the_least_that_helps_is_told() -> None:

@@ -91,6 +91,25 @@ def test_who_gains_what_by_which_policy() -> None:
     assert any(SOMEBODY in change.who for change in everybody)
 
 
+def test_who_is_named_is_not_taken_for_another_that_is_alike() -> None:
+    alike = {name: {"owner": owner, "kind": "agent"} for name, owner in (("a1", "ada"), ("a2", "ada"), ("b1", "bob"))}
+    house = known({"workload": {**alike, "m1": {"owner": "ada"}, "m2": {"owner": "bob"}}}, "house")
+    for named, gains in (
+        ('principal == Workload::"spiffe://test.local/agent/a2", action, resource);', {("a2",)}),
+        ('principal == Workload::"spiffe://test.local/agent/\\u{61}2", action, resource);', {("a2",)}),
+        ('principal, action, resource is Workload) when { principal.owner == Human::"bob" };', {("bob", "b1", "m2")}),
+        (
+            'principal, action, resource is Workload) when { principal.owner == Human::"b\\u{6f}b" };',
+            {("bob", "b1", "m2")},
+        ),
+    ):
+        sides = [
+            InForce(house.snapshot((PolicyFile("p.cedar", text),)))
+            for text in (PROD, f'{PROD}@id("p")\npermit ({named}')
+        ]
+        assert {change.who for change in compare(*sides).changes} == gains
+
+
 def test_a_new_thing_in_the_catalogue_and_a_raised_clearance_are_reach() -> None:
     owners = f'@id("own")\n{OWN.replace("infer", "call_tool")} }};'
     listed = between(owners, owners, catalogues=("", '[tool."x"]\nowner = "ada"'))

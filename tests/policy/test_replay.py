@@ -102,6 +102,7 @@ def test_what_changes_is_told_by_kind_with_its_first_examples() -> None:
         (HERE + '@id("never")\nforbid (principal, action, resource);', Outcome.REFUSED),
         (HERE.replace("when {", 'when { context.grade == "A" &&'), Outcome.REFUSED),
         (HERE, Outcome.UNKNOWN),
+        (HERE.replace("context.presence", 'context["presen\\u{63}e"]'), Outcome.UNKNOWN),
         ('@id("m")\npermit (principal, action, resource) when { context.model.approved };', Outcome.UNKNOWN),
         ('@id("f")\npermit (principal, action, resource) when { context.time.hour + 9223372036854775807 > 0 };' + ALL,
          Outcome.UNKNOWN),
@@ -120,6 +121,13 @@ def test_what_no_record_tells_of_tasks_is_unknown_only_where_it_decides() -> Non
     assert replay(STARTER.text).again(record).outcome is Outcome.ALLOWED
     assert replay(IN_TASK).again(record).outcome is Outcome.UNKNOWN
     assert replay(LIST_TOO).again(record).outcome is Outcome.UNKNOWN
+    assert (
+        replay(LIST_TOO.replace('contains("list")', 'containsAll(["administer"])')).again(record).outcome
+        is Outcome.UNKNOWN
+    )
+    assert (
+        replay(LIST_TOO.replace('.contains("list")', ' == ["administer"]')).again(record).outcome is Outcome.UNKNOWN
+    )
     assert replay(IN_TASK).again({**record, "task": None}).outcome is Outcome.REFUSED
 
 

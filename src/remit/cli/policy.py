@@ -15,13 +15,6 @@ app = typer.Typer(
     help="Check and show the policies that decide who may do what.", no_args_is_help=True, rich_markup_mode=None
 )
 
-app.command("test")(policy_cases.try_cases)
-app.command()(policy_fmt.fmt)
-app.command()(policy_diff.diff)
-app.command()(policy_replay.replay)
-app.command()(policy_replay.learn)
-app.command()(policy_pack.pack)
-app.command()(policy_pack.verify)
 
 PoliciesOption = Annotated[
     Path | None, typer.Option("--policies", metavar="DIR", help="The policy directory, if not this instance's own.")
@@ -135,3 +128,12 @@ def _facts(policy: "Policy") -> dict[str, Any]:
         "hint": printable(policy.hint),
         "findings": {label.value: treatment.value for label, treatment in policy.plan.items()},
     }
+
+
+app.command("test")(policy_cases.try_cases)
+app.command()(policy_fmt.fmt)
+app.command()(policy_diff.diff)
+app.command()(policy_replay.replay)
+app.command()(policy_replay.learn)
+app.command()(policy_pack.pack)
+app.command()(policy_pack.verify)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from remit.policy.reach import Change
 
 NOT_TRIED = (
-    "every circumstance is in this; not in it: who and what isn't known yet, later changes of owners and labels, "
-    "built-in rules (tasks, lifecycle)"
+    "every circumstance is in this; not in it: who and what isn't known yet or not yours to see, later changes of "
+    "owners and labels, built-in rules (tasks, lifecycle)"
 )
 MAX_NAMES = 6
 

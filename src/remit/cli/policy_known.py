@@ -75,6 +75,6 @@ def _from_instance(state: Path | None) -> "tuple[Known, dict[str, str]]":
 def _as_known(row: dict[str, Any]) -> dict[str, Any]:
     """What policies read of a workload."""
     same: dict[str, Any] = {
-        key: row[key] for key in ("owner", "kind", "server", "environment", "label") if key in row
+        key: row[key] for key in ("name", "owner", "kind", "server", "environment", "label") if key in row
     }
     return {**same, "id": row["spiffe_id"], "class": row.get("capabilities", [])}

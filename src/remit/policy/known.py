@@ -24,6 +24,7 @@ _WORKLOAD: Final[Mapping[str, type]] = {
     "label": str,
     "class": list,
     "id": str,
+    "name": str,
     "digest": str,
     "model": str,
 }
@@ -102,7 +103,7 @@ def _workload(domain: str, name: str, row: Mapping[str, Any], where: str) -> Wor
     model = Model(row.get("model", ""), row.get("digest", "sha256:" + "00" * 32))
     return Workload(
         spiffe_id=spiffe_id,
-        name=name,
+        name=row.get("name", name),
         kind=kind,
         owner=row.get("owner", ""),
         server=row.get("server", ""),

@@ -6,10 +6,11 @@ that change.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from cedarpy import pst
 
 from remit.identity import SpiffeId
 from remit.policy.difference import Kind, difference
@@ -23,7 +24,6 @@ from remit.policy.thing import NAMED, ThingKind
 
 SOMEBODY: Final = "anybody else"
 _SOMEBODY_ID: Final = "somebody-nobody-knows"
-_STRING: Final = re.compile(r'"((?:\\.|[^"\\])*)"', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,12 @@ class _Comparison:
     def __init__(self, old: InForce, new: InForce) -> None:
         self._sides = (Residues(old), Residues(new))
         self._worlds = (old, new)
-        texts = [policy.text for side in (old, new) for policy in side.policies.policies]
-        self._named = {literal for text in texts for literal in _STRING.findall(text)}
+        trees = tuple(policy.tree for side in (old, new) for policy in side.policies.policies)
+        self._named = {uid.id for uid in pst.entity_uids(trees)}
         destinations = [
             {k: t for k, t in side.world.things.items() if k[0] is ThingKind.DESTINATION} for side in (old, new)
         ]
-        self._moved = destinations[0] != destinations[1] and any("destination" in text for text in texts)
+        self._moved = destinations[0] != destinations[1] and any("destination" in repr(tree) for tree in trees)
         self.memo: dict[object, tuple[Kind, str, str, tuple[PolicyRef, ...]] | None] = {}
         self._actors: dict[str, tuple[Actor, Actor]] = {}
         self._targets: dict[tuple[str, str], tuple[Target, Target]] = {}
@@ -205,7 +205,7 @@ class _Comparison:
         attributes = entity["attrs"]
         if isinstance(attributes, dict):
             attributes = {key: value for key, value in attributes.items() if key != "owner"}
-        own = named if named in self._named or '"' in named or "\\" in named or not named.isascii() else ""
+        own = named if named in self._named else ""
         return json.dumps([own, attributes, named if isinstance(attributes, list) else ""], sort_keys=True)
 
 
@@ -215,10 +215,10 @@ def _words(residue: Residue) -> str:
 
 def _owners(one: str, other: str, named: set[str]) -> tuple[str, str]:
     """The two owners as far as policies can tell them apart: by name where it is named, else whether they are one."""
-    first = one if one in named or not one or not one.isascii() else "\0first"
+    first = one if one in named or not one else "\0first"
     if other == one:
         return first, first
-    return first, other if other in named or not other or not other.isascii() else "\0second"
+    return first, other if other in named or not other else "\0second"
 
 
 def _apart(actors: frozenset[str], targets: frozenset[str]) -> tuple[str, str]:

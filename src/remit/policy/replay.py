@@ -31,9 +31,11 @@ from remit.policy.thing import ThingKind
 MAX_MEMO: Final = 65_536  # answers kept: equal decisions are made once
 EXAMPLES: Final = 3
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
-_ASIDE: Final = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*', re.DOTALL)
-_QUOTED: Final = re.compile(r'"([a-z_]+)"')
-_ACTIONS: Final = frozenset(action.value for action in Action)
+_TASKS_ACTIONS: Final = "attr='actions'"
+_HAS_ACTION: Final = (
+    "BinaryOp(op='contains', left=GetAttr(base=GetAttr(base=Var(name='context'), attr='task'), attr='actions'), "
+    "right=StringLit(value='{}'))"
+)
 
 Record = Mapping[str, Any]
 
@@ -81,7 +83,7 @@ class Replay:
         self._in_force = in_force
         self._names = names
         self._memo: dict[object, Answer] = {}
-        self._words: dict[int, tuple[Slice, frozenset[str], frozenset[str]]] = {}
+        self._words: dict[int, tuple[Slice, frozenset[str], str]] = {}
 
     def all(self, records: Iterable[Record]) -> Replayed:
         """Every `start` record among them."""
@@ -177,10 +179,11 @@ class Replay:
 
     def _answer(self, asked: _Open, labels: list[Label]) -> Answer:
         some = self._in_force.slice(asked.question)
-        words, literals = self._read_by(some)
+        words, conditions = self._read_by(some)
         read = asked.unknown & words
-        if "actions" in read and not (literals & _ACTIONS) - {asked.question.action.value}:
-            read -= {"actions"}  # a task that covered it names this action, and no policy asks for another
+        only_own = conditions.count(_HAS_ACTION.format(asked.question.action.value))
+        if "actions" in read and conditions.count(_TASKS_ACTIONS) == only_own:
+            read -= {"actions"}  # a task that covered it names this action, and no policy asks for anything else
         if not read:
             return answer_of(self._in_force.ask(asked.question), labels)
         return self._partly(asked.question, read, some, labels)
@@ -210,16 +213,12 @@ class Replay:
             return unknown
         return answer_of(self._in_force.ask(question), labels)
 
-    def _read_by(self, some: Slice) -> tuple[frozenset[str], frozenset[str]]:
-        """The words and the quoted words of a slice's policies."""
+    def _read_by(self, some: Slice) -> tuple[frozenset[str], str]:
+        """All words in the conditions of a slice's policies, and these conditions as Cedar understands them."""
         known = self._words.get(id(some))
         if known is None or known[0] is not some:
-            text = "\n".join(policy.text for policy in some.policies)
-            known = (
-                some,
-                frozenset(_WORD.findall(_ASIDE.sub(" ", text))),
-                frozenset(_QUOTED.findall(_conditions(text))),
-            )
+            conditions = repr([policy.tree.clauses for policy in some.policies])
+            known = (some, frozenset(_WORD.findall(conditions)), conditions)
             self._words[id(some)] = known
         return known[1], known[2]
 
@@ -234,11 +233,6 @@ def without(context: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
         if section is not None and section in made:
             made[section] = row
     return made
-
-
-def _conditions(text: str) -> str:
-    """Without scopes' and conditions' `Action::"…"`, which names what is asked and not what a task has."""
-    return re.sub(r'Action\s*::\s*"[^"]*"', "", text)
 
 
 def _key(record: Record) -> object:
