@@ -3,6 +3,7 @@
 import contextlib
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,9 @@ from remit.policy.catalogue import NAME as CATALOGUE
 from remit.policy.schema import STARTER_TEXT
 from remit.policy.snapshot import PolicyFile
 from remit.policy.source import Source
+from remit.tasks.profile import DIRECTORY as PROFILES
+from remit.tasks.profile import SUFFIX as PROFILE_SUFFIX
+from remit.tasks.profile import Profile, profiles
 
 SUFFIX: Final = ".cedar"
 STARTER_NAME: Final = "starter.cedar"
@@ -27,10 +31,25 @@ def read_directory(path: Path) -> tuple[PolicyFile, ...]:
     Files whose name starts with a dot are left out. Refused: what anybody on this host may write, a link that
     leads out of the directory, anything but a plain UTF-8 file, more than the bounds above.
     """
+    return _read_those(path, _counts)
+
+
+def read_profiles(path: Path) -> dict[str, Profile]:
+    """Every profile in `profiles` below the policy directory, by name; none where there is no such directory.
+
+    Raises PolicyError, as `read_directory` does, and for the first that is no profile.
+    """
+    folder = path / PROFILES
+    if not folder.exists():
+        return {}
+    return profiles((file.name, file.text) for file in _read_those(folder, _is_profile))
+
+
+def _read_those(path: Path, counts: Callable[[str], bool]) -> tuple[PolicyFile, ...]:
     home = path.resolve()
     try:
         _not_for_everybody(home.stat(), home)
-        names = sorted(entry.name for entry in home.iterdir() if _counts(entry.name))
+        names = sorted(entry.name for entry in home.iterdir() if counts(entry.name))
     except OSError as error:
         raise _refused(path, f"the policy directory can't be read ({error.strerror})") from None
     if len(names) > MAX_FILES:
@@ -59,6 +78,10 @@ def write_starter(path: Path) -> bool:
 
 def _counts(name: str) -> bool:
     return (name.endswith(SUFFIX) and not name.startswith(".")) or name == CATALOGUE
+
+
+def _is_profile(name: str) -> bool:
+    return name.endswith(PROFILE_SUFFIX) and not name.startswith(".")
 
 
 def _read(home: Path, name: str) -> bytes:
