@@ -24,6 +24,7 @@ PARTS: Final = {
     "system": "bench.system",
     "person": "bench.person_session",
     "provenance": "bench.provenance",
+    "replay": "bench.replay",
     "agentdojo": "bench.agentdojo.report",
     "detail": "bench.detail",
 }

@@ -114,6 +114,20 @@ def test_an_outcome_that_hangs_on_what_was_not_kept_is_unknown(policies: str, ex
     assert answer.outcome is expected, answer
 
 
+def test_what_a_policy_asks_for_tells_decisions_apart() -> None:
+    plain = decided(Engine(snapshot(ALL)), intent(Action.INFER, curl("ada")))
+    for asks, other in (
+        ('context.asked == "POST /v1/chat/completions"', {"route": "GET /x"}),
+        ('context.model.name == "smol"', {"model": "other"}),
+        (f'context.model.digest == "{plain["model_digest"]}"', {"model_digest": "sha256:00"}),
+        ("context.model.known", {"model_digest": "unknown"}),
+    ):
+        again = replay(HERE.replace('context.presence == "here"', asks))
+        assert again.again(plain).outcome is Outcome.ALLOWED
+        assert again.again({**plain, **other}).outcome is Outcome.REFUSED
+        assert again.again({**plain, **other, "grade": "A"}).outcome is Outcome.REFUSED
+
+
 def test_what_no_record_tells_of_tasks_is_unknown_only_where_it_decides() -> None:
     engine = Engine(snapshot(STARTER.text, tasks=[task("administer")]))
     record = decided(engine, intent(Action.ADMINISTER, curl(task="t1")))
@@ -128,6 +142,8 @@ def test_what_no_record_tells_of_tasks_is_unknown_only_where_it_decides() -> Non
     assert (
         replay(LIST_TOO.replace('.contains("list")', ' == ["administer"]')).again(record).outcome is Outcome.UNKNOWN
     )
+    both = LIST_TOO.replace(" };", ' && context.task.actions.contains("administer") };')
+    assert replay(both).again(record).outcome is Outcome.UNKNOWN
     assert replay(IN_TASK).again({**record, "task": None}).outcome is Outcome.REFUSED
 
 

@@ -21,7 +21,7 @@ from remit.policy.kept import NOT_KEPT_OF_TASKS, UNREADABLE, circumstances, not_
 from remit.policy.mode import Approver
 from remit.policy.outcome import Answer, Outcome, answer_of
 from remit.policy.permit import APPROVAL_NEEDED
-from remit.policy.question import USER, Question, TaskFact
+from remit.policy.question import KNOWN_DIGEST, USER, Question, TaskFact
 from remit.policy.quoting import quoted
 from remit.policy.refusal import POLICY_ERROR
 from remit.policy.residue import can_fail
@@ -83,6 +83,8 @@ class Replay:
         self._in_force = in_force
         self._names = names
         self._memo: dict[object, Answer] = {}
+        read = repr([policy.tree.clauses for policy in in_force.policies.policies])
+        self._tells_apart = frozenset(_WORD.findall(read)) & {"asked", "name", "digest"}
         self._words: dict[int, tuple[Slice, frozenset[str], str]] = {}
 
     def all(self, records: Iterable[Record]) -> Replayed:
@@ -115,7 +117,7 @@ class Replay:
     def again(self, record: Record) -> Answer:
         """What the policies say to it now; of an unknown outcome `rule` says what is not known."""
         try:
-            key = _key(record)
+            key = _key(record, self._tells_apart)
             if key not in self._memo:
                 if len(self._memo) >= MAX_MEMO:
                     self._memo.clear()
@@ -235,11 +237,13 @@ def without(context: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
     return made
 
 
-def _key(record: Record) -> object:
-    """All that `_fresh` reads of a record."""
+def _key(record: Record, read: frozenset[str]) -> object:
+    """All that `_fresh` reads of a record, but for route, model and digest where no policy asks for them."""
+    digest = str(record["model_digest"])
     found, facts = record.get("found") or {}, record.get("facts") or {}
     return (
         record.get("person"), record.get("workload"), record.get("proof"), record.get("task"), record["action"],
-        record["resource"], record["route"], record.get("model"), record["model_digest"], record["grade"],
+        record["resource"], record["route"] if "asked" in read else "", record.get("model") if "name" in read else "",
+        digest if "digest" in read else digest.startswith(KNOWN_DIGEST), record["grade"],
         tuple(found.items()), tuple(record.get("chain") or ()), repr(facts) if facts else "",
     )  # fmt: skip
