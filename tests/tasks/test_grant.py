@@ -110,6 +110,7 @@ def test_narrower_than_what_is_narrower_is_narrower(one: ToolGrant, two: ToolGra
             ["https://x.example/\\@evil.example", "https://x.example/ b", "http:x.example"],
         ),
         (Constraint(host_in=("*.x.example",)), ["x.example", "evilx.example", "a.x.example.evil"]),
+        (Constraint(matches="a"), [["a"] * 257]),
         (Constraint(matches="a.c"), ["xabc", "abcx", "a\nc", "ab", 5, "\ud800", ["abc", "x"]]),
         (Constraint(at_most=100), [101, -1, "5", True, float("nan"), float("inf"), [5], 10**400]),
     ],
@@ -189,7 +190,8 @@ def test_the_first_grant_that_is_in_no_parent_is_named() -> None:
 @pytest.mark.parametrize(
     "bound",
     [
-        {"one_of": []}, {"one_of": [None]}, {"one_of": "a"}, {"beneath": ["/w/../x"]}, {"beneath": [""]},
+        {"one_of": []},
+        {"one_of": ["a"] * 257}, {"one_of": [None]}, {"one_of": "a"}, {"beneath": ["/w/../x"]}, {"beneath": [""]},
         {"host_in": ["https://x.example"]}, {"host_in": ["*"]}, {"host_in": ["x.*"]}, {"matches": "(?=a)"},
         {"matches": "("}, {"matches": 1}, {"at_most": -1}, {"at_most": True}, {"at_most": float("nan")},
         {"equals": float("inf")}, {"equals": {}}, {"optional": 1}, {"beneath": "/w"},
