@@ -25,6 +25,7 @@ PARTS: Final = {
     "person": "bench.person_session",
     "provenance": "bench.provenance",
     "replay": "bench.replay",
+    "grants": "bench.grants",
     "agentdojo": "bench.agentdojo.report",
     "detail": "bench.detail",
 }

@@ -95,7 +95,10 @@ def test_narrower_than_what_is_narrower_is_narrower(one: ToolGrant, two: ToolGra
         (Constraint(equals="a"), [1, None, "A", "a ", ["a"], [], True]),
         (Constraint(one_of=("a", 1)), [1.0, True, "b", [1], ["a", "b"], {}]),
         (Constraint(beneath=("/w",)), ["/w/../x", "/wa", "w/a", "/w/..", "/w/a/../../x", "/w\x00", "/w/%2e%2e/x"]),
-        (Constraint(beneath=("/w",)), ["/w/\uff0e\uff0e/x", "/w/a\\..\\x", "file:///w/a", ["/w/a", "/x"], "/w\n/.."]),
+        (
+            Constraint(beneath=("/w",)),
+            ["/w/\uff0e\uff0e/x", "/w/a\\..\\x", "file:///w/a", ["/w/a", "/x"], "/w\n/..", "/w/%2e\u0301"],
+        ),
         (Constraint(beneath=(".",)), ["/etc/passwd", "/", "../a", "~"]),
         (Constraint(beneath=("w",)), ["/w/a", "~/w", "$HOME/w", "../w", "x:w", "w/${X}"]),
         (Constraint(host_in=("x.example",)), ["https://x.example@evil.example/", "https://x.example\\@evil.example"]),
