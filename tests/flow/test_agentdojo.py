@@ -40,7 +40,9 @@ def test_knowing_the_policies_pays_nobody_else(suites: dict[str, Any], twist: An
 
 
 def test_without_provenance_the_tools_of_a_task_are_not_enough(suites: dict[str, Any]) -> None:
-    assert measure("banking", suites["banking"], Guard(provenance=False)).blocked < 100
+    found = measure("banking", suites["banking"], Guard(provenance=False))
+    assert found.blocked == found.refused_pairs
+    assert 50 < found.blocked < 100
 
 
 @pytest.mark.long
