@@ -3,16 +3,23 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from remit.control.condition import Condition, why
 from remit.control.fencing import Fencing
 from remit.control.realm import Realm
-from remit.control.workers import Workers
 from remit.errors import AuditError
 from remit.policy import Snapshot
 
 MIND_SECONDS: Final = 2.0
+
+
+class Gateways(Protocol):
+    """Decide by the Snapshots that they are sent; `deliver` tells whether all have it."""
+
+    def push(self, snapshot: Snapshot) -> None: ...
+
+    async def deliver(self, snapshot: Snapshot) -> bool: ...
 
 
 class Grading:
@@ -23,7 +30,7 @@ class Grading:
         realm: Realm,
         condition: Condition,
         fencing: Fencing,
-        workers: Workers,
+        workers: Gateways,
         say: Callable[[dict[str, Any]], None],
     ) -> None:
         self._realm, self._condition, self.fencing = realm, condition, fencing
