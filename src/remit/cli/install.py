@@ -128,10 +128,14 @@ def _show_code() -> None:
 def _start() -> None:
     """Through systemd where it runs, else the person who installs does it."""
     from remit.install.contents import systemd_runs
+    from remit.install.running import running_pid
     from remit.install.systemd import start
 
     if systemd_runs():
         start()
-        typer.echo("installed, and started by systemd (`systemctl status remit`)", err=True)
+        _say("installed, and started by systemd (`systemctl status remit`)")
+    elif (pid := running_pid(Places.system())) is not None:
+        _say(f"installed; what runs (pid {pid or 'unknown yet'}) is the code from before: end it, and start it with:")
+        _say("  remit up --system")
     else:
-        typer.echo("installed; start it with: remit up --system", err=True)
+        _say("installed; start it with: remit up --system")
