@@ -13,7 +13,7 @@ import pytest
 
 from tests.system.machine import PASSWORDS, can_make_machines, machine
 from tests.system.running import SystemRemit, put_code, put_places
-from tests.system.terminals import ALLOWED, OTHER, SshTerminal, Terminal, put_keyboard, start_sshd
+from tests.system.terminals import ALLOWED, OTHER, SshTerminal, Terminal, put_keyboard, start_own_sshd, start_sshd
 
 pytestmark = pytest.mark.skipif(not can_make_machines(), reason="only root can make machines")
 
@@ -198,6 +198,15 @@ def test_script_and_tmux_hold_a_terminals_other_end(remit: SystemRemit) -> None:
         assert "(script) can type into" in terminal.said()[1]
 
 
+def test_an_ssh_server_of_their_own_is_none(remit: SystemRemit) -> None:
+    start_own_sshd(remit.machine, 2223)
+    with opened(SshTerminal(remit.machine, 2223)) as terminal:
+        terminal.run("remit login")
+        said = terminal.said()[1]
+        assert "(sshd) can type into" in said
+        assert "password of" not in said
+
+
 def test_another_terminal_than_ones_own_is_refused(remit: SystemRemit) -> None:
     with opened(SshTerminal(remit.machine)) as victim, opened(at(remit, OTHER)) as hostile:
         name = name_of(victim)
@@ -217,7 +226,9 @@ def test_another_persons_shell_on_this_terminal_is_refused(remit: SystemRemit) -
         terminal.run("remit login")
         status, said = terminal.said()
         assert status == 3, said
-        assert "belongs to uid" in said or "can't be used" in said
+        assert "can't be used" in said
+        terminal.run(f"{RELAY} inherited")
+        assert "belongs to uid" in told(terminal.said()[1])["error"]["message"]
         assert "password of bob" not in said
 
 
@@ -272,11 +283,22 @@ def test_a_program_that_takes_the_foreground_ends_the_question(remit: SystemRemi
         same_settings(terminal)
 
 
+def test_what_was_so_before_the_question_must_be_so_after_it(remit: SystemRemit) -> None:
+    with opened(at(remit)) as terminal:
+        terminal.run(f"{RELAY} leaver")
+        terminal.shows("password of ada")
+        terminal.look(3.0)
+        terminal.press(RIGHT)
+        answer = told(terminal.said()[1])
+        assert "open from outside its session" in answer["error"]["message"]
+
+
 def test_a_command_that_is_killed_gives_the_terminal_back(remit: SystemRemit) -> None:
     with opened(at(remit)) as terminal:
         terminal.run("remit login")
         terminal.shows("password of ada")
         remit.machine.run("pkill", "-KILL", "-f", "remit login$")
+        remit.machine.run("sh", "-c", "while pgrep -f '[r]emit.persons.asker'; do sleep 0.1; done")
         terminal.said()
         same_settings(terminal)
 

@@ -1,4 +1,4 @@
-"""Calls on descriptors that others passed: their files' systems may never answer, so nothing here waits for long."""
+"""Calls on descriptors that others passed: what is behind one may never answer, so none is made in the event loop."""
 
 import asyncio
 import threading
@@ -11,15 +11,12 @@ SECONDS: Final = 5.0
 _T = TypeVar("_T")
 
 
-async def aside(call: Callable[[], _T]) -> _T:
-    """What `call` returns or raises, in a thread of its own that the end of this process doesn't wait for.
-
-    Raises StateError when it takes longer than SECONDS: the thread is left to itself then.
-    """
+def begun(call: Callable[[], _T]) -> "asyncio.Future[_T]":
+    """What `call` returns, or the OSError it raises, from a thread that the end of this process doesn't wait for."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[_T] = loop.create_future()
 
-    def settle(value: _T | None, error: BaseException | None) -> None:
+    def settle(value: _T | None, error: OSError | None) -> None:
         if done.done():
             return
         if error is None:
@@ -32,11 +29,17 @@ async def aside(call: Callable[[], _T]) -> _T:
             value, error = call(), None
         except OSError as failed:
             value, error = None, failed
-        loop.call_soon_threadsafe(settle, value, error)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, value, error)
 
     threading.Thread(target=run, daemon=True).start()
+    return done
+
+
+async def aside(call: Callable[[], _T]) -> _T:
+    """What it returns or raises; StateError when it takes longer than SECONDS: its thread is left to itself."""
     try:
         async with asyncio.timeout(SECONDS):
-            return await done
+            return await begun(call)
     except TimeoutError as error:
         raise StateError("what was passed does not answer") from error

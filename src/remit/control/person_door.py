@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from remit.config import Places, Settings
-from remit.control.aside import aside
+from remit.control.aside import aside, begun
 from remit.control.desk import Desk
 from remit.control.founding import Tools
 from remit.control.terminal_proof import Asked, Record, TerminalProof
@@ -88,30 +88,40 @@ class PersonDoor:
 
     async def _answered(self, line: socket.socket, peer: PeerCredentials) -> dict[str, Any]:
         try:
-            self._check_room(peer.uid)
-            self._of_uid[peer.uid] += 1
+            self._enter(peer.uid)
+            terminal = None
             try:
-                await self._prove(line, peer)
+                said, terminal = await _heard(line)
+                await self._prove(line, peer, said, terminal)
             finally:
-                self._of_uid[peer.uid] -= 1
-                self._of_uid += Counter()  # those at nothing are forgotten
+                self._leave(peer.uid, terminal)
         except RemitError as error:
             return {"error": {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}}
         return {"ok": True}
 
-    def _check_room(self, uid: int) -> None:
+    def _enter(self, uid: int) -> None:
         if self._of_uid[uid] >= OF_ONE_UID or self._of_uid.total() >= OF_ALL:
             raise BusyError("too many are asked for their password now", hint="answer them, or try again later")
+        self._of_uid[uid] += 1
 
-    async def _prove(self, line: socket.socket, peer: PeerCredentials) -> None:
-        proof_id, terminal = await _said(line)
-        try:
-            if not await aside(partial(os.isatty, terminal)):
-                raise UsageError("what was passed is no terminal")
-            who = await self._admit(peer)
-            await self._proof.obtain(Asked(who, proof_id, terminal, partial(_readable, line)))
-        finally:
-            await aside(partial(os.close, terminal))
+    def _leave(self, uid: int, passed: int | None) -> None:
+        """Its place is free once what it passed is closed: that may take as long as somebody likes."""
+        if passed is None:
+            self._free(uid)
+            return
+        closing = begun(partial(os.close, passed))
+        closing.add_done_callback(lambda _: self._free(uid))
+
+    def _free(self, uid: int) -> None:
+        self._of_uid[uid] -= 1
+        self._of_uid += Counter()  # those at nothing are forgotten
+
+    async def _prove(self, line: socket.socket, peer: PeerCredentials, said: bytes, passed: int | None) -> None:
+        proof_id = _proof_id(said)
+        if passed is None or not await aside(partial(os.isatty, passed)):
+            raise UsageError("what was passed is no terminal")
+        who = await self._admit(peer)
+        await self._proof.obtain(Asked(who, proof_id, passed, partial(_readable, line)))
 
 
 async def open_person_door(
@@ -128,23 +138,22 @@ async def open_person_door(
     desk.proofs.passwords = lambda: tools.checking.possible
 
 
-async def _said(line: socket.socket) -> tuple[str, int]:
-    """The proof's id and the terminal. Whatever else comes with them is closed."""
+async def _heard(line: socket.socket) -> tuple[bytes, int | None]:
+    """The one line, and the first descriptor that came with it; the kernel closes others."""
     try:
         async with asyncio.timeout(SAY_SECONDS):
             await _readable(line)
     except TimeoutError as error:
         raise UsageError("nothing was said in time") from error
     said, passed, _, _ = socket.recv_fds(line, LINE_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
-    try:
+    return said, next(iter(passed), None)
+
+
+def _proof_id(said: bytes) -> str:
+    with contextlib.suppress(ValueError):
         match json.loads(said):
-            case {"proof": str(proof_id)} if passed:
-                return proof_id, passed.pop()
-    except ValueError:
-        pass
-    finally:
-        for fd in passed:
-            await aside(partial(os.close, fd))
+            case {"proof": str(proof_id), **more} if not more:
+                return proof_id
     raise UsageError("a proof's id is expected, and beside it a terminal")
 
 
