@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,43 @@ def test_killed_it_is_closed_and_listed_and_no_other_takes_it_up(here: Sealed, s
         assert here.said("status")["break_glass"]["open"] is None
         [opening] = here.listed()
         assert (opening["standing"], opening["why"]) == ("review due", "its instance had ended")
+
+
+# Another time for whoever is started with it: the seconds in the file that SKEW names, added to the time of day.
+SKEWED = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+int clock_gettime(clockid_t which, struct timespec *at) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int done = real(which, at);
+    FILE *file = which == CLOCK_REALTIME ? fopen(getenv("SKEW"), "re") : NULL;
+    long skew = 0;
+    if (file) { if (fscanf(file, "%ld", &skew) == 1) at->tv_sec += skew; fclose(file); }
+    return done;
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="a clock of a test's own takes a C compiler")
+@pytest.mark.parametrize(("skew", "seconds", "within"), [(-3600, 6, 30), (3600, 600, 10)])
+def test_it_ends_in_time_by_a_clock_that_is_set(
+    here: Sealed, tmp_path: Path, skew: int, seconds: int, within: float
+) -> None:
+    damaged(here)
+    library, file = tmp_path / "skew.so", tmp_path / "skew"
+    command = ["cc", "-shared", "-fPIC", "-x", "c", "-o", str(library), "-", "-ldl"]
+    subprocess.run(command, input=SKEWED, text=True, check=True, timeout=60)
+    file.write_text("0")
+    with held(here, seconds=seconds, environ={"LD_PRELOAD": str(library), "SKEW": str(file)}) as holding:
+        began = time.time()
+        event = holding.event("emergency")
+        assert abs(event["opened"] - began) < 60
+        file.write_text(str(skew))
+        assert holding.event("closed", within)["why"] == "its time was over"
 
 
 def test_it_ends_with_the_terminal_that_holds_it(here: Sealed) -> None:
