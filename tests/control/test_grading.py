@@ -86,6 +86,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graded]:
     made = Graded(tmp_path)
     others = [Fact(name, True, "seen") for name in NEEDS["B"] if name not in {RAW_PORTS, ATTESTOR}]
     monkeypatch.setattr(made.condition, "_standing", others)
+    monkeypatch.setattr("remit.control.grading.MIND_SECONDS", 0.05)
     monkeypatch.setattr("remit.control.condition.attestor_runs", lambda _pid: Fact(ATTESTOR, True, "seen"))
     yield made
     made.store.close()
@@ -97,14 +98,15 @@ async def guarded(world: Graded, grading: Grading, workload: Workload = SERVER) 
     await grading.deliver(world.realm.snapshot())
 
 
-async def mended(world: Graded, grading: Grading, here: Network, what: str) -> None:
-    """Until what `what` did to the kernel's table is seen and put back."""
-    here.nft(what)
+async def mended(grading: Grading, here: Network, *meddled: str) -> None:
+    """Until each thing that was done to the kernel's table, one after the other, is seen and put back."""
     minding = asyncio.create_task(grading.mind())
     try:
-        async with asyncio.timeout(5):
-            while "11434" not in here.run("/usr/sbin/nft list ruleset"):
-                await asyncio.sleep(0.02)
+        for what in meddled:
+            here.nft(what)
+            async with asyncio.timeout(5):
+                while "11434" not in here.run("/usr/sbin/nft list ruleset"):
+                    await asyncio.sleep(0.02)
             await asyncio.sleep(0.1)
     finally:
         minding.cancel()
@@ -142,7 +144,7 @@ def test_what_is_found_open_is_on_record_and_put_back(world: Graded, here: Netwo
     async def go() -> None:
         async with world.grading(here) as grading:
             await guarded(world, grading)
-            await mended(world, grading, here, "flush ruleset")
+            await mended(grading, here, "flush ruleset")
             assert world.told() == [RAISED, FELL, RAISED]
             assert [facts for what, _, _, facts in world.acts if what == "fence.lost"] == [
                 {"ways": ["127.0.0.1:11434"]}
@@ -152,13 +154,18 @@ def test_what_is_found_open_is_on_record_and_put_back(world: Graded, here: Netwo
     asyncio.run(go())
 
 
-def test_a_log_that_takes_nothing_keeps_nothing_open(world: Graded, here: Network) -> None:
+def test_a_log_that_takes_nothing_keeps_nothing_open(
+    world: Graded, here: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def go() -> None:
         async with world.grading(here) as grading:
             await guarded(world, grading)
             world.log_fails = True
-            await mended(world, grading, here, "delete table inet remit")
+            await mended(grading, here, "delete table inet remit")
             assert world.gateway.had[1:] == [("C", 1)], "it falls at once, written down or not"
+            monkeypatch.setattr(world.condition, "_standing", [])
+            await mended(grading, here, "flush ruleset", "flush ruleset")
+            world.gateway.had[2:] = []
             world.realm.workloads[SERVER.spiffe_id] = dataclasses.replace(SERVER, reach="all")
             with pytest.raises(AuditError):
                 await grading.deliver(world.realm.snapshot())
