@@ -10,7 +10,7 @@ import pytest
 
 from remit.control.attestor import Attestor
 from remit.errors import ModelError
-from remit.models import DigestCache, FileState, digest_file, model_file_at, unchanged
+from remit.models import DigestCache, FileState, digest_file, hidden, model_file_at, unchanged
 from remit.models.launched import standing_at
 from remit.sandbox.hidden_files import ASK_AGAIN
 from tests.attestation.children import needs_root
@@ -130,6 +130,9 @@ def test_a_path_that_a_server_makes_up_costs_nobody_the_line(tmp_path: Path) -> 
         def look(attestor: Attestor) -> None:
             for path in ("/a\0b", "/" + "a" * 5000, "/\ud800", "/", str(tmp_path), str(tmp_path / "fifo"), "/none"):
                 assert model_file_at(path, server.pid) is None
+                if not path.startswith(str(tmp_path)) and path != "/":
+                    with pytest.raises(OSError):  # noqa: PT011 (whichever it is)
+                        hidden.sight().look(server.pid, path)
             assert model_file_at(str(tmp_path / "m.gguf"), server.pid) is not None
             attestor.process.kill()
             attestor.process.wait()
