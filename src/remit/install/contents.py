@@ -31,7 +31,7 @@ _PAM_ELSEWHERE: Final = "auth     required pam_unix.so\naccount  required pam_un
 
 # NoNewPrivileges: capabilities are only ever given up after the launcher; ambient ones need no set-user-ID program.
 # No PrivateTmp: model servers have sockets there. ProtectHome=read-only: what runs is looked at where it lies.
-# CAP_KILL: the root parent ends a child of another uid.
+# CAP_KILL: the root parent ends a child of another uid. CAP_NET_ADMIN: the fence around the servers' own ports.
 UNIT: Final = """\
 [Unit]
 Description=Remit, the guard of this machine's model servers
@@ -49,7 +49,7 @@ LimitCORE=0
 LimitNOFILE=65536
 NoNewPrivileges=yes
 CapabilityBoundingSet=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER
-CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_KILL
+CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_KILL CAP_NET_ADMIN
 ProtectSystem=strict
 ProtectHome=read-only
 ReadWritePaths=/var/lib/remit /run/remit
