@@ -80,8 +80,8 @@ def judge(facts: Mapping[str, Any], settings: Settings, person: pwd.struct_passw
         theirs = [_theirs(one, names, person, now) for one in kept if not _demonstration(one)]
         # 4
         ended = tuple(_ended(rows, {one.name: one.person for one in people}, now))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StateError(f"the state there is not what Remit wrote ({type(error).__name__}: {error})") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise StateError(f"the state there is not what Remit wrote ({type(error).__name__})") from error
     brought, config = system_text(settings)
     left = [one for one in theirs if not _may_move(one, person)]
     return Moved(
