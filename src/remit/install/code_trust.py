@@ -44,7 +44,7 @@ def judge(found: Iterable[Found], owners: Collection[int], listed: Collection[Pa
             return Untrusted(one.path, f"it belongs to uid {one.uid}", f"chown root: {one.path}")
         if not stat.S_ISLNK(one.mode) and one.mode & (stat.S_IWGRP | stat.S_IWOTH):
             return Untrusted(one.path, "others than its owner can write it", f"chmod go-w {one.path}")
-        if one.path.suffix == ".pth" and one.path not in listed:
+        if one.path.name.endswith(".pth") and one.path not in listed:
             return Untrusted(one.path, "it runs at each start, and no distribution lists it", f"rm {one.path}")
     return None
 
@@ -63,9 +63,9 @@ def check_code(remit_uid: int) -> None:
 
 def walk(roots: Iterable[Path]) -> Iterator[Found]:
     """Each root, the directories on the way to it, and all below it; a link counts, and what it leads to."""
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for root in roots:
-        for step in _way(root):
+        for step in map(str, _way(root)):
             if step not in seen:
                 seen.add(step)
                 yield _found(step)
@@ -79,24 +79,26 @@ def _way(root: Path) -> Iterator[Path]:
         yield from (step for step in (*reversed(path.parents), path) if os.path.lexists(step))
 
 
-def _below(root: Path, seen: set[Path]) -> Iterator[Found]:
+def _below(root: Path, seen: set[str]) -> Iterator[Found]:
+    """Thousands of files, at each start: a Path for what is looked up would cost more than the look itself."""
     for at, directories, names in os.walk(root):
         directories[:] = [
             name for name in directories if name not in _OTHERS
         ]  # not imported from, unless a root itself
         for name in (*directories, *names):
-            path = Path(at, name)
+            path = f"{at}/{name}"
             if path in seen:
                 continue
             seen.add(path)
-            yield _found(path)
-            if path.is_symlink():
-                yield from (_found(step) for step in _way(path) if step not in seen)
+            found = _found(path)
+            yield found
+            if stat.S_ISLNK(found.mode):
+                yield from (_found(step) for step in map(str, _way(found.path)) if step not in seen)
 
 
-def _found(path: Path) -> Found:
-    facts = path.lstat()
-    return Found(path, facts.st_uid, facts.st_mode)
+def _found(path: str) -> Found:
+    facts = os.lstat(path)
+    return Found(Path(path), facts.st_uid, facts.st_mode)
 
 
 def _roots() -> list[Path]:
