@@ -10,6 +10,7 @@ from remit.errors import ConfigError, RemitError
 from remit.persons import Act, Kind, Pending, PendingActs, Proof, ProofNeededError, Shown, Standing
 from remit.persons.pending import Asking
 
+_ADD: Final = "`remit passkey add` adds one, in a browser of this machine: see docs/passkeys.md"
 _ACTS: Final = "they are in docs/person-proof.md"
 
 
@@ -111,6 +112,8 @@ class Proving:
         else:
             needs = f"{pending.needed}, which nobody takes here yet"
             hint = "whoever may write the configuration can name a weaker kind: see docs/person-proof.md"
+        if not kinds and pending.needed is Kind.PASSKEY:
+            needs, hint = "passkey, and you have none that can be used here", _ADD
         if Kind.TERMINAL in kinds:
             hint = "run it in the foreground of a terminal; docs/person-proof.md says what to do in scripts"
         message = f"`{pending.act}` needs proof of a person ({needs})"
