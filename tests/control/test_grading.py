@@ -27,8 +27,8 @@ from tests.sandbox.network import Network, can_make_networks, network
 
 pytestmark = pytest.mark.skipif(not can_make_networks(), reason="networks are made by root, and looked at with nft")
 
-RAISED = {"from": "C", "to": "B", "facts": {RAW_PORTS: "true"}}
-FELL = {"from": "B", "to": "C", "facts": {RAW_PORTS: "false"}}
+RAISED = {"from": "C", "to": "B", "facts": [{"fact": RAW_PORTS, "is": "true"}]}
+FELL = {"from": "B", "to": "C", "facts": [{"fact": RAW_PORTS, "is": "false"}]}
 
 
 class Gateway:

@@ -123,7 +123,7 @@ def test_grade_b_is_told_everywhere(here: Machine, remit: SystemRemit, ready: di
     assert "remit-grade: B\r\n" in answer.replace("\n", "\r\n").replace("\r\r", "\r")
     assert acts(here, "started")[-1]["grade"] == "C"
     last = acts(here, "grade.changed")[-1]
-    assert (last["from"], last["to"], last["facts"]["raw ports out of reach"]) == ("C", "B", "true")
+    assert last == {"from": "C", "to": "B", "facts": [{"fact": "raw ports out of reach", "is": "true"}]}
 
 
 def test_the_raw_port_is_closed_and_the_guarded_one_is_not(here: Machine, ready: dict[str, Any]) -> None:
@@ -151,7 +151,7 @@ def test_a_flush_behind_its_back_is_seen_recorded_and_mended(here: Machine, read
     here.run(NFT, "flush", "ruleset")
     within(lambda: len(acts(here, "grade.changed")) == before + 2)
     assert [(one["from"], one["to"]) for one in acts(here, "grade.changed")[-2:]] == [("B", "C"), ("C", "B")]
-    assert acts(here, "grade.changed")[-2]["facts"] == {"raw ports out of reach": "false"}
+    assert acts(here, "grade.changed")[-2]["facts"] == [{"fact": "raw ports out of reach", "is": "false"}]
     assert acts(here, "fence.lost")[-1] == {"ways": [f"127.0.0.1:{PORT}"]}
     assert call(here, f"{RAW}/api/version", "ada") == REFUSED
 

@@ -77,7 +77,7 @@ class Grading:
             if found.letter == self._condition.on_record:
                 return None
             was = self._condition.on_record
-            facts = {name: word for name, word in words.items() if word != self._words.get(name)}
+            facts = [{"fact": name, "is": word} for name, word in words.items() if word != self._words.get(name)]
             await self._realm.act("grade.changed", "control", {"from": was, "to": found.letter, "facts": facts})
             self._condition.on_record, self._words = found.letter, words
         self._say({"event": "grade", "from": was, "to": found.letter, "why": why(found)})
