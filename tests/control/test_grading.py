@@ -63,9 +63,9 @@ class Graded(World):
         return realm
 
     @asynccontextmanager
-    async def grading(self, here: Network) -> AsyncIterator[Grading]:
+    async def grading(self, here: Network, choice: str = "local") -> AsyncIterator[Grading]:
         running = here.inside(start_fence)
-        fencing = Fencing(running, "local", self.realm.workloads, frozenset, lambda _: None)
+        fencing = Fencing(running, choice, self.realm.workloads, frozenset, lambda _: None)
         self.condition.closing, self.condition.on_record = fencing.closing, "C"
         try:
             yield Grading(self.realm, self.condition, fencing, self.gateway, lambda _: None)
@@ -170,6 +170,16 @@ def test_a_log_that_takes_nothing_keeps_nothing_open(
             with pytest.raises(AuditError):
                 await grading.deliver(world.realm.snapshot())
             assert world.gateway.had[2:] == [("C", 1)], "what is let go or changed is in force all the same"
+
+    asyncio.run(go())
+
+
+def test_closed_is_closed_to_other_machines_too(world: Graded, here: Network) -> None:
+    async def go() -> None:
+        async with world.grading(here, "closed") as grading:
+            await guarded(world, grading, dataclasses.replace(SERVER, reach="all"))
+            assert world.told() == [RAISED]
+            assert "iiftype != loopback" in here.run("/usr/sbin/nft list ruleset")
 
     asyncio.run(go())
 

@@ -55,7 +55,9 @@ def _of_port(workload: Workload, closing: Closing | None) -> Fact:
     name, where = workload.name, workload.upstream.removeprefix("http://")
     answers = f"`{name}` answers any process at {where}"
     if closing is None:
-        return _reachable(workload, answers)
+        return Fact(RAW_PORTS, False, answers, "run Remit in system mode: the kernel refuses them then (docs/fence.md)")
+            RAW_PORTS, False, answers, "run Remit in system mode: it has the kernel refuse them (docs/fence.md)"
+        )
     if closing.choice == OPEN:
         return Fact(RAW_PORTS, False, answers, 'set `guard.raw_ports` to "local"')
     if not closing.around.may_be_refused:
