@@ -55,9 +55,8 @@ def _of_port(workload: Workload, closing: Closing | None) -> Fact:
     name, where = workload.name, workload.upstream.removeprefix("http://")
     answers = f"`{name}` answers any process at {where}"
     if closing is None:
-        return Fact(RAW_PORTS, False, answers, "run Remit in system mode: the kernel refuses them then (docs/fence.md)")
-            RAW_PORTS, False, answers, "run Remit in system mode: it has the kernel refuse them (docs/fence.md)"
-        )
+        step = "run Remit in system mode: the kernel refuses them there (docs/fence.md)"
+        return Fact(RAW_PORTS, False, answers, step)
     if closing.choice == OPEN:
         return Fact(RAW_PORTS, False, answers, 'set `guard.raw_ports` to "local"')
     if not closing.around.may_be_refused:
