@@ -121,9 +121,10 @@ def test_tasks_and_sessions_that_go_on_are_ended_on_record() -> None:
     "told",
     [
         {"unreviewed": ["bg-1"]},
-        {"policies": [["../../root/.profile", "x"]]},
+        {"policies": [["x/../../../root/evil.cedar", "x"]]},
+        {"policies": [["evil.sh", "x"]]},
         {"policies": [[".hidden.cedar", "x"]]},
-        {"shards": [["../control.20200101T000000.000Z.log", 1]]},
+        {"shards": [["x/control.20200101T000000.000Z.log", 1]]},
         {"shards": [["control.20990101T000000.000Z.log", 1]]},
         {"shards": [["anything.log", 1]]},
         {"rows": {"humans": [{"name": "../x", "person": PSEUDONYM, "uids": "[]"}]}},

@@ -35,6 +35,7 @@ def install(
 ) -> None:
     """Install Remit as its own user on this machine. `remit uninstall` puts every file back."""
     from remit.install import Journal, Options, carry_out, plan, text
+    from remit.install.contents import sudo_unchecked
     from remit.install.first_look import first_look
     from remit.install.one_at_a_time import one_at_a_time
 
@@ -53,6 +54,10 @@ def install(
             typer.echo(("would change  " if dry_run else "  ") + text(step))
         for line in move.what.said if move is not None else ():
             _say(line)
+        if sudo_unchecked() and not keep_sudo_cache:
+            _say(
+                "there is no `visudo`: sudo goes on remembering passwords, as a file that it can't take would stop it"
+            )
         if dry_run:
             return
         with said_of_the_disk("install --system"):
