@@ -121,7 +121,7 @@ class PasskeyDesk:
         pending = self.waiting(pending_id, client)
         drawn = self._spend(_CLICK + pending_id)  # 1
         held = self._browsers.held(client, token)  # 2
-        right = secrets.compare_digest(encoded(drawn).encode(), number.encode())
+        right = secrets.compare_digest(encoded(drawn).encode(), number.encode(errors="surrogatepass"))
         if not right or held is None or pending.act in ALWAYS_TOUCHED:
             why = "this browser can't prove the act by a click"
             facts = {"why": why, "uid": client.uid, "kind": Kind.PASSKEY.value}
