@@ -30,6 +30,7 @@ def test_it_ends_by_itself_and_the_next_control_has_it_on_record_and_due(here: S
         closed = holding.event("closed")
         assert closed["why"] == "its time was over"
         assert holding.process.wait(20) == 0
+    assert here.run("audit", "verify").returncode == 0, "it is one log with control's"
     mended(here, sealed)
     with running(here.state) as remit:
         due = here.said("status")["break_glass"]["due"]
