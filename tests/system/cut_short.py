@@ -104,6 +104,16 @@ def child(act: Callable[[], None], kill_at: int) -> tuple[int, int]:
     return os.waitpid(pid, 0)[1], changes
 
 
+def startable() -> bool:
+    """Whether system mode would start on a state that is not all there."""
+    import pwd
+
+    moved, state = Path("/var/lib/remit-install/moved.json"), Path("/var/lib/remit")
+    if not moved.exists() or json.loads(moved.read_text())["done"] or not state.exists():
+        return False
+    return Path("/home/ada/.local/state/remit").exists() and state.stat().st_uid == pwd.getpwnam("remit").pw_uid
+
+
 def gone_on_with(act: Callable[[], None]) -> int:
     """Do it to its end; what the killed one started may hold its lock for a moment."""
     deadline = time.monotonic() + 5
@@ -136,6 +146,8 @@ def main(source: str, site: str, step: int, user: str = "") -> None:
     act = move if user else install
     while True:
         killed, total = child(act, at)
+        if user and startable():
+            wrong.append({"at": at, "ended": 0, "different": ["half of a state could be started on"]})
         if user and at % 2:
             ended = gone_on_with(act)
             if ended != 0 or not moved_whole():
