@@ -27,6 +27,8 @@ dev.tty.legacy_tiocsti = 0
 """
 
 _PAM_DEBIAN: Final = "@include common-auth\n@include common-account\n"
+_COUNTERS: Final = ("pam_faillock", "pam_tally")
+PAM_DIRECTORY: Final = Path("/etc/pam.d")
 _PAM_ELSEWHERE: Final = "auth     required pam_unix.so\naccount  required pam_unix.so\n"
 
 # NoNewPrivileges: capabilities are only ever given up after the launcher; ambient ones need no set-user-ID program.
@@ -70,10 +72,21 @@ WantedBy=multi-user.target
 """
 
 
-def pam() -> str:
-    """The stack that the checker asks: the machine's own where Debian's common files are, else its passwords."""
+def pam(directory: Path = PAM_DIRECTORY) -> str:
+    """The stack that the checker asks: the machine's own where Debian's common files are, else its passwords.
+
+    Also where that stack counts wrong passwords itself: the checker can't write its counts (docs/checker.md).
+    """
     head = "# How Remit checks a person's password (docs/install.md).\n"
-    return head + (_PAM_DEBIAN if Path("/etc/pam.d/common-auth").exists() else _PAM_ELSEWHERE)
+    return head + (_PAM_DEBIAN if _common_does(directory) else _PAM_ELSEWHERE)
+
+
+def _common_does(directory: Path) -> bool:
+    try:
+        stack = "".join((directory / f"common-{kind}").read_text(errors="replace") for kind in ("auth", "account"))
+    except OSError:
+        return False
+    return not any(counter in line for line in stack.splitlines() if line[:1] != "#" for counter in _COUNTERS)
 
 
 def has_sudo() -> bool:
