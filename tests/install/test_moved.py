@@ -58,6 +58,9 @@ def test_what_is_hers_stays_hers() -> None:
     assert (one.owner, one.purpose, one.state) == ("ada", "prints", LifeState.SUSPENDED)
     assert found.people == (Human("ada", PSEUDONYM, ()),)
     assert found.meta == {"trust_domain": "maple.local"}
+    assert found.said[0] == (
+        "workload helper comes over, suspended and ada's: unix:uid:1001, unix:path:/usr/bin/helper"
+    )
     assert (found.domain, found.sequence) == ("maple.local", 7)
 
 

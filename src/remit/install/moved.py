@@ -84,10 +84,11 @@ def judge(facts: Mapping[str, Any], settings: Settings, person: pwd.struct_passw
         raise StateError(f"the state there is not what Remit wrote ({type(error).__name__})") from error
     brought, config = system_text(settings)
     left = [one for one in theirs if not _may_move(one, person)]
+    taken = tuple(one for one in theirs if one not in left)
     return Moved(
         domain,
         people,
-        tuple(one for one in theirs if one not in left),
+        taken,
         meta,
         ended,
         config,
@@ -96,7 +97,7 @@ def judge(facts: Mapping[str, Any], settings: Settings, person: pwd.struct_passw
         tuple((_shard(name, now), int(size)) for name, size in facts["shards"]),
         tuple(facts["keys"]),
         facts["sequence"],
-        tuple(_said(facts, settings, left, ended)),
+        (*_coming(taken), *_said(facts, settings, left, ended)),
     )
 
 
@@ -182,6 +183,19 @@ def _ended(rows: Mapping[str, Any], people: Mapping[str, str], now: float) -> It
                 yield Ended(what, str(record["id"]), people.get(record["human"]))
 
 
+def _coming(taken: Sequence[Workload]) -> Iterator[str]:
+    """What does, so that who installs can look at it."""
+    for one in taken:
+        if one.state is not LifeState.RETIRED:
+            yield f"workload {one.name} comes over, {one.state} and {one.owner}'s: {_processes(one)}"
+
+
+def _processes(workload: Workload) -> str:
+    if workload.found == REGISTERED:
+        return ", ".join(workload.selectors)
+    return f"{workload.upstream}, found as uid {'unknown' if workload.uid is None else workload.uid}"
+
+
 def _said(
     facts: Mapping[str, Any], settings: Settings, left: Sequence[Workload], ended: Sequence[Ended]
 ) -> Iterator[str]:
@@ -197,6 +211,6 @@ def _said(
     for one in left:
         whose = f"`{one.owner}`'s" if one.owner else "nobody's"
         yield (
-            f"workload {one.name} stays behind, as it is {whose} and of {', '.join(one.selectors) or 'no process'}: "
+            f"workload {one.name} stays behind, as it is {whose} and of {_processes(one) or 'no process'}: "
             "an administrator adds it again, or Remit finds it"
         )
