@@ -64,6 +64,11 @@ def test_what_is_hers_stays_hers() -> None:
     assert (found.domain, found.sequence) == ("maple.local", 7)
 
 
+def test_what_is_shown_of_it_moves_no_cursor() -> None:
+    found = judged(workload(selectors=("unix:uid:1001", "unix:path:/tmp/x\x1b[2K\r\u202e")))
+    assert all(line.isprintable() for line in found.said)
+
+
 def test_whoever_had_her_account_there_is_she_here() -> None:
     rows = {"humans": [{"name": "alice", "person": PSEUDONYM, "uids": "[1001]"}]}
     found = judged(workload(owner="alice"), rows=rows)
@@ -136,6 +141,7 @@ def test_tasks_and_sessions_that_go_on_are_ended_on_record() -> None:
         {"rows": {"workloads": [{"record": "{}"}]}},
         {"rows": {"workloads": [{"record": "[" * 100_000}]}},
         {"rows": {"workloads": [{"record": json.dumps(workload().to_dict()).replace("maple", "other")}]}},
+        {"rows": {"workloads": [{"record": json.dumps(replace(workload(), name="another").to_dict())}]}},
         {"rows": {"meta": []}},
     ],
     ids=lambda told: json.dumps(told)[:60],

@@ -19,6 +19,7 @@ from remit.identity import SpiffeId
 from remit.install.moved_config import LEFT, Brought, system_text
 from remit.inventory import Human, LifeState, Workload
 from remit.inventory.selectors import REGISTERED
+from remit.persons.shown import visible
 from remit.policy import PolicyFile
 
 META: Final = ("trust_domain", "spire_trust_domain")
@@ -97,14 +98,14 @@ def judge(facts: Mapping[str, Any], settings: Settings, person: pwd.struct_passw
         tuple((_shard(name, now), int(size)) for name, size in facts["shards"]),
         tuple(facts["keys"]),
         facts["sequence"],
-        (*_coming(taken), *_said(facts, settings, left, ended)),
+        tuple(map(visible, (*_coming(taken), *_said(facts, settings, left, ended)))),
     )
 
 
 def _name(name: str, suffix: str) -> str:
     """A file's name and no path; raises StateError."""
     if "/" in name or name.startswith(".") or not name.endswith(suffix):
-        raise StateError(f"`{name}` there is no name of a `*{suffix}` file")
+        raise StateError(f"`{visible(name)}` there is no name of a `*{suffix}` file")
     return name
 
 
@@ -141,6 +142,8 @@ def _workload(row: Mapping[str, Any], domain: str) -> Workload:
         raise StateError(f"a workload there can't be taken: {error}") from error
     if workload.spiffe_id.trust_domain != domain:
         raise IdentityError(f"`{workload.spiffe_id}` is not of trust domain `{domain}`")
+    if not workload.spiffe_id.path.endswith(f"/{workload.name}"):
+        raise ValueError(workload.name)
     return workload
 
 
