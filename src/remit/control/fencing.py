@@ -81,10 +81,12 @@ class Fencing:
         return Closing(self._choice, found, bool(found.every) and found.every <= self.standing, self._trouble)
 
     async def _stand(self, fence: Fence, wanted: frozenset[Way]) -> None:
-        self._put, self.standing = wanted, frozenset()
+        """The kernel changes from one to the other at once: until then what stood before does."""
+        self._put = wanted
         try:
             await fence.stand(wanted)
         except StateError as error:
+            self.standing = frozenset()
             self._tell(error)
         else:
             self.standing, self._trouble = wanted, ""
