@@ -1,7 +1,6 @@
 """The door where passwords are asked for takes whatever is passed to it, and goes on answering others."""
 
 import asyncio
-import contextlib
 import json
 import os
 import pty
@@ -62,19 +61,14 @@ async def door(path: Path) -> AsyncIterator[AnyTerminal]:
 
 
 async def say(path: Path, said: bytes, passed: list[int], *, keep: bool = True) -> dict[str, Any]:
-    """What it answers. Without `keep` what is passed is its alone."""
-
-    def ask() -> dict[str, Any]:
-        with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(20)
-            line.connect(str(path))
-            with contextlib.suppress(BrokenPipeError):  # it answers without a look at what is sent
-                socket.send_fds(line, [said], passed)
-            for fd in () if keep else passed:
-                os.close(fd)
-            return json.loads(line.makefile().readline())  # type: ignore[no-any-return]
-
-    return await asyncio.to_thread(ask)
+    """What it answers. Without `keep` what is passed is its alone by the time it can look."""
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(20)
+        line.connect(str(path))
+        socket.send_fds(line, [said], passed)
+        for fd in () if keep else passed:
+            os.close(fd)
+        return json.loads(await asyncio.to_thread(line.makefile().readline))  # type: ignore[no-any-return]
 
 
 def run(body: Callable[[Path, AnyTerminal], Coroutine[Any, Any, None]], place: Path) -> None:
@@ -176,7 +170,7 @@ def test_what_does_not_let_itself_be_closed_holds_up_nobody_else(tmp_path: Path)
 def _lingering(server: socket.socket) -> int:
     """One that has more to send than the other end ever reads."""
     client = socket.create_connection(server.getsockname())
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("=ii", 1, 15))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("=ii", 1, 6))
     client.setblocking(False)
     while True:
         try:
