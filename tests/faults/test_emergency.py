@@ -72,6 +72,7 @@ def test_its_persons_calls_go_through_whatever_keeps_control_from_starting(
     assert_nobody_serves(here)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make a network of its own")
 def test_a_configuration_that_cant_be_read_leaves_its_defaults(here: Sealed) -> None:
     (here.state / "config.toml").write_text("[gateway]\nport = ")

@@ -88,6 +88,7 @@ int clock_gettime(clockid_t which, struct timespec *at) {
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("cc") is None, reason="a clock of a test's own takes a C compiler")
 @pytest.mark.parametrize(("skew", "seconds", "within"), [(-3600, 6, 30), (3600, 600, 10)])
 def test_it_ends_in_time_by_a_clock_that_is_set(
@@ -149,6 +150,7 @@ def test_after_a_killed_one_another_can_be_opened(here: Sealed) -> None:
     assert [one["standing"] for one in here.listed()] == ["review due", "review due"]
 
 
+@pytest.mark.long
 def test_two_at_once_are_one(here: Sealed) -> None:
     damaged(here)
     with held(here) as one, held(here) as other:
@@ -181,7 +183,7 @@ def test_control_killed_again_and_again(here: Sealed) -> None:
         assert here.call().status == 200
 
 
-@pytest.mark.parametrize("wrong_before", [0, 20])
+@pytest.mark.parametrize("wrong_before", [0, pytest.param(20, marks=pytest.mark.long)])
 def test_a_wrong_code_opens_nothing_and_keeps_the_right_one_waiting_for_nothing(
     here: Sealed, wrong_before: int
 ) -> None:
