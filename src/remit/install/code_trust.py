@@ -10,7 +10,6 @@ import stat
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
 
@@ -115,10 +114,13 @@ def _mapped() -> Iterator[Path]:
 
 
 def _listed() -> set[Path]:
-    """The `.pth` files that installed distributions say are theirs (their RECORD)."""
-    return {
-        Path(str(known.locate_file(file)))
-        for known in distributions()
-        for file in known.files or ()
-        if file.suffix == ".pth"
-    }
+    """The `.pth` files that installed distributions say are theirs, in what the installer recorded (PEP 376).
+
+    Read here line by line: `importlib.metadata` takes 0.2 s for it, at each start.
+    """
+    found: set[Path] = set()
+    for entry in filter(None, sys.path):
+        for record in Path(entry).glob("*.dist-info/RECORD"):
+            lines = record.read_text("utf-8", "surrogateescape").splitlines()
+            found |= {record.parents[1] / line.partition(",")[0] for line in lines if ".pth," in line}
+    return found
