@@ -80,7 +80,7 @@ def _others_wait(on: "Attacked", claim: Claim) -> str:
     """Other people's calls and commands, while it holds what it got."""
     assert claim["held"]
     for user in ("root", "bob"):
-        if on.ask("/v1/models", user=user)[0] == 0:
+        if on.ask("/v1/models", user=user)[0] in {0, 503}:
             return f"{user} gets no answer at the door"
         if (
             on.mode.name == "system"

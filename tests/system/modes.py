@@ -128,7 +128,9 @@ class Started:
                 break
         else:
             assert self.process.stderr is not None
-            raise AssertionError(f"it ended before it was ready: {self.process.stderr.read().decode()}")
+            said = self.process.stderr.read().decode()
+            self._end()
+            raise AssertionError(f"it ended before it was ready: {said}")
         self._reader = threading.Thread(target=self._drain, daemon=True)
         self._reader.start()
 
@@ -143,6 +145,10 @@ class Started:
         self.process.send_signal(signal.SIGCONT)  # nsenter stops with what it runs
         self.process.wait(15)
         self._reader.join(15)
+        self._end()
+
+    def _end(self) -> None:
+        self.process.wait(15)
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()

@@ -203,13 +203,14 @@ def rebinding(target: Target) -> Claim | None:
     return {"answer": said.decode()} if status == 200 else None
 
 
-def _hold(path: Path | None, port: int, count: int) -> list[socket.socket]:
+def _hold(path: Path | None, port: int, count: int, begun: bytes = b"") -> list[socket.socket]:
     held: list[socket.socket] = []
     with contextlib.suppress(OSError):
         while len(held) < count:
             line = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
             line.settimeout(0.5)
             line.connect(str(path) if path else ("127.0.0.1", port))
+            line.sendall(begun)
             held.append(line)
     return held
 
@@ -218,7 +219,7 @@ def _hold(path: Path | None, port: int, count: int) -> list[socket.socket]:
     "many-connections",
     "hold as many connections as control, the Workload API and the gateway take",
     "others-wait",
-    "who says nothing costs little: others are answered meanwhile",
+    "who says nothing gives way: others are answered meanwhile",
 )
 def many_connections(target: Target) -> Iterator[Claim]:
     """From many processes: each may have only so many descriptors."""
@@ -240,13 +241,9 @@ def many_connections(target: Target) -> Iterator[Claim]:
     "slow-requests",
     "begin requests at the door and never end them",
     "others-wait",
-    "others are answered meanwhile, and a request has a time to come in",
+    "a request that isn't all there gives way: others are answered meanwhile",
 )
 def slow_requests(target: Target) -> Iterator[Claim]:
-    held = []
-    with contextlib.suppress(OSError):
-        for _ in range(900):
-            line = socket.create_connection(("127.0.0.1", target.port), 0.2)
-            line.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{")
-            held.append(line)
+    begun = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{"
+    held = _hold(None, target.port, 3000, begun)
     yield {"held": len(held), "pid": os.getpid()}
