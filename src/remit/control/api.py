@@ -11,7 +11,6 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from remit import __version__
 from remit.control import uvicorn_server
 from remit.control.api_break_glass import about_break_glass
 from remit.control.api_proofs import about_proofs_of_persons
@@ -103,7 +102,7 @@ class Approved(BaseModel):
 
 def build(desk: Desk) -> FastAPI:
     """The API over `desk`. Every route depends on `visitor`: a test lists the routes and tries each without."""
-    api = FastAPI(title="Remit control API", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    api = uvicorn_server.application("Remit control API")
 
     async def visitor(request: Request) -> Visitor:
         admitted = await desk.admit(request.state.peer)
