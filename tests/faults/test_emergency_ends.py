@@ -151,6 +151,19 @@ def test_after_a_killed_one_another_can_be_opened(here: Sealed) -> None:
 
 
 @pytest.mark.long
+def test_a_control_that_hangs_is_named_to_be_ended(here: Sealed) -> None:
+    with running(here.state) as remit:
+        pid = remit.ready["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            refused = here.run("break-glass", "open", "--reason", REASON, "--code-stdin", stdin=here.code)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert refused.returncode == 1
+        assert f"kill -KILL {pid}" in refused.stderr
+
+
+@pytest.mark.long
 def test_two_at_once_are_one(here: Sealed) -> None:
     damaged(here)
     with held(here) as one, held(here) as other:

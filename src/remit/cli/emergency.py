@@ -51,12 +51,20 @@ def hold_open(at: Places, state: Path | None, body: dict[str, Any], person: str 
         if answers(at.api_socket):
             return None
         if time.monotonic() > deadline:
-            raise StateError(
-                "control holds this instance, and does not answer",
-                hint=f"end it, and ask again: fuser -k -KILL {at.state / 'lock'}",
-            )
+            raise hangs(at)
         time.sleep(PAUSE_SECONDS)
     return status
+
+
+def hangs(at: Places) -> StateError:
+    """Control is there and does not answer: a person has to end it, nothing else does."""
+    from remit.control.instance import read_run_file
+
+    pid = (read_run_file(at.run_file) or {}).get("pid")
+    return StateError(
+        "control holds this instance, and does not answer",
+        hint=f"end it, and ask again: {'sudo ' if at.shared else ''}kill -KILL {pid or 'its pid'}",
+    )
 
 
 def _held(request: dict[str, Any], command: list[str], show: Callable[[dict[str, Any]], None]) -> int:
