@@ -43,6 +43,13 @@ server = Wide(("::", int(sys.argv[2])), Answers)
 print("listening", flush=True)
 server.serve_forever()
 """
+# One that starts another process, which listens too.
+WITH_A_RUNNER = (
+    "import subprocess, sys\n"
+    "subprocess.Popen([sys.executable, '-m', 'http.server', '11500', '--bind', '127.0.0.1', '-d', '/usr/share'],"
+    " stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+    + WIDE.replace("AF_INET6", "AF_INET").replace('"::"', '"127.0.0.1"')
+)
 REFUSED = "7"  # curl(1): failed to connect
 
 
@@ -192,6 +199,27 @@ def test_a_server_at_every_address_is_closed_at_each_and_costs_the_grade(
         assert '`guard.raw_ports` to "closed"' in json.dumps(said["raises"]).replace('\\"', '"')
     within(lambda: bool(remit.said("ada", "status")["grade"] == "B"))
     assert "8000" not in here.run(NFT, "list", "ruleset").stdout, "who comes to that port next is not refused"
+
+
+@pytest.mark.long
+def test_what_a_server_listens_at_for_itself_is_left_to_its_own_uid(
+    here: Machine, remit: SystemRemit, ready: dict[str, Any]
+) -> None:
+    """As an Ollama calls its runners: no person's program gets there, so that the grade stays."""
+    here.run("useradd", "--system", "--user-group", "ollama")
+    with serving(here, "ollama", 8100, WITH_A_RUNNER):
+        try:
+            within(lambda: len(remit.said("root", "status")["guarded"]) == 2, 30)
+            within(lambda: "11500" in here.run(NFT, "list", "ruleset").stdout)
+            for user in ("ada", "root"):
+                assert call(here, "http://127.0.0.1:11500/", user) == REFUSED, user
+            assert call(here, "http://127.0.0.1:11500/", "ollama") == "200"
+            assert call(here, "http://127.0.0.1:8100/api/version", "ollama") == REFUSED, (
+                "its own port is for Remit alone"
+            )
+            assert remit.said("root", "status")["grade"] == "B"
+        finally:
+            here.run("pkill", "-KILL", "-f", "http.server 11500", check=False)
 
 
 @pytest.mark.long
