@@ -37,3 +37,41 @@ async def answered(place: Path, said: bytes) -> bytes:
     finally:
         writer.close()
         await end()
+
+
+def test_one_uid_has_its_share_of_connections_and_gets_it_back(tmp_path: Path) -> None:
+    async def flood() -> tuple[int, bytes]:
+        end = await api.serve(api.build(NobodyAsks()), tmp_path / "api.sock")
+        lines = [await asyncio.open_unix_connection(tmp_path / "api.sock") for _ in range(api.MAX_OF_ONE_UID + 20)]
+        try:
+            await asyncio.sleep(0)
+            ended = [reader for reader, _ in lines if await _ends(reader)]
+            for _, writer in lines:
+                writer.close()
+            await asyncio.sleep(0.1)
+            return len(ended), await _once_more(tmp_path)
+        finally:
+            for _, writer in lines:
+                writer.close()
+            await end()
+
+    refused, said = asyncio.run(flood())
+    assert refused == 20
+    assert said.startswith(b"HTTP/1.1 404")
+
+
+async def _ends(reader: asyncio.StreamReader) -> bool:
+    try:
+        async with asyncio.timeout(0.005):
+            return await reader.read(1) == b""
+    except TimeoutError:
+        return False
+
+
+async def _once_more(place: Path) -> bytes:
+    reader, writer = await asyncio.open_unix_connection(place / "api.sock")
+    writer.write(b"GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n")
+    async with asyncio.timeout(10):
+        said = await reader.readline()
+    writer.close()
+    return said
