@@ -1,7 +1,7 @@
 """Run inside a machine as root: installs and uninstalls, killed (SIGKILL) at each change, and says what was left.
 
-`cut_short.py SOURCE SITE STEP [USER]`: for every STEPth change; a JSON line with how many changes there were, what
-differed. With a user, their own instance is moved; every other time that is gone on with before it is put back.
+`cut_short.py SOURCE SITE STEP [USER [FIRST]]`: for every STEPth change from the first on; a JSON line with how many
+changes there were, what differed. With a user, their own instance is moved; every other time that is gone on with before it is put back.
 """
 
 import contextlib
@@ -136,13 +136,13 @@ def snapshot() -> dict[str, list[Any]]:
     return found
 
 
-def main(source: str, site: str, step: int, user: str = "") -> None:
+def main(source: str, site: str, step: int, user: str = "", first: str = "1") -> None:
     sys.path[:0] = [source, site]
     import remit.cli.install
     import remit.install
     import remit.storage  # noqa: F401 (all of it before the first fork)
 
-    before, wrong, at, total = snapshot(), [], 1, 0
+    before, wrong, at, total = snapshot(), [], int(first), 0
     act = move if user else install
     while True:
         killed, total = child(act, at)
