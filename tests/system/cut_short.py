@@ -1,7 +1,8 @@
 """Run inside a machine as root: installs and uninstalls, killed (SIGKILL) at each change, and says what was left.
 
 `cut_short.py SOURCE SITE STEP [USER [FIRST]]`: for every STEPth change from the first on; a JSON line with how many
-changes there were, what differed. With a user, their own instance is moved; every other time that is gone on with before it is put back.
+changes there were, what differed. With a user, their own instance is moved; every other time that is gone on with
+before it is put back.
 """
 
 import contextlib
