@@ -20,7 +20,7 @@ for _family in FAMILIES:
     importlib.import_module(f"tests.system.hostile.{_family}")
 
 RUN = Path(__file__).parent / "hostile" / "run.py"
-TRY_SECONDS = 30.0
+TRY_SECONDS = 60.0
 SMALL = "96m"  # the disk that ada's home and the state share: small enough to be filled
 _SMALL = """
 set -e

@@ -5,16 +5,12 @@ import base64
 import contextlib
 import http.client
 import json
-import os
 import re
-import resource
-import signal
 import socket
 import struct
 import subprocess
 import sys
 import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 
 from tests.system.hostile.kit import SECONDS, Claim, Target, attempt, call, heard, unix_get
@@ -201,49 +197,3 @@ def browser(target: Target) -> Claim | None:
 def rebinding(target: Target) -> Claim | None:
     status, said = call(target, headers={"Host": f"example.com:{target.port}"})
     return {"answer": said.decode()} if status == 200 else None
-
-
-def _hold(path: Path | None, port: int, count: int, begun: bytes = b"") -> list[socket.socket]:
-    held: list[socket.socket] = []
-    with contextlib.suppress(OSError):
-        while len(held) < count:
-            line = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
-            line.settimeout(0.5)
-            line.connect(str(path) if path else ("127.0.0.1", port))
-            line.sendall(begun)
-            held.append(line)
-    return held
-
-
-@attempt(
-    "many-connections",
-    "hold as many connections as control, the Workload API and the gateway take",
-    "others-wait",
-    "who says nothing gives way: others are answered meanwhile",
-)
-def many_connections(target: Target) -> Iterator[Claim]:
-    """From many processes: each may have only so many descriptors."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    told, tell = os.pipe()
-    for place in ("control.sock", "workload.sock", f"{target.server}.sock", ""):
-        for _ in range(3):
-            if os.fork() == 0:
-                held = _hold(target.run / place if place else None, target.port, 3000)
-                os.write(tell, struct.pack("=I", len(held)))
-                signal.pause()
-    counts = [struct.unpack("=I", os.read(told, 4))[0] for _ in range(12)]
-    heard(f"held: {counts}")
-    yield {"held": sum(counts), "pid": os.getpid()}
-
-
-@attempt(
-    "slow-requests",
-    "begin requests at the door and never end them",
-    "others-wait",
-    "a request that isn't all there gives way: others are answered meanwhile",
-)
-def slow_requests(target: Target) -> Iterator[Claim]:
-    begun = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{"
-    held = _hold(None, target.port, 3000, begun)
-    yield {"held": len(held), "pid": os.getpid()}
