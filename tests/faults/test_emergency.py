@@ -47,9 +47,11 @@ def opened(sealed: Sealed, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     "break_it",
     [
         no_policies,
-        damaged,
-        *(pytest.param(one, marks=pytest.mark.long) for one in (forbidden, truncated, missing, a_directory)),
-        *(pytest.param(one, marks=pytest.mark.long) for one in (a_newer_one, keys_open_to_others, no_log_key)),
+        *(pytest.param(one, marks=pytest.mark.long) for one in (forbidden, damaged, truncated, missing)),
+        *(
+            pytest.param(one, marks=pytest.mark.long)
+            for one in (a_directory, a_newer_one, keys_open_to_others, no_log_key)
+        ),
     ],
     ids=lambda one: one.__name__,
 )

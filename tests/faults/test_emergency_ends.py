@@ -196,7 +196,8 @@ def test_control_killed_again_and_again(here: Sealed) -> None:
         assert here.call().status == 200
 
 
-@pytest.mark.parametrize("wrong_before", [0, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("wrong_before", [0, 20])
 def test_a_wrong_code_opens_nothing_and_keeps_the_right_one_waiting_for_nothing(
     here: Sealed, wrong_before: int
 ) -> None:
