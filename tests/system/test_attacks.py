@@ -86,6 +86,12 @@ def test_a_part_of_the_tries_fails_in_system_mode(on_system: Attacked, name: str
 
 
 @needs_machines
+def test_a_program_that_nobody_registered_gets_the_svid_of_its_person_and_no_other(on_system: Attacked) -> None:
+    assert on_system.make(TRIES["own-svid"]).evidence == "it has the identity user/ada"
+    assert not on_system.make(TRIES["gateway-svid"]).succeeded
+
+
+@needs_machines
 @pytest.mark.long
 def test_in_system_mode_none_succeeds(system: Outcomes) -> None:
     assert succeeded(system) - by_design() == set(), system
