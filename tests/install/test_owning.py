@@ -61,7 +61,7 @@ def test_a_directory_that_becomes_a_link_meanwhile_gives_nothing_away(state: Pat
     (state / "etc").mkdir()
     (state / "etc" / "shadow").write_text("not root's\n")
     (aside := tmp_path / "aside").symlink_to(outside)
-    swapping = [sys.executable, "-c", SWAPPING, state / "etc", aside]
+    swapping = [sys.executable, "-c", SWAPPING, str(state / "etc"), str(aside)]
     with subprocess.Popen(swapping, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
