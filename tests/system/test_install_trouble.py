@@ -21,7 +21,16 @@ HOLD_ACCOUNTS = (
     "print('held', flush=True); sys.stdin.read()"
 )
 HOLD_INSTALLATION = (
-    "import fcntl, os, sys; fcntl.flock(os.open('/var/lib', os.O_RDONLY), fcntl.LOCK_EX);"
+    "import fcntl, os, sys; lock = os.open('/run/remit-install.lock', os.O_RDWR | os.O_CREAT, 0o600);"
+    "fcntl.flock(lock, fcntl.LOCK_EX);"
+    "print('held', flush=True); sys.stdin.read()"
+)
+# All that somebody who may read them can hold of the places that an installation writes to.
+HOLD_WHAT_ANYBODY_CAN = (
+    "import fcntl, os, sys\n"
+    "for at in '/ /etc /var /var/lib /run /opt /usr/local /etc/passwd /run/remit-install.lock'.split():\n"
+    "  try: fcntl.flock(os.open(at, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+    "  except OSError: pass\n"
     "print('held', flush=True); sys.stdin.read()"
 )
 # A visudo that takes what it is given, or does not; and says so as the real one does.
@@ -37,8 +46,8 @@ def host(tmp_path: Path) -> Iterator[Machine]:
 
 
 @contextlib.contextmanager
-def held(host: Machine, program: str) -> Iterator[None]:
-    holder = host.start("/usr/bin/python3", "-I", "-c", program)
+def held(host: Machine, program: str, user: str = "root") -> Iterator[None]:
+    holder = host.start("/usr/bin/python3", "-I", "-c", program, user=user)
     assert holder.stdin is not None
     assert holder.stdout is not None
     assert holder.stderr is not None
@@ -66,6 +75,9 @@ def test_a_machine_that_can_not_take_it_is_left_as_it_is(host: Machine) -> None:
     with held(host, HOLD_INSTALLATION):
         assert "another installation or uninstallation is under way" in refused(host, *INSTALL)
         assert "another installation or uninstallation is under way" in refused(host, "uninstall")
+    with held(host, HOLD_WHAT_ANYBODY_CAN, user="ada"):
+        assert "nothing is installed here" in of_checkout(host, "uninstall").stderr
+    assert not host.path("/run/remit-install.lock").exists()
     host.run("mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", "/opt")
     assert "`/opt` is mounted noexec" in refused(host, *INSTALL)
     host.run("umount", "/opt")
