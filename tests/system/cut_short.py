@@ -1,8 +1,8 @@
 """Run inside a machine as root: installs and uninstalls, killed (SIGKILL) at each change, and says what was left.
 
-`cut_short.py SOURCE SITE STEP [USER [FIRST]]`: for every STEPth change from the first on; a JSON line with how many
-changes there were, what differed. With a user, their own instance is moved, and each time also gone on with before
-it is put back.
+`cut_short.py SOURCE SITE STEP [USER]`: for every STEPth change, of those that name what the environment's ABOUT is; a
+JSON line with how many changes there were, what differed. With a user, their own instance is moved, and each time
+also gone on with before it is put back.
 """
 
 import hashlib
@@ -21,6 +21,8 @@ MUTATING = {
     *("os.chmod", "os.chown", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.truncate"),
     "subprocess.Popen",
 }
+OWN = Path("/home/ada/.local/state/remit")
+ABOUT = os.environ.get("ABOUT", "")
 SEEN = ("/etc", "/var/lib", "/run", "/opt/remit", "/usr/local/bin", "/home/ada")
 
 
@@ -59,7 +61,7 @@ def moved_whole() -> bool:
         whole
         and all(path.lstat().st_uid == uid for path in (state, *state.rglob("*")))
         and len(list((state / "audit").glob("*.log"))) == 3
-        and not Path("/home/ada/.local/state/remit").exists()
+        and not OWN.exists()
     )
 
 
@@ -68,28 +70,25 @@ def uninstall() -> None:
 
     journal = Journal()
     if not nothing_to_do(journal):
-        put_back(journal, quiet, with_log=not half())
+        put_back(journal, quiet, with_log=not (half() and OWN.exists()))  # half of a log goes by itself
 
 
 def child(act: Callable[[], None], kill_at: int) -> tuple[int, int]:
-    """Do it in a child, which is killed right before its change number `kill_at`; with its own child, if that makes it.
+    """Do it in a child that is killed right before its change number `kill_at`, or a child of its own that makes it.
 
-    Its status, and its changes.
+    Its status, and its changes; counted are those that name ABOUT.
     """
     counted = mmap.mmap(-1, 4)  # shared with what is forked
     pid = os.fork()
     if pid == 0:
-        own = os.getpid()
 
         def hook(event: str, arguments: tuple[Any, ...]) -> None:
             writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-            if event in MUTATING or writes:
+            if (event in MUTATING or writes) and ABOUT in str(arguments):
                 changes = int.from_bytes(counted[:4]) + 1
                 counted[:4] = changes.to_bytes(4)
                 if changes == kill_at:
-                    for one in {own, os.getpid()}:
-                        os.kill(one, signal.SIGKILL)
-                    time.sleep(1)
+                    os.kill(os.getpid(), signal.SIGKILL)
 
         from remit.errors import RemitError
 
@@ -117,7 +116,7 @@ def startable() -> bool:
     state = Path("/var/lib/remit")
     if not half() or not state.exists():
         return False
-    return Path("/home/ada/.local/state/remit").exists() and state.stat().st_uid == pwd.getpwnam("remit").pw_uid
+    return OWN.exists() and state.stat().st_uid == pwd.getpwnam("remit").pw_uid
 
 
 def gone_on_with(act: Callable[[], None]) -> int:
@@ -142,13 +141,13 @@ def snapshot() -> dict[str, list[Any]]:
     return found
 
 
-def main(source: str, site: str, step: int, user: str = "", first: str = "1") -> None:
+def main(source: str, site: str, step: int, user: str = "") -> None:
     sys.path[:0] = [source, site]
     import remit.cli.install
     import remit.install
     import remit.storage  # noqa: F401 (all of it before the first fork)
 
-    before, wrong, at, total = snapshot(), [], int(first), 0
+    before, wrong, at, total = snapshot(), [], 1, 0
     act = move if user else install
     while True:
         for goes_on in (False, True) if user else (False,):
