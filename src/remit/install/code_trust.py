@@ -1,6 +1,6 @@
 """Whether the code that runs could have been written by somebody else: judged over what the interpreter imports from.
 
-Every directory and file it imports from, and every directory on the way there, is root's or Remit's own and writable
+Every directory and file it imports from, and every directory on the way there, is its owner's (root) and writable
 by nobody else; and there is no `.pth` file (it runs at each start) that no installed distribution lists. A sticky bit
 makes no difference: it stops nobody from putting a new file there.
 """
@@ -53,9 +53,12 @@ def first_untrusted(owners: Collection[int]) -> Untrusted | None:
     return judge(walk(_roots()), owners, _listed())
 
 
-def check_code(remit_uid: int) -> None:
-    """Raises StateError when anybody but root and Remit's own uid could have written what runs here."""
-    doubt = first_untrusted({0, remit_uid})
+def check_code(*others: int) -> None:
+    """Raises StateError when anybody but root, and `others`, could have written what runs here.
+
+    Not even Remit's own uid: root runs the same code to start it, and the attestor holds what that uid doesn't.
+    """
+    doubt = first_untrusted({0, *others})
     if doubt is not None:
         raise StateError(f"the code can't be trusted: `{doubt.path}`: {doubt.why}", hint=doubt.mend)
 
