@@ -6,6 +6,9 @@ import os
 import pty
 import socket
 import struct
+import subprocess
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,14 +16,15 @@ from typing import Any
 
 import pytest
 
-from remit.control import person_door
+from remit.control import aside, person_door
 from remit.control.person_door import OF_ONE_UID, PersonDoor
 from remit.control.roles import Reach, Role
 from remit.control.terminal_proof import Asked
-from remit.control.visitor import Visitor
+from remit.control.visitor import NotAdmittedError, Visitor
 from remit.errors import UsageError
 from remit.identity import PeerCredentials
 from remit.inventory import Human
+from tests.attestation import deaf
 
 ADA = Human("ada", "person-1", (0,))
 
@@ -49,10 +53,19 @@ async def admit(peer: PeerCredentials) -> Visitor:
         return Visitor(attested.process, ADA, "terminal", reach=Reach("ada", Role.ADMINISTRATOR, (0,)))
 
 
+PERSONS = {0}
+_SAYS_NOTHING = "import socket, sys; s = socket.socket(1); s.connect(sys.argv[1]); print(s.recv(4096).decode())"
+
+
+async def meet(uid: int) -> None:
+    if uid not in PERSONS:
+        raise NotAdmittedError(f"uid {uid} acts for no person known here")
+
+
 @asynccontextmanager
 async def door(path: Path) -> AsyncIterator[AnyTerminal]:
     proof = AnyTerminal()
-    close = await PersonDoor(admit, proof).open(path, 0o600)  # type: ignore[arg-type]
+    close = await PersonDoor(meet, admit, proof).open(path, 0o600)  # type: ignore[arg-type]
     try:
         yield proof
     finally:
@@ -165,6 +178,51 @@ def test_what_does_not_let_itself_be_closed_holds_up_nobody_else(tmp_path: Path)
             assert "too many" in answer["error"]["message"], "each holds its place until it is closed"
 
     run(body, tmp_path)
+
+
+@pytest.mark.skipif(os.getuid() != 0 or not Path("/dev/fuse").exists(), reason="takes root and FUSE")
+def test_what_never_says_what_it_is_holds_its_place_and_up_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system whose daemon answers that a file was closed, and nothing else: each look at it keeps a thread."""
+    monkeypatch.setattr(aside, "SECONDS", 0.5)
+    (tmp_path / "deaf").mkdir()
+
+    async def body(path: Path, proof: AnyTerminal) -> None:
+        with subprocess.Popen(
+            [sys.executable, deaf.__file__, tmp_path / "deaf", "file", "3"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as held:
+            assert held.stdout is not None
+            file = f"/proc/{int(held.stdout.readline())}/root{tmp_path}/deaf/file"
+            try:
+                for _ in range(OF_ONE_UID):
+                    answer = await say(path, b'{"proof": "abc"}\n', [os.open(file, os.O_RDONLY)], keep=False)
+                    assert answer["error"]["message"] == "what was passed does not answer"
+                answer = await say(path, b'{"proof": "abc"}\n', [])
+                assert "too many" in answer["error"]["message"]
+            finally:
+                held.kill()
+
+    run(body, tmp_path)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="takes root, to be another uid")
+def test_uids_that_are_nobodys_take_no_place() -> None:
+    """An account may have tens of thousands of them (subuid(5))."""
+
+    async def body(path: Path, _proof: AnyTerminal) -> None:
+        path.chmod(0o666)
+        with subprocess.Popen(
+            ["/usr/bin/python3", "-c", _SAYS_NOTHING, path], user=165536, stdout=subprocess.PIPE
+        ) as asked:
+            assert asked.stdout is not None
+            assert b"acts for no person" in await asyncio.to_thread(asked.stdout.readline)
+
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        run(body, Path(place))
 
 
 def _lingering(server: socket.socket) -> int:

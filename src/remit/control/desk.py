@@ -15,12 +15,13 @@ from remit.control.proofs import Proofs
 from remit.control.realm import Realm
 from remit.control.registering import person_named
 from remit.control.registry_desk import RegistryDesk
+from remit.control.roles import Reach
 from remit.control.sessions import Sessions
 from remit.control.survey import Keys, Survey, public
 from remit.control.visitor import NotAdmittedError, Visitor
 from remit.errors import AttestationError
 from remit.identity import PeerCredentials, Process
-from remit.inventory import Workload
+from remit.inventory import Human, Workload
 from remit.persons import Act, Shown
 from remit.policy import Snapshot
 
@@ -59,9 +60,13 @@ class Desk:
         self.registry, self.break_glass, self.seen = registry, break_glass, survey
         self.proofs, self._proving = proofs, proofs.proving
 
+    async def meet(self, uid: int) -> tuple[Human, Reach]:
+        """The person of that uid, and what they reach; raises NotAdmittedError for one that is no person's."""
+        return await self._governance.visitor(self._realm, uid)
+
     async def admit(self, peer: PeerCredentials) -> Visitor:
         """The visitor behind a connection's kernel credentials; raises NotAdmittedError for anyone else."""
-        human, reach = await self._governance.visitor(self._realm, peer.uid)
+        human, reach = await self.meet(peer.uid)
         try:
             with await asyncio.to_thread(peer.process.attest) as attested:
                 process = attested.process

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import socket
+import stat
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from remit.config import Places, Settings
-from remit.control.aside import aside, begun
+from remit.control.aside import begun, in_time
 from remit.control.desk import Desk
 from remit.control.founding import Tools
 from remit.control.terminal_proof import Asked, Record, TerminalProof
@@ -35,6 +36,7 @@ LOOK_SECONDS: Final = 0.25
 LINES: Final = 1  # to the attestor
 
 Admit = Callable[[PeerCredentials], Awaitable[Visitor]]
+Meet = Callable[[int], Awaitable[object]]
 
 
 class BusyError(RemitError):
@@ -46,8 +48,9 @@ class BusyError(RemitError):
 class PersonDoor:
     """Each visitor in a task of its own; few of one account, and bounded overall."""
 
-    def __init__(self, admit: Admit, proof: TerminalProof) -> None:
-        self._admit, self._proof = admit, proof
+    def __init__(self, meet: Meet, admit: Admit, proof: TerminalProof) -> None:
+        """`meet` raises NotAdmittedError for a uid that is no person's: else a few accounts' many uids fill it."""
+        self._meet, self._admit, self._proof = meet, admit, proof
         self._of_uid: Counter[int] = Counter()
         self._visits: set[asyncio.Task[None]] = set()
 
@@ -88,13 +91,19 @@ class PersonDoor:
 
     async def _answered(self, line: socket.socket, peer: PeerCredentials) -> dict[str, Any]:
         try:
+            await self._meet(peer.uid)
             self._enter(peer.uid)
-            terminal = None
+            passed = looked = None
             try:
-                said, terminal = await _heard(line)
-                await self._prove(line, peer, said, terminal)
+                said, passed = await _heard(line)
+                proof_id = _proof_id(said)
+                looked = None if passed is None else begun(partial(_is_terminal, passed))
+                if passed is None or looked is None or not await in_time(looked):
+                    raise UsageError("what was passed is no terminal", hint="run it in the foreground of a terminal")
+                who = await self._admit(peer)
+                await self._proof.obtain(Asked(who, proof_id, passed, partial(_readable, line)))
             finally:
-                self._leave(peer.uid, terminal)
+                self._leave(peer.uid, passed, looked)
         except RemitError as error:
             return {"error": {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}}
         return {"ok": True}
@@ -104,24 +113,23 @@ class PersonDoor:
             raise BusyError("too many are asked for their password now", hint="answer them, or try again later")
         self._of_uid[uid] += 1
 
-    def _leave(self, uid: int, passed: int | None) -> None:
-        """Its place is free once what it passed is closed: that may take as long as somebody likes."""
+    def _leave(self, uid: int, passed: int | None, looked: "asyncio.Future[bool] | None") -> None:
+        """Its place is free once what it passed was looked at and closed: that may take as long as somebody likes."""
         if passed is None:
             self._free(uid)
             return
-        closing = begun(partial(os.close, passed))
-        closing.add_done_callback(lambda _: self._free(uid))
+
+        def close(_looked: object = None) -> None:
+            begun(partial(_close, passed)).add_done_callback(lambda _closed: self._free(uid))
+
+        if looked is None:
+            close()
+        else:
+            looked.add_done_callback(close)
 
     def _free(self, uid: int) -> None:
         self._of_uid[uid] -= 1
         self._of_uid += Counter()  # those at nothing are forgotten
-
-    async def _prove(self, line: socket.socket, peer: PeerCredentials, said: bytes, passed: int | None) -> None:
-        proof_id = _proof_id(said)
-        if passed is None or not await aside(partial(os.isatty, passed)):
-            raise UsageError("what was passed is no terminal")
-        who = await self._admit(peer)
-        await self._proof.obtain(Asked(who, proof_id, passed, partial(_readable, line)))
 
 
 async def open_person_door(
@@ -134,7 +142,8 @@ async def open_person_door(
     stack.callback(lines.close)
     walk = TerminalWalk(lines, settings.proof.terminals)
     proof = TerminalProof(desk.proofs.proving, tools.checking, walk, record)
-    stack.push_async_callback(await PersonDoor(desk.admit, proof).open(places.person_socket, places.socket_mode))
+    door = PersonDoor(desk.meet, desk.admit, proof)
+    stack.push_async_callback(await door.open(places.person_socket, places.socket_mode))
     desk.proofs.passwords = lambda: tools.checking.possible
 
 
@@ -144,9 +153,22 @@ async def _heard(line: socket.socket) -> tuple[bytes, int | None]:
         async with asyncio.timeout(SAY_SECONDS):
             await _readable(line)
     except TimeoutError as error:
-        raise UsageError("nothing was said in time") from error
+        raise UsageError("nothing was said in time", hint="repeat the command") from error
     said, passed, _, _ = socket.recv_fds(line, LINE_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
     return said, next(iter(passed), None)
+
+
+def _close(passed: int) -> None:
+    """It is, also where what is behind it says that it failed (close(2))."""
+    with contextlib.suppress(OSError):
+        os.close(passed)
+
+
+def _is_terminal(passed: int) -> bool:
+    """Blocks as long as whoever passed it likes. Of a device only its driver is asked."""
+    with contextlib.suppress(OSError):
+        return stat.S_ISCHR(os.fstat(passed).st_mode) and os.isatty(passed)
+    return False
 
 
 def _proof_id(said: bytes) -> str:

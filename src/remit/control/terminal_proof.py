@@ -11,8 +11,10 @@ import pwd
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
+from remit.control.aside import begun
 from remit.control.asker_child import AskerChild
 from remit.control.checking import Checking
 from remit.control.terminal_walk import in_foreground, types_for_others
@@ -128,7 +130,8 @@ class TerminalProof:
     async def _standing(self, asked: Asked, pending: Pending) -> Leader:
         process = asked.who.process
         try:
-            return await asyncio.to_thread(self._walk.leader, process.pid, process.start, process.uid, asked.terminal)
+            look = partial(self._walk.leader, process.pid, process.start, process.uid, asked.terminal)
+            return await begun(look)  # a walk takes seconds where somebody has a million files open
         except (TerminalRefusedError, AttestationError) as error:
             await self._refused(asked, pending, str(error))
             raise TerminalRefusedError(str(error), hint=error.hint) from error

@@ -1,0 +1,77 @@
+"""A proof at a terminal, as control obtains it: what it does in threads."""
+
+import asyncio
+import os
+import pty
+import threading
+from typing import Any
+
+from remit.control.roles import Reach, Role
+from remit.control.terminal_proof import Asked, TerminalProof
+from remit.control.visitor import Visitor
+from remit.identity.attestation import EXECUTABLES, observe
+from remit.inventory import Human
+from remit.persons import Act, Kind, Pending, Shown
+from remit.persons.pending import Asking
+from remit.persons.terminals import Leader, TerminalRefusedError
+
+ADA = Human("ada", "person-1", (0,))
+
+
+class SlowWalk:
+    """Looks at all processes until it is told that it has seen them, then refuses."""
+
+    def __init__(self) -> None:
+        self.seen = threading.Event()
+
+    def leader(self, pid: int, start: int, uid: int, terminal: int) -> Leader:
+        self.seen.wait()
+        raise TerminalRefusedError("somebody else can type there")
+
+
+class OnePending:
+    """An act of this very process, which takes a password."""
+
+    def __init__(self, asking: Asking) -> None:
+        self.asking = asking
+
+    def pending(self, pending_id: str) -> Pending:
+        return Pending(pending_id, self.asking, Kind.PASSWORD, 0.0)
+
+
+class AnyChecker:
+    possible = True
+
+    def wait(self, _uid: int) -> float:
+        return 0.0
+
+
+async def unrecorded(*_of_what: Any) -> None: ...
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+def test_walks_however_many_leave_control_its_threads() -> None:
+    """More of them at once than asyncio has threads for everybody (concurrent.futures: 32, or processors + 4)."""
+
+    async def body() -> None:
+        walk, process = SlowWalk(), observe(os.getpid(), digests=EXECUTABLES)
+        who = Visitor(process, ADA, "terminal", reach=Reach("ada", Role.ADMINISTRATOR, (0,)))
+        asking = Asking(process.uid, process.pid, process.start, Act.STOP, Shown.of(instance="here"))
+        proof = TerminalProof(OnePending(asking), AnyChecker(), walk, unrecorded)  # type: ignore[arg-type]
+        pairs = [pty.openpty() for _ in range(33)]
+        asked = [asyncio.ensure_future(proof.obtain(Asked(who, "abc", slave, never))) for _, slave in pairs]
+        try:
+            async with asyncio.timeout(10):
+                await asyncio.sleep(0.1)
+                await asyncio.to_thread(os.getpid)
+        finally:
+            walk.seen.set()
+            ends = await asyncio.gather(*asked, return_exceptions=True)
+            for end in (end for pair in pairs for end in pair):
+                os.close(end)
+        assert all(isinstance(end, TerminalRefusedError) for end in ends)
+
+    asyncio.run(body())
