@@ -122,7 +122,9 @@ def test_a_server_is_closed_and_the_grade_on_record_before_a_gateway_decides_by_
             await guarded(world, grading)
             assert world.told() == [RAISED]
             assert world.gateway.had == [("B", 1)]
-            assert "tcp dport 11434 meta oiftype loopback ip daddr 127.0.0.1" in here.run("/usr/sbin/nft list ruleset")
+            assert "tcp dport 11434 meta oiftype loopback ip daddr 127.0.0.1" in here.run(
+                "/usr/sbin/nft list ruleset"
+            )
 
     asyncio.run(go())
 
