@@ -1,19 +1,21 @@
-"""A proof at a terminal, as control obtains it: what it does in threads."""
+"""A proof at a terminal, as control obtains it: what it does in threads, and where a code will do."""
 
 import asyncio
 import os
 import pty
 import threading
+from pathlib import Path
 from typing import Any
 
 from remit.control.roles import Reach, Role
 from remit.control.terminal_proof import Asked, TerminalProof
+from remit.control.terminal_walk import types_for_others
 from remit.control.visitor import Visitor
 from remit.identity.attestation import EXECUTABLES, observe
 from remit.inventory import Human
 from remit.persons import Act, Kind, Pending, Shown
 from remit.persons.pending import Asking
-from remit.persons.terminals import Leader, TerminalRefusedError
+from remit.persons.terminals import Device, Leader, TerminalRefusedError
 
 ADA = Human("ada", "person-1", (0,))
 
@@ -75,3 +77,13 @@ def test_walks_however_many_leave_control_its_threads() -> None:
         assert all(isinstance(end, TerminalRefusedError) for end in ends)
 
     asyncio.run(body())
+
+
+def test_a_code_will_do_only_where_no_program_can_type_it(tmp_path: Path) -> None:
+    ssh, screen, allowed = Device(136, 3), Device(4, 1), tmp_path / "legacy_tiocsti"
+    assert types_for_others(ssh, allowed), "not known"
+    allowed.write_text("1\n")
+    assert types_for_others(ssh, allowed)
+    allowed.write_text("0\n")
+    assert not types_for_others(ssh, allowed)
+    assert types_for_others(screen, allowed)

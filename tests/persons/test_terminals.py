@@ -42,6 +42,11 @@ def test_a_terminals_number_has_a_name(number: int, name: str) -> None:
     assert str(Device.of_stat(number)) == name
 
 
+@pytest.mark.parametrize(("device", "pastes"), [((4, 1), True), ((4, 63), True), ((4, 64), False), ((136, 3), False)])
+def test_what_a_screen_of_the_kernels_shows_can_be_pasted_there(device: tuple[int, int], pastes: bool) -> None:
+    assert Device(*device).pastes is pastes
+
+
 def test_no_terminal_is_none() -> None:
     assert Device.of_stat(0) is None
 

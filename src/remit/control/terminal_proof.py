@@ -137,7 +137,7 @@ class TerminalProof:
             raise TerminalRefusedError(str(error), hint=error.hint) from error
 
     async def _ask(self, asked: Asked, pending: Pending, leader: Leader) -> None:
-        held = None if types_for_others() else self._sessions.held(leader, self._clock())
+        held = None if types_for_others(leader.terminal) else self._sessions.held(leader, self._clock())
         order = _order(asked.who, pending, new_code() if held else "")
         if order.size > MAX_SHOWN:
             raise ProofRefusedError("this is too much to show at a terminal", hint="a passkey's page can show it")

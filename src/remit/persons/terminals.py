@@ -9,6 +9,7 @@ from typing import Final
 from remit.errors import RemitError
 
 CONSOLES: Final = 4  # devices.txt: this machine's own consoles and its serial lines
+_SCREENS: Final = 64  # devices.txt: from this minor number on they are serial lines
 PSEUDO: Final = 136  # devices.txt: Unix98 pseudo-terminals; the minor number is the index
 SSHD: Final = (
     "/usr/sbin/sshd",
@@ -43,12 +44,20 @@ class Device:
     def of_file(cls, rdev: int) -> "Device":
         return cls(os.major(rdev), os.minor(rdev))
 
+    @property
+    def pastes(self) -> bool:
+        """A screen of the kernel's own: what is shown there, a program on it can paste as if it were typed.
+
+        TIOCLINUX (ioctl_console(2)); since Linux 6.7 that takes CAP_SYS_ADMIN.
+        """
+        return self.major == CONSOLES and self.minor < _SCREENS
+
     def __str__(self) -> str:
         if self.major == PSEUDO:
             return f"/dev/pts/{self.minor}"
         if self.major != CONSOLES:
             return f"device {self.major}:{self.minor}"
-        return f"/dev/tty{self.minor}" if self.minor < 64 else f"/dev/ttyS{self.minor - 64}"
+        return f"/dev/tty{self.minor}" if self.minor < _SCREENS else f"/dev/ttyS{self.minor - _SCREENS}"
 
 
 @dataclass(frozen=True, slots=True)
