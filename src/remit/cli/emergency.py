@@ -61,9 +61,10 @@ def hangs(at: Places) -> StateError:
     from remit.control.instance import read_run_file
 
     pid = (read_run_file(at.run_file) or {}).get("pid")
+    end = f"kill -KILL {pid if isinstance(pid, int) else 'PID'}"
     return StateError(
         "control holds this instance, and does not answer",
-        hint=f"end it, and ask again: {'sudo ' if at.shared else ''}kill -KILL {pid or 'its pid'}",
+        hint=f"end it, and ask again: {'sudo ' if at.shared else ''}{end}",
     )
 
 
