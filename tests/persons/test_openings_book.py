@@ -83,9 +83,9 @@ def test_what_is_no_event_is_no_opening(book: OpeningsBook) -> None:
     "text",
     [
         "[" * 30000,
-        json.dumps({"what": "opened", "id": "bg-1", "opening": asdict(OPENED) | {"until": "later"}}),
-        json.dumps({"what": "opened", "id": "bg-1", "opening": asdict(OPENED) | {"closed": "never"}}),
-        json.dumps({"what": "opened", "id": "bg-1", "opening": asdict(OPENED)}) + " " * MAX_FILE_BYTES,
+        json.dumps({"what": "opened", "id": "bg-x", "opening": asdict(OPENED) | {"until": "later"}}),
+        json.dumps({"what": "opened", "id": "bg-x", "opening": asdict(OPENED) | {"closed": "never"}}),
+        json.dumps({"what": "opened", "id": "bg-x", "opening": asdict(OPENED)}) + " " * MAX_FILE_BYTES,
     ],
 )
 def test_what_nobody_here_could_have_written_is_left_out(book: OpeningsBook, text: str) -> None:
