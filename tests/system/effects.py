@@ -3,6 +3,7 @@
 import stat
 import time
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,14 +81,16 @@ def _others_wait(on: "Attacked", claim: Claim) -> str:
     """Other people's calls and commands, while it holds what it got."""
     assert claim["held"]
     for user in ("root", "bob"):
-        if on.ask("/v1/models", user=user)[0] in {0, 503}:
+        if not _until(partial(_served, on, user), BACK_SECONDS):
             return f"{user} gets no answer at the door"
-        if (
-            on.mode.name == "system"
-            and on.machine.run("timeout", "6", on.mode.remit, "status", user=user, check=False).returncode
-        ):
+        command = ("timeout", "20", on.mode.remit, "status")
+        if on.mode.name == "system" and on.machine.run(*command, user=user, check=False).returncode:
             return f"{user}'s command gets no answer"
     return ""
+
+
+def _served(on: "Attacked", user: str) -> bool:
+    return on.ask("/v1/models", user=user)[0] not in {0, 503}
 
 
 def _marker(on: "Attacked", claim: Claim, host: str = "127.0.0.1") -> str:

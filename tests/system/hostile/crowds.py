@@ -35,7 +35,7 @@ def _hold(path: Path | None, port: int, begun: bytes = b"") -> list[socket.socke
     "many-connections",
     "hold as many connections as control, the Workload API and the gateway take",
     "others-wait",
-    "who says nothing gives way: others are answered meanwhile",
+    "who says nothing gives way: others are answered within 20 s",
 )
 def many_connections(target: Target) -> Iterator[Claim]:
     """From many processes: each may have only so many descriptors."""
