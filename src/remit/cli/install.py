@@ -49,7 +49,7 @@ def install(
         stack.enter_context(one_at_a_time())
         first_look()
         move = _moving(moved_from, stack)
-        steps = plan(Options(sudo_cache=keep_sudo_cache, tiocsti=keep_tiocsti), move)
+        steps = plan(Options(sudo_cache=keep_sudo_cache, tiocsti=keep_tiocsti, administrator=_installer()), move)
         for step in steps:
             typer.echo(("would change  " if dry_run else "  ") + text(step))
         for line in move.what.said if move is not None else ():
@@ -81,6 +81,19 @@ def said_of_the_disk(verb: str) -> Iterator[None]:
 def _must_be_root(verb: str) -> None:
     if os.geteuid() != 0:
         raise StateError(f"only root can {verb} Remit for the whole machine", hint=f"sudo remit {verb} …")
+
+
+def _installer() -> str:
+    """The account of the person who types this, by the kernel's word or sudo's; empty where it is root's alone."""
+    from remit.errors import IdentityError
+    from remit.identity.attestation.procfs import login_uid
+    from remit.identity.person import person_of
+
+    try:
+        person = person_of(login_uid("self"), os.geteuid(), os.environ)
+    except IdentityError:
+        return ""
+    return person.name if person.uid != 0 else ""
 
 
 def _moving(named: str | None, stack: contextlib.ExitStack) -> "Move | None":

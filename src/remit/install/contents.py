@@ -1,5 +1,6 @@
 """The text of each file that an installation writes."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,8 +9,12 @@ from typing import Final
 from remit.errors import StateError
 from remit.policy.schema import STARTER_TEXT
 
-CONFIG: Final = """\
+_CONFIG: Final = """\
 # Remit's settings for this machine. Every key, with its default: docs/configuration.md.
+"""
+_ADMINISTRATOR: Final = """
+[roles]
+administrator = [{}]  # who installed it; answers for what is nobody else's
 """
 STARTER: Final = STARTER_TEXT
 RUN_DIRECTORY: Final = """\
@@ -25,6 +30,12 @@ SYSCTL: Final = """\
 # Written by `remit install --system`: no process types into a terminal in a person's place (TIOCSTI).
 dev.tty.legacy_tiocsti = 0
 """
+
+
+def config(administrator: str) -> str:
+    """The settings at first. `administrator` is the account of whoever installs, or empty."""
+    return _CONFIG + (_ADMINISTRATOR.format(json.dumps(administrator)) if administrator else "")
+
 
 _PAM_DEBIAN: Final = "@include common-auth\n@include common-account\n"
 _COUNTERS: Final = ("pam_faillock", "pam_tally")
