@@ -7,13 +7,16 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from remit.control.roles import Reach, Role
 from remit.control.terminal_proof import Asked, TerminalProof
 from remit.control.terminal_walk import types_for_others
 from remit.control.visitor import Visitor
 from remit.identity.attestation import EXECUTABLES, observe
 from remit.inventory import Human
-from remit.persons import Act, Kind, Pending, Shown
+from remit.persons import Act, Kind, Pending, ProofRefusedError, Shown
+from remit.persons.asker_line import MAX_MESSAGE
 from remit.persons.pending import Asking
 from remit.persons.terminals import Device, Leader, TerminalRefusedError
 
@@ -29,6 +32,13 @@ class SlowWalk:
     def leader(self, pid: int, start: int, uid: int, terminal: int) -> Leader:
         self.seen.wait()
         raise TerminalRefusedError("somebody else can type there")
+
+
+class FitTerminal:
+    """Everywhere."""
+
+    def leader(self, pid: int, start: int, uid: int, terminal: int) -> Leader:
+        return Leader(uid, Device(136, 3), pid, start)
 
 
 class OnePending:
@@ -75,6 +85,26 @@ def test_walks_however_many_leave_control_its_threads() -> None:
             for end in (end for pair in pairs for end in pair):
                 os.close(end)
         assert all(isinstance(end, TerminalRefusedError) for end in ends)
+
+    asyncio.run(body())
+
+
+def test_what_is_too_much_to_show_is_not_asked_for() -> None:
+    """In bytes: a sign may take twelve on the way to the asker, where a letter takes one."""
+
+    async def body() -> None:
+        process = observe(os.getpid(), digests=EXECUTABLES)
+        who = Visitor(process, ADA, "terminal", reach=Reach("ada", Role.ADMINISTRATOR, (0,)))
+        shown = Shown.of(purpose="\U0001f600" * (MAX_MESSAGE // 12))
+        asking = Asking(process.uid, process.pid, process.start, Act.TASK_START, shown)
+        proof = TerminalProof(OnePending(asking), AnyChecker(), FitTerminal(), unrecorded)  # type: ignore[arg-type]
+        master, slave = pty.openpty()
+        try:
+            with pytest.raises(ProofRefusedError, match="too much to show"):
+                await proof.obtain(Asked(who, "abc", slave, never))
+        finally:
+            os.close(master)
+            os.close(slave)
 
     asyncio.run(body())
 

@@ -21,7 +21,7 @@ from remit.control.survey import Keys, Survey, public
 from remit.control.visitor import NotAdmittedError, Visitor
 from remit.errors import AttestationError
 from remit.identity import PeerCredentials, Process
-from remit.inventory import Human, Workload
+from remit.inventory import Human, Workload, binding
 from remit.persons import Act, Shown
 from remit.policy import Snapshot
 
@@ -150,11 +150,13 @@ class Desk:
         return await self._keys.rotate()
 
     async def approve_model(self, who: Visitor, name: str, on: str, digest: str) -> dict[str, Any]:
-        """Bind a server to its model as it is now, by its owner's word."""
-        proof = await self._proving.require(who, Act.MODEL_APPROVE, Shown.of(model=name, on=on, digest=digest))
-        kind = proof.kind.value
+        """Bind a server to its model as it is now and is shown, by its owner's word: one that changes is another."""
+        who.check_not_governed()
         workload = meant(self.seen.seen(who.reach), name, on)
-        bound = await self._realm.bindings.approve(who.human, workload.spiffe_id, name, digest or None, kind)
+        now = binding.approve(workload, name, digest or None).bindings[-1].identity
+        shown = Shown.of(model=name, on=workload.name, digest=now.weights, identity=now.digest)
+        kind = (await self._proving.require(who, Act.MODEL_APPROVE, shown)).kind.value
+        bound = await self._realm.bindings.approve(who.human, workload.spiffe_id, name, now.digest, kind)
         settled = await self._deliver(self._realm.snapshot())
         told = {"model": name, "on": workload.name, "digest": bound.identity.weights}
         return {**told, "identity": bound.identity.digest, "proof": kind, "pending": not settled}
