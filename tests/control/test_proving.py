@@ -222,7 +222,7 @@ def test_without_a_uid_of_its_own_remit_asks_for_no_password() -> None:
     assert "terminal" in missing.value.hint
 
 
-@pytest.mark.parametrize("act", ["task.end", "eat"])
+@pytest.mark.parametrize("act", ["task.end", "eat", "policy.change"])
 def test_a_setting_for_no_act_that_needs_a_proof_is_an_error(act: str) -> None:
     with pytest.raises(ConfigError, match=rf"`proof.acts.{act}`"):
         Door(acts={act: "passkey"})

@@ -8,6 +8,7 @@ from remit.config import ProofSettings
 from remit.control.visitor import Visitor
 from remit.errors import ConfigError, RemitError
 from remit.persons import Act, Kind, Pending, PendingActs, Proof, ProofNeededError, Shown, Standing
+from remit.persons.acts import ELSEWHERE
 from remit.persons.pending import Asking
 
 _ADD: Final = "`remit passkey add` adds one, in a browser of this machine: see docs/passkeys.md"
@@ -39,7 +40,7 @@ class Proving:
         self._obtainable = obtainable
         self._pending = PendingActs()
         for act in settings.acts:
-            if act not in {one.value for one in Act if one.widens}:
+            if act not in {one.value for one in Act if one.widens and one not in ELSEWHERE}:
                 raise ConfigError(f"`proof.acts.{act}`: no act that needs a proof has this name", hint=_ACTS)
 
     def needed(self, act: Act) -> Kind:
