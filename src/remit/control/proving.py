@@ -7,11 +7,12 @@ from typing import Any, Final, Protocol
 from remit.config import ProofSettings
 from remit.control.visitor import Visitor
 from remit.errors import ConfigError, RemitError
-from remit.persons import Act, Kind, Pending, PendingActs, Proof, ProofNeededError, Shown, Standing
+from remit.persons import Act, Kind, Pending, PendingActs, Proof, ProofNeededError, ProofRefusedError, Shown, Standing
 from remit.persons.acts import ELSEWHERE
 from remit.persons.pending import Asking
 
 _ADD: Final = "`remit passkey add` adds one, in a browser of this machine: see docs/passkeys.md"
+_REPEAT: Final = "repeat the command"
 _ACTS: Final = "they are in docs/person-proof.md"
 
 
@@ -63,7 +64,7 @@ class Proving:
         who.check_not_governed()  # 1
         asking = Asking(who.process.uid, who.process.pid, who.process.start, act, shown)
         if who.offered:
-            return await self._spent(who, asking)  # 2
+            return await self._spent(who, asking, needed)  # 2
         known = Kind.named(who.proof)
         if known.reaches(needed):
             return Proof(known)  # 3
@@ -89,10 +90,12 @@ class Proving:
         self._pending.drop(pending_id)
         await self._refused(pending.asking, None, why)
 
-    async def _spent(self, who: Visitor, asking: Asking) -> Proof:
+    async def _spent(self, who: Visitor, asking: Asking, needed: Kind) -> Proof:
         person = who.human.person
         try:
             proof = self._pending.spend(who.offered, asking, self._clock())
+            if not proof.kind.reaches(needed):  # more is needed now than when it was asked for
+                raise ProofRefusedError(f"`{asking.act}` needs a {needed}, not a {proof.kind}", hint=_REPEAT)
         except RemitError as error:
             await self._refused(asking, person, str(error))
             raise
