@@ -50,6 +50,11 @@ WITH_A_RUNNER = (
     " stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
     + WIDE.replace("AF_INET6", "AF_INET").replace('"::"', '"127.0.0.1"')
 )
+# One that listens at more addresses than the fence has room for, all of them before 11434.
+CROWD = (
+    "import socket\nmore = [socket.create_server(('127.0.0.1', 2000 + one)) for one in range(80)]\n"
+    + WIDE.replace("AF_INET6", "AF_INET").replace('"::"', '"127.0.0.1"')
+)
 REFUSED = "7"  # curl(1): failed to connect
 
 
@@ -131,6 +136,14 @@ def test_grade_b_is_told_everywhere(here: Machine, remit: SystemRemit, ready: di
     assert acts(here, "started")[-1]["grade"] == "C"
     last = acts(here, "grade.changed")[-1]
     assert last == {"from": "C", "to": "B", "facts": [{"fact": "raw ports out of reach", "is": "true"}]}
+
+
+def test_one_persons_many_ports_open_nobody_elses(here: Machine, ready: dict[str, Any]) -> None:
+    with serving(here, "bob", PORT + 1, CROWD):
+        within(lambda: call(here, "http://127.0.0.1:2000", "daemon") == REFUSED, 30.0)
+        time.sleep(2.5)  # the fence is looked at every two seconds
+        assert call(here, f"{RAW}/api/version", "bob") == REFUSED
+    within(lambda: call(here, f"http://127.0.0.1:{PORT + 1}", "bob") == REFUSED)
 
 
 def test_the_raw_port_is_closed_and_the_guarded_one_is_not(here: Machine, ready: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from remit.control.people import human_uids
 from remit.control.roles import ROOT
-from remit.control.ways import Around
+from remit.control.ways import TOO_MANY, Around
 from remit.inventory import Workload
 from remit.posture import Fact
 from remit.posture.grade import RAW_PORTS
@@ -87,6 +87,8 @@ def _of_ways(workload: Workload, closing: Closing) -> Fact:
 def _repair(closing: Closing) -> str:
     if "CAP_NET_ADMIN" in closing.trouble:
         return "start Remit with CAP_NET_ADMIN (of a container: `--cap-add NET_ADMIN`)"
+    if closing.trouble == TOO_MANY:
+        return "let it listen at fewer addresses"
     return "see `nft list table inet remit`, and the notes of `remit up`"
 
 
