@@ -111,7 +111,7 @@ class Guards:
         await self._demo.mind()
 
     async def rescan(self) -> None:
-        """Look again now and then, and soon after a server was lost. Raises what goes on failing (`Patience`)."""
+        """Look again now and then, and soon after a server was lost."""
         patience = Patience(lambda text: self._say({"event": "note", "text": text}))
         while True:
             await self._pace.over()
