@@ -165,7 +165,7 @@ class EmergencyInstance:
             say=self._say,
         )
         stack.push_async_callback(self._guards.close)
-        found = await self._guards.look()
+        found = await self._guards.first_look()
         for text in found.unread:
             self._note(text)
         for one in found.found:
