@@ -138,7 +138,7 @@ def main() -> None:
         cached = median_us(lambda _: engine.decide(same, NOW, "d"), seconds)  # noqa: B023
         strings = median_us(plain(snap), seconds)
         question = of_intent(same, "ada", snap.workloads[7], None, "C")
-        size = len(engine._slicer.candidates(question))
+        size = len(engine.in_force.slice(question).policies)
         print(f"| {policies} | {loaded:.0f} | {sliced:.0f} | {cached:.1f} | {strings:.0f} | {size} |", flush=True)
 
 

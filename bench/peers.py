@@ -191,7 +191,7 @@ def remit(core: int, folder: Path, upstream: int) -> Iterator[Peer]:
     home = folder / "remit"
     home.mkdir()
     (home / "config.toml").write_text(
-        f'[discovery]\nlook = false\nservers = ["http://127.0.0.1:{upstream}"]\n[gateway]\nport = {REMIT_PORT}\n[proof]\nneeds = "uid"\n'
+        f'[discovery]\nlook = false\nservers = ["http://127.0.0.1:{upstream}"]\n[gateway]\nport = {REMIT_PORT}\n'
     )
     command = [str(Path(sys.executable).with_name("remit")), "up", "--json", "--state", str(home)]
     with process(core, [*command, "--owner", getpass.getuser()], stdout=subprocess.PIPE, cwd=ROOT) as child:

@@ -133,7 +133,7 @@ def alone_with_nothing(fences: list[Any] | None = None) -> tuple[Any, RemitError
 def _check_own_uid() -> None:
     """System mode runs under its own uid or not at all: not under root's, nor under whoever's typed this.
 
-    And runs no code that others could have written.
+    And runs no code that others than root could have written.
     """
     from remit.install.code_trust import check_code
 
@@ -143,7 +143,7 @@ def _check_own_uid() -> None:
         own = 0
     if own == 0 or {*os.getresuid()} != {own}:
         raise StateError(f"this is not the uid of `{SYSTEM_ACCOUNT}`", hint="`remit up --system` starts it")
-    check_code(own)
+    check_code()
 
 
 async def _control(

@@ -337,6 +337,7 @@ def test_a_link_never_leads_out_of_the_process_root(attestor: Attestor, tmp_path
     """A script is found as the process itself finds it, in a root of its own."""
     (tmp_path / "out").symlink_to("/../../etc/../inside")
     (tmp_path / "inside").write_text("its own")
+    (tmp_path / "absolute").symlink_to("/inside")
     (tmp_path / "round").symlink_to("round")
 
     def locked_in(line: socket.socket) -> None:
@@ -347,7 +348,7 @@ def test_a_link_never_leads_out_of_the_process_root(attestor: Attestor, tmp_path
     (tmp_path / "etc").mkdir()
     with forked(locked_in) as child:
         assert child.hear() == "ready"
-        for path in (b"/out", b"/../../inside", b"/etc/../../inside"):
+        for path in (b"/out", b"/absolute", b"/../../inside", b"/etc/../../inside"):
             mine, told = (eyes.script(child.pid, path, EXECUTABLES) for eyes in (Direct(), through(attestor)))
             assert told.sha256 == mine.sha256 == EXECUTABLES.of(tmp_path / "inside")
         with pytest.raises(OSError, match="symbolic links"):

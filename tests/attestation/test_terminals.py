@@ -12,10 +12,13 @@ import pytest
 
 from remit.control.attestor import start_attestor
 from remit.identity.attestation.asking import Lines
+from remit.identity.attestation.descriptors import Budget
 from remit.identity.attestation.direct import Direct
 from remit.identity.attestation.eyes import look_through
+from remit.identity.attestation.holders import MAX_DESCRIPTORS
 from remit.identity.attestation.procfs import read_stat
-from remit.identity.attestation.terminals import opened
+from remit.identity.attestation.terminals import Opened, opened
+from tests.attestation import deaf
 from tests.attestation.children import needs_root
 
 pytestmark = needs_root
@@ -118,3 +121,33 @@ def test_it_may_be_asked_by_several_threads_at_once(lines: Lines, terminal: int)
     for thread in threads:
         thread.join(20)
     assert seen == [True] * 3
+
+
+@pytest.mark.skipif(not Path("/dev/fuse").exists(), reason="takes FUSE")
+@pytest.mark.parametrize("name", ["tty", "any"])
+def test_a_file_system_that_never_answers_keeps_nobody_waiting(
+    lines: Lines, terminal: int, tmp_path: Path, name: str
+) -> None:
+    """One that is called as a terminal may be, or has the terminal's inode number."""
+    device, inode = node(terminal)
+    with subprocess.Popen(
+        [sys.executable, deaf.__file__, tmp_path, name, str(inode)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as held:
+        assert held.stdout is not None
+        pid = int(held.stdout.readline())
+        seen: list[Opened] = []
+        masters_of: list[tuple[int, bool | None]] = []
+
+        def look() -> None:
+            seen.append(opened(lines, device, inode))
+            masters_of.extend(Direct().masters([pid], 0, Budget(MAX_DESCRIPTORS)))
+
+        looking = threading.Thread(target=look, daemon=True)
+        looking.start()
+        looking.join(20)
+        try:
+            assert masters_of == [(pid, False)], "who looks waits for that file system"
+            assert os.getpid() in seen[0].pids
+            assert pid not in seen[0].pids | seen[0].some | seen[0].hidden
+        finally:
+            held.kill()

@@ -31,6 +31,14 @@ def test_what_becomes_of_raw_ports_is_one_of_three() -> None:
     assert "`closed`" in caught.value.hint
 
 
+def test_programs_that_hold_terminals_are_named_by_their_whole_path() -> None:
+    assert parse(b'[proof]\nterminals = ["/usr/bin/tmux"]', "config.toml").proof.terminals == ("/usr/bin/tmux",)
+    for path in ("tmux", "/usr/bin/../bin/tmux", "/usr/bin/tmux/", ""):
+        with pytest.raises(ConfigError, match=r"`proof\.terminals` must hold absolute paths") as caught:
+            parse(f'[proof]\nterminals = ["{path}"]'.encode(), "config.toml")
+        assert "/usr/bin/tmux" in caught.value.hint
+
+
 def test_an_outside_ca_is_three_files_or_none() -> None:
     files = 'chain = "/ca/chain.pem"\nkey = "/ca/key.pem"\nroots = "/ca/roots.pem"'
     assert parse(f"[authority]\n{files}".encode(), "config.toml").authority.roots == "/ca/roots.pem"

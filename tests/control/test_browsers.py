@@ -69,7 +69,9 @@ def test_without_the_page_that_shows_it_a_click_is_none(page: Page) -> None:
     cookie, _ = proved(page)
     pending = page.world.wait()
     assert click(page, pending, cookie, "") == 403
-    assert click(page, pending, cookie, encoded(bytes(32))) == 403
+    for drawn in (encoded(bytes(32)), "\ud800", "é"):
+        number(page, pending, cookie)
+        assert click(page, pending, cookie, drawn) == 403
     assert page.world.pending(pending).granted is None
 
 

@@ -1,11 +1,12 @@
 """The listening sockets: loopback only, a taken port passed over, a unix socket for its owner."""
 
+import contextlib
 import socket
 from pathlib import Path
 
 import pytest
 
-from remit.control.doors import close_doors, open_doors
+from remit.control.doors import TRIES, close_doors, open_doors
 from remit.errors import StateError
 from remit.identity import SpiffeId
 from remit.inventory import Kind, Workload
@@ -67,6 +68,15 @@ def test_a_port_that_somebody_has_half_of_is_passed_over(tmp_path: Path) -> None
         doors, urls = open_doors(a_server(), "127.0.0.1", 23480, tmp_path)
         close_doors(doors)
     assert urls["url"] == "http://127.0.0.1:23481"
+
+
+def test_whoever_holds_all_ports_that_it_would_take_does_not_keep_it_from_starting(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as held:
+        for port in range(24000, 24000 + TRIES):
+            held.enter_context(socket.create_server(("127.0.0.1", port)))
+        doors, urls = open_doors(a_server(), "127.0.0.1", 24000, tmp_path)
+        close_doors(doors)
+    assert int(urls["url"].rpartition(":")[2]) not in range(24000, 24000 + TRIES)
 
 
 def test_a_door_is_not_taken_from_who_answers_there_and_none_stays_open(tmp_path: Path) -> None:

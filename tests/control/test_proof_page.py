@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from remit.control.passkey_links import LINK_SECONDS
+from remit.control.clients import Client
+from remit.control.passkey_links import LINK_SECONDS, MAX_LINKS
 from remit.inventory import Human
 from remit.persons import Kind
 from remit.persons.pending import LIFE
@@ -126,6 +127,19 @@ def test_what_runs_under_a_governed_workload_is_shown_nothing(page: Page) -> Non
     assert [page.send("GET", path)[0] for path in (f"/proof/{pending}", link)] == [404, 404]
     assert page.post(f"/proof/{pending}/allow", answer)[0] == 404
     assert page.world.pending(pending).granted is None
+
+
+def test_who_asks_without_end_ends_only_their_own_challenges(page: Page) -> None:
+    key, pending = key_of(page), page.world.wait()
+    drawn = asked(page, pending)
+    link = page.desk.link(ADA, os.getuid(), "phone", Kind.TERMINAL)
+    human = Human("bob", "person-2", (1,))
+    for number in range(1100):
+        theirs = page.desk.link(human, 1, f"key {number}", Kind.TERMINAL).rpartition("/")[2]
+        page.desk.ask_new(theirs, Client(human, None, a_person=True, uid=1))
+    assert len(page.desk.links_of(1)) == MAX_LINKS
+    assert page.send("GET", link)[0] == 200
+    assert page.post(f"/proof/{pending}/allow", key.get(drawn))[0] == 200
 
 
 def test_an_act_and_a_link_that_waited_too_long_are_over(page: Page) -> None:

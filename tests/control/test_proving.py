@@ -222,7 +222,17 @@ def test_without_a_uid_of_its_own_remit_asks_for_no_password() -> None:
     assert "terminal" in missing.value.hint
 
 
-@pytest.mark.parametrize("act", ["task.end", "eat"])
+def test_a_proof_that_would_have_done_does_not_where_more_is_needed_by_now() -> None:
+    """To add a first passkey takes a password, the next one a passkey."""
+    door, ada = Door(), visitor()
+    waiting = door.needed(ada, Act.PASSKEY_ADD)
+    door.proving.grant(waiting, Kind.PASSWORD, "e")
+    with pytest.raises(ProofRefusedError, match="needs a passkey, not a password"):
+        asyncio.run(door.proving.require(offering(ada, waiting), Act.PASSKEY_ADD, WHAT, needed=Kind.PASSKEY))
+    assert door.records[-1][0] == "person.refused"
+
+
+@pytest.mark.parametrize("act", ["task.end", "eat", "policy.change"])
 def test_a_setting_for_no_act_that_needs_a_proof_is_an_error(act: str) -> None:
     with pytest.raises(ConfigError, match=rf"`proof.acts.{act}`"):
         Door(acts={act: "passkey"})

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from remit.control.inner_sockets import InnerSockets
-from remit.control.ways import around
+from remit.control.ways import Around, around
 from remit.identity.attestation import Listener, listeners
 from remit.sandbox.fence_line import NOBODY, Way
 from tests.control.test_condition import OWN, SERVER
@@ -48,7 +48,7 @@ def way(address: str, port: int = PORT, *, everywhere: bool = False, besides: in
 )
 def test_each_address_that_it_answers_at(there: list[str], ways: list[str]) -> None:
     found = around(SERVER, [listener(one) for one in there], everywhere=False)
-    assert (found.own, found.inner) == ({way(one) for one in ways}, set())
+    assert found == Around(frozenset(way(one) for one in ways))
 
 
 def test_another_persons_socket_on_that_port_is_not_its() -> None:

@@ -11,7 +11,7 @@ from typing import Self
 
 from tests.e2e.conftest import REMIT, Remit
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class OnTerminal:

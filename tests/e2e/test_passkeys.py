@@ -161,6 +161,19 @@ def test_what_another_process_asked_for_can_t_be_offered_or_asked_about(person: 
         assert command.ended()[0] == 3
 
 
+def test_a_passkey_that_was_removed_proves_nothing_any_more(person: Remit, browser: Chromium) -> None:
+    with OnTerminal(person, "passkey", "remove", "laptop") as removing:
+        browser.open(removing.until(LINK))
+        assert "passkey.remove" in browser.run("document.body.innerText")
+        assert browser.click("prove").startswith("Allowed.")
+        assert removing.ended()[0] == 0
+    with starting(person) as command:
+        status, said = command.ended()
+    assert status == 3
+    assert "passkey, and you have none that can be used here" in said
+    assert "remit passkey add" in said.split("hint: ")[1]
+
+
 def test_without_all_of_localhost_there_is_no_page(tmp_path: Path) -> None:
     """Somebody else on the other address of `localhost` would have the page's own origin."""
     with socket.create_server(("::1", PORT + 30 - 1), family=socket.AF_INET6):

@@ -74,7 +74,7 @@ def test_on_a_terminal_it_is_done_and_recorded_as_that(strict: Remit) -> None:
 def test_an_act_for_which_more_is_asked_takes_no_terminal(strict: Remit) -> None:
     code, said = on_a_terminal(strict, "authority", "rotate")
     assert code == 3
-    assert "`authority.rotate` needs proof of a person (passkey, which nobody takes here yet)" in said
+    assert "`authority.rotate` needs proof of a person (passkey, and you have none that can be used here)" in said
 
 
 def test_an_act_for_which_less_is_asked_takes_less(strict: Remit) -> None:

@@ -22,7 +22,7 @@ FLAGS: Final = (
     "--disable-dev-shm-usage",
     "--remote-debugging-pipe",
 )
-SECONDS: Final = 20.0
+SECONDS: Final = 40.0
 
 
 Start = Callable[..., "subprocess.Popen[bytes]"]

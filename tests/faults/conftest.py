@@ -42,14 +42,14 @@ def port(remit: Remit) -> int:
     return port_of(remit)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
     """A model server in a process of its own."""
     with fake("vllm", tmp_path_factory.mktemp("server")) as one:
         yield one
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sealed(tmp_path_factory: pytest.TempPathFactory, recorded: Recorded) -> Sealed:
     """A state that Remit ran in, and its recovery code."""
     return seal_one(tmp_path_factory.mktemp("sealed") / "state", recorded.address, free_port())

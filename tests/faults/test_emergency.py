@@ -21,12 +21,14 @@ from tests.faults.broken import (
     forbidden,
     held,
     keys_open_to_others,
+    mended,
     missing,
     no_log_key,
     no_policies,
     person,
     truncated,
 )
+from tests.faults.world import running
 
 Opened = tuple[Sealed, Held]
 
@@ -45,9 +47,11 @@ def opened(sealed: Sealed, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     "break_it",
     [
         no_policies,
-        damaged,
-        *(pytest.param(one, marks=pytest.mark.long) for one in (forbidden, truncated, missing, a_directory)),
-        *(pytest.param(one, marks=pytest.mark.long) for one in (a_newer_one, keys_open_to_others, no_log_key)),
+        *(pytest.param(one, marks=pytest.mark.long) for one in (forbidden, damaged, truncated, missing)),
+        *(
+            pytest.param(one, marks=pytest.mark.long)
+            for one in (a_directory, a_newer_one, keys_open_to_others, no_log_key)
+        ),
     ],
     ids=lambda one: one.__name__,
 )
@@ -70,12 +74,26 @@ def test_its_persons_calls_go_through_whatever_keeps_control_from_starting(
     assert_nobody_serves(here)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make a network of its own")
 def test_a_configuration_that_cant_be_read_leaves_its_defaults(here: Sealed) -> None:
     (here.state / "config.toml").write_text("[gateway]\nport = ")
     with held(here, by=("unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh")) as holding:
         assert "the configuration is not used" in holding.event("note")["text"]
         holding.event("emergency")
+
+
+@pytest.mark.long
+def test_what_was_suspended_stays_so_by_the_logs_word_then_and_afterwards(here: Sealed, sealed: Sealed) -> None:
+    with running(here.state) as remit:
+        remit.run("workload", "suspend", remit.ready["guarded"][0]["name"])
+    damaged(here)
+    with held(here) as holding:
+        assert holding.event("ready")["guarded"][0]["state"] == "suspended"
+        assert here.call().status == 403
+    mended(here, sealed)  # as it was before the suspension
+    with running(here.state) as remit:
+        assert remit.ready["guarded"][0]["state"] == "suspended"
 
 
 @pytest.mark.long

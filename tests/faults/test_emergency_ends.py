@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,7 @@ def test_it_ends_by_itself_and_the_next_control_has_it_on_record_and_due(here: S
         closed = holding.event("closed")
         assert closed["why"] == "its time was over"
         assert holding.process.wait(20) == 0
+    assert here.run("audit", "verify").returncode == 0, "it is one log with control's"
     mended(here, sealed)
     with running(here.state) as remit:
         due = here.said("status")["break_glass"]["due"]
@@ -65,6 +67,44 @@ def test_killed_it_is_closed_and_listed_and_no_other_takes_it_up(here: Sealed, s
         assert here.said("status")["break_glass"]["open"] is None
         [opening] = here.listed()
         assert (opening["standing"], opening["why"]) == ("review due", "its instance had ended")
+
+
+# Another time for whoever is started with it: the seconds in the file that SKEW names, added to the time of day.
+SKEWED = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+int clock_gettime(clockid_t which, struct timespec *at) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int done = real(which, at);
+    FILE *file = which == CLOCK_REALTIME ? fopen(getenv("SKEW"), "re") : NULL;
+    long skew = 0;
+    if (file) { if (fscanf(file, "%ld", &skew) == 1) at->tv_sec += skew; fclose(file); }
+    return done;
+}
+"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("cc") is None, reason="a clock of a test's own takes a C compiler")
+@pytest.mark.parametrize(("skew", "seconds", "within"), [(-3600, 6, 30), (3600, 600, 10)])
+def test_it_ends_in_time_by_a_clock_that_is_set(
+    here: Sealed, tmp_path: Path, skew: int, seconds: int, within: float
+) -> None:
+    damaged(here)
+    library, file = tmp_path / "skew.so", tmp_path / "skew"
+    command = ["cc", "-shared", "-fPIC", "-x", "c", "-o", str(library), "-", "-ldl"]
+    subprocess.run(command, input=SKEWED, text=True, check=True, timeout=60)
+    file.write_text("0")
+    with held(here, seconds=seconds, environ={"LD_PRELOAD": str(library), "SKEW": str(file)}) as holding:
+        began = time.time()
+        event = holding.event("emergency")
+        assert abs(event["opened"] - began) < 60
+        file.write_text(str(skew))
+        assert holding.event("closed", within)["why"] == "its time was over"
 
 
 def test_it_ends_with_the_terminal_that_holds_it(here: Sealed) -> None:
@@ -110,6 +150,20 @@ def test_after_a_killed_one_another_can_be_opened(here: Sealed) -> None:
     assert [one["standing"] for one in here.listed()] == ["review due", "review due"]
 
 
+@pytest.mark.long
+def test_a_control_that_hangs_is_named_to_be_ended(here: Sealed) -> None:
+    with running(here.state) as remit:
+        pid = remit.ready["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            refused = here.run("break-glass", "open", "--reason", REASON, "--code-stdin", stdin=here.code)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert refused.returncode == 1
+        assert f"kill -KILL {pid}" in refused.stderr
+
+
+@pytest.mark.long
 def test_two_at_once_are_one(here: Sealed) -> None:
     damaged(here)
     with held(here) as one, held(here) as other:
@@ -142,6 +196,7 @@ def test_control_killed_again_and_again(here: Sealed) -> None:
         assert here.call().status == 200
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wrong_before", [0, 20])
 def test_a_wrong_code_opens_nothing_and_keeps_the_right_one_waiting_for_nothing(
     here: Sealed, wrong_before: int

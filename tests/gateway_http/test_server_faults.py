@@ -164,7 +164,7 @@ def test_a_slow_exchange_is_not_a_slow_caller() -> None:
     run(dialogue())
 
 
-def test_a_thousand_idle_connections_are_carried_and_one_too_many_is_told_so() -> None:
+def test_a_thousand_idle_connections_are_carried_and_the_first_of_them_gives_way_to_one_more() -> None:
     async def dialogue() -> None:
         app = FakeApp()
         idle = []
@@ -178,16 +178,49 @@ def test_a_thousand_idle_connections_are_carried_and_one_too_many_is_told_so() -
             async with await call(where) as caller:
                 caller.say(GET)
                 await caller.hear(b"GET /")
-                assert statuses(await ask(where, b"")) == [503]
+                assert statuses(await ask(where, GET + CLOSE)) == [200, 200]
+                assert idle[0].recv(1) == b""
+                with pytest.raises(BlockingIOError):
+                    idle[1].recv(1)
+                caller.say(GET)
+                await caller.hear(b"GET /")
             for sock in idle:
                 sock.close()
             await until(lambda: len(listener) == 0)
-            await until(lambda: len(app.went) == 1001)
+            await until(lambda: len(app.went) == 1002)
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 4096:
         pytest.skip(f"OPEN FILES: only {hard} allowed, 4096 needed")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    run(dialogue())
+
+
+def test_who_begins_requests_and_never_ends_them_keeps_nobody_out() -> None:
+    async def dialogue() -> None:
+        begun = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
+        few = serving(FakeApp(), Limits(connections=2))
+        async with few as (listener, where), await call(where) as one, await call(where) as two:
+            one.say(begun)
+            two.say(begun)
+            await until(lambda: len(listener) == 2)
+            for _ in range(3):
+                assert statuses(await ask(where, GET + CLOSE)) == [200, 200]
+
+    run(dialogue())
+
+
+def test_one_too_many_is_told_so_while_all_the_others_are_being_answered() -> None:
+    async def dialogue() -> None:
+        app = FakeApp(waiting)
+        few = serving(app, Limits(connections=2))
+        async with few as (_, where), await call(where) as one, await call(where) as two:
+            one.say(GET)
+            two.say(GET)
+            await until(lambda: len(app.asked) == 2)
+            assert statuses(await ask(where, b"")) == [503]
+            assert (await one.hear(b"late")).endswith(b"late")
+
     run(dialogue())
 
 

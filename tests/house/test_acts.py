@@ -14,16 +14,9 @@ from remit.control import api
 from remit.control.desk import Desk
 from remit.inventory.lifecycle import Verb
 from remit.persons import Act, Kind
-from remit.persons.acts import COMMANDS, NARROWS, ROUTES
+from remit.persons.acts import COMMANDS, ELSEWHERE, NARROWS, ROUTES
 
 SOURCE = Path(__file__).parents[2] / "src" / "remit"
-# Acts that other doors than the control API have, or that come with what they are for.
-ELSEWHERE = {
-    Act.POLICY_CHANGE: "policies are files of whoever owns their directory",
-    Act.CONFIG_CHANGE: "the configuration is a file of whoever owns its directory",
-    Act.SECRET: "secrets are kept in no store yet",
-    Act.UNINSTALL: "root's, with the installation",
-}
 
 
 def routes() -> set[str]:
@@ -51,7 +44,9 @@ def test_every_command_names_its_act_or_why_it_widens_nothing() -> None:
     assert commands(typer.main.get_command(app)) == set(COMMANDS)
 
 
-@pytest.mark.parametrize("table", [ROUTES, COMMANDS, NARROWS], ids=["routes", "commands", "narrows"])
+@pytest.mark.parametrize(
+    "table", [ROUTES, COMMANDS, NARROWS, ELSEWHERE], ids=["routes", "commands", "narrows", "elsewhere"]
+)
 def test_a_reason_is_a_sentence(table: dict[Any, Act | str]) -> None:
     for key, said in table.items():
         assert isinstance(said, Act) or len(said.split()) >= 3, key
@@ -84,4 +79,5 @@ def test_the_page_has_every_act_and_the_reason_of_those_that_need_no_proof() -> 
     page = (SOURCE.parents[1] / "docs" / "person-proof.md").read_text()
     for act in Act:
         said = f"none needed: {NARROWS[act]} " if act in NARROWS else ""
+        said += f"not asked for: {ELSEWHERE[act]} " if act in ELSEWHERE else ""
         assert f"| `{act}` | {said}|\n" in page

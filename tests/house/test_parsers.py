@@ -10,7 +10,8 @@ SOURCE = Path(__file__).parents[2] / "src" / "remit"
 FORMATS: dict[str, frozenset[str]] = {
     "remit.models.gguf": frozenset({"sandbox/parse.py"}),
     "remit.models.manifests": frozenset({"sandbox/parse.py"}),
-    "sqlite3": frozenset({"storage/store.py", "install/revisions.py"}),  # our own database
+    # Our own database; and a person's own, read by a child that is that person.
+    "sqlite3": frozenset({"storage/store.py", "install/revisions.py", "install/users_own.py"}),
     "zipfile": frozenset(),
     "tarfile": frozenset(),
     "gzip": frozenset(),

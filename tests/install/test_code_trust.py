@@ -56,3 +56,23 @@ def test_this_process_is_judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     with pytest.raises(StateError, match="the code can't be trusted") as caught:
         code_trust.check_code(os.getuid())
     assert caught.value.hint
+
+
+def test_a_file_that_runs_at_each_start_is_listed_by_a_distribution_or_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "one-1.0.dist-info").mkdir()
+    (tmp_path / "one-1.0.dist-info" / "RECORD").write_text("one.pth,sha256=x,1\none/__init__.py,,\n")
+    (tmp_path / "one.pth").touch()
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    owners = {found.uid for found in walk([tmp_path])}
+
+    def judged() -> code_trust.Untrusted | None:
+        below = (found for found in walk([tmp_path]) if found.path.suffix == ".pth")
+        return judge(below, owners, code_trust._listed())
+
+    assert judged() is None
+    (tmp_path / "other.pth").touch()
+    doubt = judged()
+    assert doubt is not None
+    assert doubt.path == tmp_path / "other.pth"

@@ -4,17 +4,25 @@ import hashlib
 import os
 import subprocess
 import time
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from remit.control.attestor import Attestor
 from remit.errors import ModelError
-from remit.models import DigestCache, FileState, digest_file, model_file_at, unchanged
+from remit.identity.attestation.accounts import ACCOUNTS
+from remit.inventory.fingerprints import Fingerprint
+from remit.inventory.model import Model
+from remit.inventory.weights import weigh
+from remit.models import DigestCache, FileState, digest_file, hidden, model_file_at, unchanged
+from remit.models.behind_walls import read_through
 from remit.models.launched import standing_at
+from remit.models.manifests import ollama_layers
 from remit.sandbox.hidden_files import ASK_AGAIN
 from tests.attestation.children import needs_root
 from tests.attestation.test_attestor import SLEEP, as_remit, running
+from tests.models.test_stores import an_ollama
 
 pytestmark = needs_root
 WEIGHTS = b"GGUF weights of ada's"
@@ -130,6 +138,9 @@ def test_a_path_that_a_server_makes_up_costs_nobody_the_line(tmp_path: Path) -> 
         def look(attestor: Attestor) -> None:
             for path in ("/a\0b", "/" + "a" * 5000, "/\ud800", "/", str(tmp_path), str(tmp_path / "fifo"), "/none"):
                 assert model_file_at(path, server.pid) is None
+                if not path.startswith(str(tmp_path)) and path != "/":
+                    with pytest.raises(OSError):  # noqa: PT011 (whichever it is)
+                        hidden.sight().look(server.pid, path)
             assert model_file_at(str(tmp_path / "m.gguf"), server.pid) is not None
             attestor.process.kill()
             attestor.process.wait()
@@ -150,3 +161,34 @@ def test_a_directory_is_no_file_to_hash(tmp_path: Path) -> None:
         with as_remit(look) as remit:
             assert remit.hear() == "fine"
         server.kill()
+
+
+def a_store(home: Path) -> str:
+    """An Ollama's, below a home that others may look into; the digest that the server says its model has."""
+    root = home / ".ollama" / "models"
+    manifest = an_ollama(root, model=WEIGHTS)
+    for place in (home, *home.rglob("*")):
+        place.chmod(0o755)
+    return as_asked(manifest)
+
+
+def test_an_ollama_of_another_account_is_known_by_the_store_in_its_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)
+    said = a_store(tmp_path)
+    monkeypatch.setattr(ACCOUNTS, "home", lambda _: str(tmp_path))  # root's, whose process this is
+    with running(SLEEP, "60") as server:
+
+        def look(_: Attestor) -> None:
+            read_through(
+                lambda _, path: ollama_layers(BytesIO(Path(path).read_bytes()))
+            )  # no child: its Python is root's
+            for claims, known in ((said, True), (f"sha256:{'0' * 64}", False)):
+                ollama = Fingerprint("ollama", "1", (Model("smol", claims),))
+                weighed = weigh(ollama, (server.pid,))
+                assert [file.role for _, file in weighed[1]] == (["weights", "setting", "watched"] if known else [])
+
+        with as_remit(look) as remit:
+            assert remit.hear() == "fine"

@@ -1,14 +1,15 @@
 """Openings on disk: kept through a crash, and what was removed shows."""
 
+import json
 import stat
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from remit.errors import StateError
 from remit.persons.break_glass import BreakGlassError, Review
-from remit.persons.openings_book import CHAIN, OpeningsBook
+from remit.persons.openings_book import CHAIN, MAX_FILE_BYTES, OpeningsBook
 from remit.persons.recovery_code import WrongCodeError, fresh_code, seal
 from tests.persons.test_break_glass import OPENED
 
@@ -76,6 +77,37 @@ def test_what_is_no_event_is_no_opening(book: OpeningsBook) -> None:
     (book.directory / "000001-opened.json").write_text('{"what": "opened", "id": "x", "opening": {"id": "x"}}')
     (book.directory / "000002-opened.json").write_bytes(b"\xff")
     assert book.openings() == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 30000,
+        json.dumps({"what": "opened", "id": "bg-x", "opening": asdict(OPENED) | {"until": "later"}}),
+        json.dumps({"what": "opened", "id": "bg-x", "opening": asdict(OPENED) | {"closed": "never"}}),
+        json.dumps({"what": "opened", "id": "bg-x", "opening": asdict(OPENED)}) + " " * MAX_FILE_BYTES,
+    ],
+)
+def test_what_nobody_here_could_have_written_is_left_out(book: OpeningsBook, text: str) -> None:
+    book.opened(OPENED)
+    (book.directory / "000002-opened.json").write_text(text)
+    book.opened(replace(OPENED, id="bg-2"))
+    assert list(book.openings()) == [OPENED.id, "bg-2"]
+
+
+def test_a_review_that_nobody_here_could_have_written_is_none(book: OpeningsBook) -> None:
+    book.opened(OPENED)
+    row = {"what": "reviewed", "id": OPENED.id, "review": {"by": "bob"}}
+    (book.directory / "000002-reviewed.json").write_text(json.dumps(row))
+    assert book.openings()[OPENED.id].review is None
+
+
+def test_what_a_link_leads_to_is_not_read(book: OpeningsBook, tmp_path: Path) -> None:
+    book.opened(OPENED)
+    elsewhere = (book.directory / "000001-opened.json").rename(tmp_path / "elsewhere")
+    (book.directory / "000001-opened.json").symlink_to(elsewhere)
+    assert book.openings() == {}
+    assert book.flaws() == ["`000001-opened.json` is not what was written"]
 
 
 def test_what_cannot_be_kept_is_not_open(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ SHELL = Place(500, 50, ADA, "bash", 400, 500, 500, PTS3, 700)
 COMMAND = Place(700, 70, ADA, "remit", 500, 700, 500, PTS3, 700)
 LEADER = Leader(ADA, PTS3, 500, 50)
 SSHD = Holder(400, ADA, "sshd", 400, has_terminal=False, program="/usr/sbin/sshd", guarded=True)
+ROOTS = dataclasses.replace(SSHD, pid=399, uid=0, guarded=False)
 
 
 def holder(**facts: object) -> Holder:
@@ -39,6 +40,11 @@ def holder(**facts: object) -> Holder:
 )
 def test_a_terminals_number_has_a_name(number: int, name: str) -> None:
     assert str(Device.of_stat(number)) == name
+
+
+@pytest.mark.parametrize(("device", "pastes"), [((4, 1), True), ((4, 63), True), ((4, 64), False), ((136, 3), False)])
+def test_what_a_screen_of_the_kernels_shows_can_be_pasted_there(device: tuple[int, int], pastes: bool) -> None:
+    assert Device(*device).pastes is pastes
 
 
 def test_no_terminal_is_none() -> None:
@@ -82,9 +88,9 @@ def test_a_console_has_no_other_end(device: Device) -> None:
 @pytest.mark.parametrize(
     "masters",
     [
-        [SSHD],
-        [SSHD, holder(pid=399, uid=0, guarded=False)],
-        [SSHD, holder(pid=900, program="/usr/bin/tmux", guarded=False)],
+        [ROOTS],
+        [SSHD, ROOTS],
+        [holder(pid=900, program="/usr/bin/tmux", guarded=False)],
     ],
 )
 def test_sshd_and_what_root_named_may_type(masters: list[Holder]) -> None:
@@ -95,11 +101,12 @@ def test_sshd_and_what_root_named_may_type(masters: list[Holder]) -> None:
     ("device", "masters", "why"),
     [
         (PTS3, [], "nobody knows who can type"),
-        (PTS3, [SSHD, holder(pid=9, name="python3", program="/usr/bin/python3")], r"process 9 \(python3\) can type"),
-        (PTS3, [holder(guarded=False)], "can type"),
-        (PTS3, [holder(program=None)], "can type"),
+        (PTS3, [ROOTS, SSHD, holder(pid=9, name="sh", program="/usr/bin/dash")], r"process 9 \(sh\) can type"),
+        (PTS3, [SSHD], "can type"),
+        (PTS3, [ROOTS, holder(guarded=False)], "can type"),
+        (PTS3, [ROOTS, holder(program=None)], "can type"),
         (PTS3, [holder(program="/usr/bin/screen")], "can type"),
-        (Device(229, 0), [SSHD], "neither a console nor"),
+        (Device(229, 0), [ROOTS], "neither a console nor"),
     ],
 )
 def test_anybody_else_may_not(device: Device, masters: list[Holder], why: str) -> None:
@@ -109,7 +116,8 @@ def test_anybody_else_may_not(device: Device, masters: list[Holder], why: str) -
 
 def test_who_reads_from_outside_the_session_is_refused() -> None:
     inside = holder(session=500, program=None)
-    check_readers(LEADER, [inside, holder(uid=0, program=None), holder(uid=REMIT, program=None), SSHD], (), REMIT)
+    check_readers(LEADER, [inside, holder(uid=0, program=None), holder(uid=REMIT, program=None)], (), REMIT)
+    check_readers(LEADER, [holder(program="/usr/bin/tmux")], {"/usr/bin/tmux"}, REMIT)
     for uid in (ADA, BOB):
         with pytest.raises(TerminalRefusedError, match="open from outside its session"):
             check_readers(LEADER, [inside, holder(uid=uid, program=None, session=800)], (), REMIT)

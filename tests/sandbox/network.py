@@ -26,7 +26,12 @@ _CABLE = (
     f"ip -6 addr add {HERE6}/64 dev near nodad",
     "ip link set near up",
 )
-_FAR = ("ip link set lo up", f"ip addr add {ELSEWHERE}/24 dev far", "ip link set far up")
+_FAR = (
+    "ip link set lo up",
+    f"ip addr add {ELSEWHERE}/24 dev far",
+    "ip -6 addr add 2001:db8::10/64 dev far nodad",
+    "ip link set far up",
+)
 Result = TypeVar("Result")
 
 

@@ -229,6 +229,13 @@ def test_other_machines_only_when_it_says_so(here: Network, talk: socket.socket)
         assert not refused(here, HERE, server.port, REMIT)
 
 
+def test_of_other_machines_too_only_the_family_that_is_meant(here: Network, talk: socket.socket) -> None:
+    with serving(here, "::", only_ipv6=True) as server, serving(here, HERE, server.port):
+        fence.replace(talk, [way("::", server.port, everywhere=True)], REMIT)
+        assert not refused(here, HERE, server.port, ADA, far=True)
+        assert refused(here, HERE6, server.port, ADA, far=True)
+
+
 def test_one_more_uid_may_be_let_in(here: Network, talk: socket.socket) -> None:
     with serving(here, "127.0.0.1") as server:
         fence.replace(talk, [way("127.0.0.1", server.port, besides=SERVERS)], REMIT)
@@ -291,11 +298,11 @@ def test_as_nft_reads_it(here: Network, talk: socket.socket) -> None:
         f"meta skuid {REMIT} accept",
         f"meta skuid != {REMIT} reject with tcp reset",
         "tcp flags syn / fin,syn,rst,ack reject with tcp reset",
-        "meta oiftype loopback ip daddr 127.0.0.1 tcp dport 11434 jump refuse",
-        "meta oiftype loopback meta nfproto ipv6 tcp dport 8080 jump refuse",
-        f"meta oiftype loopback ip6 daddr ::1 tcp dport 9000 meta skuid {SERVERS} accept",
+        "tcp dport 11434 meta oiftype loopback ip daddr 127.0.0.1 jump refuse",
+        "tcp dport 8080 meta oiftype loopback meta nfproto ipv6 jump refuse",
+        f"tcp dport 9000 meta oiftype loopback ip6 daddr ::1 meta skuid {SERVERS} accept",
         "type filter hook input priority filter; policy accept;",
-        "meta iiftype != loopback tcp dport 8080 reject with tcp reset",
+        "tcp dport 8080 meta iiftype != loopback",
     ):
         assert line in said, line
 

@@ -1,12 +1,13 @@
 """Run inside a machine as root: installs and uninstalls, killed (SIGKILL) at each change, and says what was left.
 
-`cut_short.py SOURCE SITE STEP [USER]`: for every STEPth change; a JSON line with how many changes there were, what
-differed. With a user, their own instance is moved; every other time that is gone on with before it is put back.
+`cut_short.py SOURCE SITE STEP [USER]`: for every STEPth change, of those that name what the environment's ABOUT is; a
+JSON line with how many changes there were, what differed. With a user, their own instance is moved, and each time
+also gone on with before it is put back.
 """
 
-import contextlib
 import hashlib
 import json
+import mmap
 import os
 import signal
 import stat
@@ -20,6 +21,8 @@ MUTATING = {
     *("os.chmod", "os.chown", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.truncate"),
     "subprocess.Popen",
 }
+OWN = Path("/home/ada/.local/state/remit")
+ABOUT = os.environ.get("ABOUT", "")
 SEEN = ("/etc", "/var/lib", "/run", "/opt/remit", "/usr/local/bin", "/home/ada")
 
 
@@ -58,7 +61,7 @@ def moved_whole() -> bool:
         whole
         and all(path.lstat().st_uid == uid for path in (state, *state.rglob("*")))
         and len(list((state / "audit").glob("*.log"))) == 3
-        and not Path("/home/ada/.local/state/remit").exists()
+        and not OWN.exists()
     )
 
 
@@ -67,25 +70,23 @@ def uninstall() -> None:
 
     journal = Journal()
     if not nothing_to_do(journal):
-        put_back(journal, quiet, with_log=True)
+        put_back(journal, quiet, with_log=not (half() and OWN.exists()))  # half of a log goes by itself
 
 
 def child(act: Callable[[], None], kill_at: int) -> tuple[int, int]:
-    """Do it in a child that is killed right before its change number `kill_at`: its status, and its changes."""
-    counted, count = os.pipe()
+    """Do it in a child that is killed right before its change number `kill_at`, or a child of its own that makes it.
+
+    Its status, and its changes; counted are those that name ABOUT.
+    """
+    counted = mmap.mmap(-1, 4)  # shared with what is forked
     pid = os.fork()
     if pid == 0:
-        changes = 0
 
         def hook(event: str, arguments: tuple[Any, ...]) -> None:
-            nonlocal changes
             writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-            if event in MUTATING or writes:
-                changes += 1
-                with contextlib.suppress(
-                    OSError
-                ):  # closed in a child of its own, whose changes are cut short as well
-                    os.write(count, b".")
+            if (event in MUTATING or writes) and ABOUT in str(arguments):
+                changes = int.from_bytes(counted[:4]) + 1
+                counted[:4] = changes.to_bytes(4)
                 if changes == kill_at:
                     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -98,10 +99,24 @@ def child(act: Callable[[], None], kill_at: int) -> tuple[int, int]:
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
             os._exit(1)
         os._exit(0)
-    os.close(count)
-    with os.fdopen(counted, "rb") as pipe:
-        changes = len(pipe.read())
-    return os.waitpid(pid, 0)[1], changes
+    status = os.waitpid(pid, 0)[1]
+    return status, int.from_bytes(counted[:4])
+
+
+def half() -> bool:
+    """Whether a move was begun and is not done."""
+    moved = Path("/var/lib/remit-install/moved.json")
+    return moved.exists() and not json.loads(moved.read_text())["done"]
+
+
+def startable() -> bool:
+    """Whether system mode would start on a state that is not all there."""
+    import pwd
+
+    state = Path("/var/lib/remit")
+    if not half() or not state.exists():
+        return False
+    return OWN.exists() and state.stat().st_uid == pwd.getpwnam("remit").pw_uid
 
 
 def gone_on_with(act: Callable[[], None]) -> int:
@@ -135,17 +150,18 @@ def main(source: str, site: str, step: int, user: str = "") -> None:
     before, wrong, at, total = snapshot(), [], 1, 0
     act = move if user else install
     while True:
-        killed, total = child(act, at)
-        if user and at % 2:
-            ended = gone_on_with(act)
-            if ended != 0 or not moved_whole():
-                wrong.append({"at": at, "ended": ended, "different": ["it was not gone on with"]})
-        child(uninstall, at)
-        ended, _ = child(uninstall, 0)
-        after = snapshot()
-        different = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
-        if ended != 0 or different:
-            wrong.append({"at": at, "ended": ended, "different": different})
+        for goes_on in (False, True) if user else (False,):
+            killed, total = child(act, at)
+            if user and startable():
+                wrong.append({"at": at, "ended": 0, "different": ["half of a state could be started on"]})
+            if goes_on and (gone_on_with(act) != 0 or not moved_whole()):
+                wrong.append({"at": at, "ended": 0, "different": ["it was not gone on with"]})
+            child(uninstall, at)
+            ended, _ = child(uninstall, 0)
+            after = snapshot()
+            different = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+            if ended != 0 or different:
+                wrong.append({"at": at, "ended": ended, "different": different})
         if killed == 0 or len(wrong) > 9:
             break
         at += step

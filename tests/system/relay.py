@@ -65,6 +65,11 @@ def honest() -> object:
     return {"asked": first, "used": used, "again": password(proof, here())}
 
 
+def inherited() -> object:
+    """On the terminal that it was started with."""
+    return password(waiting(), 0)
+
+
 def race() -> object:
     """The same act's password asked for twice at once."""
     proof, answers = waiting(), []
@@ -145,8 +150,21 @@ def thief() -> object:
     return answer
 
 
+def leaver() -> object:
+    """A child leaves the session while its person is asked, and keeps the terminal open."""
+    if os.fork() == 0:
+        time.sleep(2)
+        os.setsid()
+        time.sleep(5)
+        os._exit(0)
+    answer = password(waiting(), here())
+    os.wait()
+    return answer
+
+
 WAYS = {
     "honest": honest,
+    "inherited": inherited,
     "race": race,
     "shown": shown,
     "wait": wait,
@@ -155,6 +173,7 @@ WAYS = {
     "other-session": other_session,
     "hold": hold,
     "thief": thief,
+    "leaver": leaver,
 }
 
 if __name__ == "__main__":

@@ -101,24 +101,19 @@ def start_sshd(machine: Machine) -> None:
     machine.run("sh", "-c", _SSHD.format(port=SSH_PORT))
 
 
+def start_own_sshd(machine: Machine, port: int) -> None:
+    """An ssh server that ada started herself, as any program of hers can."""
+    key = "/home/ada/of-mine"
+    machine.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key, user="ada")
+    machine.run("/usr/sbin/sshd", "-p", str(port), "-h", key, "-o", "UsePAM=no", "-o", "PidFile=none", user="ada")
+
+
 class SshTerminal(Terminal):
     """A shell of ada's over ssh, as from another machine."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, port: int = SSH_PORT) -> None:
         options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
         given = [word for option in options for word in ("-o", option)]
+        to = ("-p", str(port), "-i", "/root/of-ada", "ada@127.0.0.1")
         shell = f"exec env PS1='> ' {' '.join(SHELL)}"
-        command = (
-            "ssh",
-            "-tt",
-            "-F",
-            "none",
-            *given,
-            "-p",
-            str(SSH_PORT),
-            "-i",
-            "/root/of-ada",
-            "ada@127.0.0.1",
-            shell,
-        )
-        self._start(machine, machine.start(*command))
+        self._start(machine, machine.start("ssh", "-tt", "-F", "none", *given, *to, shell))

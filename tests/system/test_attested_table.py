@@ -287,7 +287,7 @@ def test_a_model_in_a_private_home_is_known_by_its_digest_and_refused_when_it_ch
 
 
 def the_model(machine: Machine) -> dict[str, Any]:
-    rows = json.loads(machine.run("remit", "model", "list", "--json", user="ada").stdout)
+    rows = json.loads(machine.run("remit", "model", "list", "--json").stdout)
     [model] = [row for row in rows if row["model"] == "m"]
     found: dict[str, Any] = model
     return found
@@ -295,7 +295,7 @@ def the_model(machine: Machine) -> dict[str, Any]:
 
 def asked(machine: Machine) -> int:
     """The status of a chat of ada's with that model."""
-    status = json.loads(machine.run("remit", "status", "--json", user="ada").stdout)
+    status = json.loads(machine.run("remit", "status", "--json").stdout)
     [url] = [one["url"] for one in status["guarded"] if one["server"] == "llama.cpp"]
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hello"}]})
     done = machine.run(

@@ -114,14 +114,16 @@ def test_root_opens_it_for_one_person(here: Broken) -> None:
     assert set(owners) == {"remit"}
 
 
+@pytest.mark.long
 def test_a_wrong_code_of_roots_opens_nothing(here: Broken) -> None:
     wrong = "0000-0000-0000-0000-0000-0000-0000"
     command = ("remit", "break-glass", "open", "--reason", REASON, "--code-stdin")
     refused = here.machine.run(*command, stdin=wrong, check=False)
-    assert refused.returncode in {2, 3}, refused
-    assert len(here.listed()) == 1
+    assert refused.returncode in {2, 3}, refused.stderr
+    assert here.machine.run("remit", "break-glass", "list", "--json").stdout.count("bg-") <= 1
 
 
+@pytest.mark.long
 def test_a_full_disk(here: Broken) -> None:
     here.machine.run("sh", "-c", FULL)
     try:

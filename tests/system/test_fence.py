@@ -43,6 +43,18 @@ server = Wide(("::", int(sys.argv[2])), Answers)
 print("listening", flush=True)
 server.serve_forever()
 """
+# One that starts another process, which listens too.
+WITH_A_RUNNER = (
+    "import subprocess, sys\n"
+    "subprocess.Popen([sys.executable, '-m', 'http.server', '11500', '--bind', '127.0.0.1', '-d', '/usr/share'],"
+    " stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+    + WIDE.replace("AF_INET6", "AF_INET").replace('"::"', '"127.0.0.1"')
+)
+# One that listens at more addresses than the fence has room for, all of them before 11434.
+CROWD = (
+    "import socket\nmore = [socket.create_server(('127.0.0.1', 2000 + one)) for one in range(80)]\n"
+    + WIDE.replace("AF_INET6", "AF_INET").replace('"::"', '"127.0.0.1"')
+)
 REFUSED = "7"  # curl(1): failed to connect
 
 
@@ -123,7 +135,15 @@ def test_grade_b_is_told_everywhere(here: Machine, remit: SystemRemit, ready: di
     assert "remit-grade: B\r\n" in answer.replace("\n", "\r\n").replace("\r\r", "\r")
     assert acts(here, "started")[-1]["grade"] == "C"
     last = acts(here, "grade.changed")[-1]
-    assert (last["from"], last["to"], last["facts"]["raw ports out of reach"]) == ("C", "B", "true")
+    assert last == {"from": "C", "to": "B", "facts": [{"fact": "raw ports out of reach", "is": "true"}]}
+
+
+def test_one_persons_many_ports_open_nobody_elses(here: Machine, ready: dict[str, Any]) -> None:
+    with serving(here, "bob", PORT + 1, CROWD):
+        within(lambda: call(here, "http://127.0.0.1:2000", "daemon") == REFUSED, 30.0)
+        time.sleep(2.5)  # the fence is looked at every two seconds
+        assert call(here, f"{RAW}/api/version", "bob") == REFUSED
+    within(lambda: call(here, f"http://127.0.0.1:{PORT + 1}", "bob") == REFUSED)
 
 
 def test_the_raw_port_is_closed_and_the_guarded_one_is_not(here: Machine, ready: dict[str, Any]) -> None:
@@ -151,7 +171,7 @@ def test_a_flush_behind_its_back_is_seen_recorded_and_mended(here: Machine, read
     here.run(NFT, "flush", "ruleset")
     within(lambda: len(acts(here, "grade.changed")) == before + 2)
     assert [(one["from"], one["to"]) for one in acts(here, "grade.changed")[-2:]] == [("B", "C"), ("C", "B")]
-    assert acts(here, "grade.changed")[-2]["facts"] == {"raw ports out of reach": "false"}
+    assert acts(here, "grade.changed")[-2]["facts"] == [{"fact": "raw ports out of reach", "is": "false"}]
     assert acts(here, "fence.lost")[-1] == {"ways": [f"127.0.0.1:{PORT}"]}
     assert call(here, f"{RAW}/api/version", "ada") == REFUSED
 
@@ -192,6 +212,27 @@ def test_a_server_at_every_address_is_closed_at_each_and_costs_the_grade(
         assert '`guard.raw_ports` to "closed"' in json.dumps(said["raises"]).replace('\\"', '"')
     within(lambda: bool(remit.said("ada", "status")["grade"] == "B"))
     assert "8000" not in here.run(NFT, "list", "ruleset").stdout, "who comes to that port next is not refused"
+
+
+@pytest.mark.long
+def test_what_a_server_listens_at_for_itself_is_left_to_its_own_uid(
+    here: Machine, remit: SystemRemit, ready: dict[str, Any]
+) -> None:
+    """As an Ollama calls its runners: no person's program gets there, so that the grade stays."""
+    here.run("useradd", "--system", "--user-group", "ollama")
+    with serving(here, "ollama", 8100, WITH_A_RUNNER):
+        try:
+            within(lambda: len(remit.said("root", "status")["guarded"]) == 2, 30)
+            within(lambda: "11500" in here.run(NFT, "list", "ruleset").stdout)
+            for user in ("ada", "root"):
+                assert call(here, "http://127.0.0.1:11500/", user) == REFUSED, user
+            assert call(here, "http://127.0.0.1:11500/", "ollama") == "200"
+            assert call(here, "http://127.0.0.1:8100/api/version", "ollama") == REFUSED, (
+                "its own port is for Remit alone"
+            )
+            assert remit.said("root", "status")["grade"] == "B"
+        finally:
+            here.run("pkill", "-KILL", "-f", "http.server 11500", check=False)
 
 
 @pytest.mark.long

@@ -222,4 +222,6 @@ def test_uninstalling_waits_until_it_is_stopped(host: Machine) -> None:
         assert pipe is not None
         pipe.close()
     running.wait(10)
+    host.run("/usr/sbin/nft", "add", "table", "inet", "remit")  # as a killed one leaves it
     assert "uninstalled" in of_checkout(host, "uninstall").stderr
+    assert host.run("/usr/sbin/nft", "list", "ruleset").stdout == ""

@@ -196,6 +196,22 @@ def test_what_does_not_fit_is_refused_before_anything_is_touched(host: Machine) 
     assert "written by a newer version of Remit (revision `9999`)" in refused(host)
 
 
+def test_what_would_be_in_the_way_of_hers_is_named_first(host: Machine) -> None:
+    host.run("mkdir", f"{STATE}.moved-to-system", user="ada")
+    assert f"`{STATE}.moved-to-system` is there already" in refused(host)
+
+
+def test_half_of_a_move_is_not_installed_upon(host: Machine) -> None:
+    half = {"uid": 1000, "state": STATE, "aside": f"{STATE}.moved-to-system", "done": False}
+    host.run("mkdir", "-m", "700", "/var/lib/remit-install")
+    host.run("sh", "-c", "cat >/var/lib/remit-install/moved.json", stdin=json.dumps(half))
+    assert f"a move from `{STATE}` was cut short" in refused(host, *FROM[:3])
+    assert f"a move from `{STATE}` was begun here" in refused(host, *FROM[:-1], "bob")
+    of_checkout(host, "uninstall")
+    assert not host.path("/var/lib/remit-install").exists()
+    assert host.path(STATE).exists()
+
+
 def test_one_that_is_installed_already_is_not_mixed_with_hers(host: Machine) -> None:
     without_code(host, "install")
     assert "remit is installed here already" in refused(host)
@@ -209,19 +225,24 @@ def test_what_she_began_since_is_hers_and_the_old_one_stays_beside(host: Machine
     assert list(host.path(STATE).iterdir()) == []
 
 
-def cut_short(host: Machine, step: int) -> list[object]:
+def cut_short(host: Machine, step: int, about: str = "", least: int = 80) -> list[object]:
+    """What was wrong after a kill at every `step`th change, of those that name `about`."""
     source, site = Path(remit.__file__).parents[1], Path(typer.__file__).parents[1]
     program = Path(__file__).parent / "cut_short.py"
     arguments = (str(program), str(source), str(site), str(step), "ada")
-    done = host.run("/usr/bin/python3", "-B", "-I", *arguments, seconds=600.0)
+    done = host.run("/usr/bin/python3", "-B", "-I", *arguments, seconds=1800.0, environ={"ABOUT": about})
     said = json.loads(done.stdout)
-    assert said["changes"] > 80, done.stderr
+    assert said["changes"] >= least, done.stderr
     wrong: list[object] = said["wrong"]
     return wrong
 
 
 def test_a_move_that_is_killed_on_its_way_is_gone_on_with_or_put_back(host: Machine) -> None:
-    assert cut_short(host, 37) == []
+    assert cut_short(host, 61) == []
+
+
+def test_a_move_that_is_killed_at_its_switch_is_gone_on_with_or_put_back(host: Machine) -> None:
+    assert cut_short(host, 1, "moved", 6) == []
 
 
 @pytest.mark.long

@@ -13,7 +13,7 @@ import pytest
 
 from tests.system.machine import PASSWORDS, can_make_machines, machine
 from tests.system.running import SystemRemit, put_code, put_places
-from tests.system.terminals import ALLOWED, OTHER, SshTerminal, Terminal, put_keyboard, start_sshd
+from tests.system.terminals import ALLOWED, OTHER, SshTerminal, Terminal, put_keyboard, start_own_sshd, start_sshd
 
 pytestmark = pytest.mark.skipif(not can_make_machines(), reason="only root can make machines")
 
@@ -192,10 +192,19 @@ def test_a_terminal_that_a_program_of_theirs_made_is_refused(remit: SystemRemit,
         assert "remit_session_" not in said
 
 
-def test_script_and_tmux_hold_a_terminals_other_end(remit: SystemRemit) -> None:
+def test_script_holds_a_terminals_other_end(remit: SystemRemit) -> None:
     with opened(at(remit)) as terminal:
         terminal.run("script -qec 'remit login' /dev/null")
         assert "(script) can type into" in terminal.said()[1]
+
+
+def test_an_ssh_server_of_their_own_is_none(remit: SystemRemit) -> None:
+    start_own_sshd(remit.machine, 2223)
+    with opened(SshTerminal(remit.machine, 2223)) as terminal:
+        terminal.run("remit login")
+        said = terminal.said()[1]
+        assert "(sshd) can type into" in said
+        assert "password of" not in said
 
 
 def test_another_terminal_than_ones_own_is_refused(remit: SystemRemit) -> None:
@@ -217,7 +226,9 @@ def test_another_persons_shell_on_this_terminal_is_refused(remit: SystemRemit) -
         terminal.run("remit login")
         status, said = terminal.said()
         assert status == 3, said
-        assert "belongs to uid" in said or "can't be used" in said
+        assert "can't be used" in said
+        terminal.run(f"{RELAY} inherited")
+        assert "belongs to uid" in told(terminal.said()[1])["error"]["message"]
         assert "password of bob" not in said
 
 
@@ -272,11 +283,22 @@ def test_a_program_that_takes_the_foreground_ends_the_question(remit: SystemRemi
         same_settings(terminal)
 
 
+def test_what_was_so_before_the_question_must_be_so_after_it(remit: SystemRemit) -> None:
+    with opened(at(remit)) as terminal:
+        terminal.run(f"{RELAY} leaver")
+        terminal.shows("password of ada")
+        terminal.look(3.0)
+        terminal.press(RIGHT)
+        answer = told(terminal.said()[1])
+        assert "open from outside its session" in answer["error"]["message"]
+
+
 def test_a_command_that_is_killed_gives_the_terminal_back(remit: SystemRemit) -> None:
     with opened(at(remit)) as terminal:
         terminal.run("remit login")
         terminal.shows("password of ada")
         remit.machine.run("pkill", "-KILL", "-f", "remit login$")
+        remit.machine.run("sh", "-c", "while pgrep -f '[r]emit.persons.asker'; do sleep 0.1; done")
         terminal.said()
         same_settings(terminal)
 
@@ -339,3 +361,45 @@ def test_without_a_terminal_nobody_is_asked(remit: SystemRemit) -> None:
     said = remit.machine.run("setsid", "-w", "remit", "login", user="ada", check=False)
     assert said.returncode == 3
     assert "needs proof of a person (password)" in said.stderr
+
+
+def test_under_a_governed_workload_nobody_is_asked(remit: SystemRemit) -> None:
+    agent, uid = "/usr/local/bin/agent", remit.machine.run("id", "-u", "ada").stdout.strip()
+    remit.machine.run("sh", "-c", f"cp -L {OTHER} {agent} && chmod 755 {agent}")
+    with opened(at(remit)) as terminal:
+        terminal.run(f"remit workload add helper --kind agent --selector unix:uid:{uid} --selector unix:path:{agent}")
+        terminal.shows("password of ada")
+        terminal.press(RIGHT)
+        assert terminal.said()[0] == 0
+        terminal.run(f"PYTHONHOME=/usr {agent} -c \"import os; os.system('env -u PYTHONHOME remit login')\"")
+        said = terminal.said()[1]
+        assert "runs under `helper`, a governed workload" in said
+        assert "password of" not in said
+
+
+def test_after_wrong_ones_nobody_is_asked_for_a_while(remit: SystemRemit) -> None:
+    with opened(Terminal(remit.machine, "bob")) as terminal:
+        for _ in range(4):
+            terminal.run("remit login")
+            terminal.shows("password of bob")
+            terminal.press("wrong\n")
+            assert terminal.said()[0] == 3
+            terminal.run("remit login")
+            if "too many wrong passwords" in terminal.shows("too many wrong passwords|password of bob"):
+                break
+            terminal.press("\x03")
+            terminal.said()
+        else:
+            pytest.fail("wrong passwords never make anybody wait")
+        assert "the next one is looked at in" in terminal.said()[1]
+
+
+def test_an_administrator_stops_it_with_their_password(remit: SystemRemit) -> None:
+    """The last one here: it is not there any more."""
+    with opened(SshTerminal(remit.machine)) as terminal:
+        terminal.run("remit down")
+        assert "stop" in terminal.shows("password of ada")
+        terminal.press(RIGHT)
+        status, said = terminal.said()
+        assert status == 0, said
+    assert remit.process.wait(20) == 0

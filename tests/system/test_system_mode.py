@@ -131,12 +131,17 @@ def test_a_person_does_not_stop_it(remit: SystemRemit) -> None:
     assert "administrator" in refused.stderr
 
 
-def test_code_that_others_can_write_is_not_started(here: Machine) -> None:
-    here.run("chmod", "o+w", "/opt/remit/venv/bin")
+@pytest.mark.parametrize(
+    ("doubtful", "mended"), [(("chmod", "o+w"), ("chmod", "o-w")), (("chown", "remit"), ("chown", "root"))]
+)
+def test_code_that_others_can_write_is_not_started(
+    here: Machine, doubtful: tuple[str, ...], mended: tuple[str, ...]
+) -> None:
+    here.run(*doubtful, "/opt/remit/venv/bin")
     try:
         refused = here.run("remit", "up", "--system", check=False)
     finally:
-        here.run("chmod", "o-w", "/opt/remit/venv/bin")
+        here.run(*mended, "/opt/remit/venv/bin")
     assert refused.returncode == 1
     assert "the code can't be trusted" in refused.stdout + refused.stderr
 

@@ -4,13 +4,17 @@
 code where it isn't 0. Lines beginning with `#` are for the reader. What a command exports the next ones have.
 """
 
+import contextlib
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ANY = "…"
+MARK = "REMIT_TRANSCRIPT"
 SECONDS = 60
 KEEP = "\nstatus=$?\nenv -0 >{}\nexit $status\n"
 
@@ -42,7 +46,25 @@ def read(path: Path) -> Iterator[Step]:
 
 def play(path: Path, environ: dict[str, str], directory: Path) -> None:
     """Run every step; AssertionError at the first that says something else."""
-    environ, kept = dict(environ), directory / "environ"
+    environ, kept = {**environ, MARK: str(directory)}, directory / "environ"
+    try:
+        _play(path, environ, directory, kept)
+    finally:
+        for pid in _left(directory):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+
+def _left(directory: Path) -> Iterator[int]:
+    """What a transcript that stopped half-way left running in the background."""
+    mark = f"{MARK}={directory}\0".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (process / "environ").read_bytes():
+                yield int(process.name)
+
+
+def _play(path: Path, environ: dict[str, str], directory: Path, kept: Path) -> None:
     for step in read(path):
         done = subprocess.run(
             ["bash", "-c", "set -a\n" + step.command + KEEP.format(kept)],

@@ -98,6 +98,8 @@ def _leave_nothing_unwritten() -> None:
 
 
 def complain(error: RemitError) -> None:
-    typer.secho(f"remit: {error}", err=True, fg="red" if sys.stderr.isatty() else None)
+    from remit.cli.screen import harmless
+
+    typer.secho(f"remit: {harmless(str(error))}", err=True, fg="red" if sys.stderr.isatty() else None)
     if error.hint:
-        typer.echo(f"  hint: {error.hint}", err=True)
+        typer.echo(f"  hint: {harmless(error.hint)}", err=True)

@@ -35,16 +35,16 @@ def open_(
 
     Where control does not answer, an instance for this alone is started, and this terminal holds it open.
     """
-    from remit.cli.emergency import answers, hold_open
+    from remit.cli.emergency import answers, hangs, hold_open
 
     at = places(state)
     body = {"reason": reason, "seconds": seconds(for_), "code": _code(code_stdin)}
     if answers(at.api_socket):
         try:
             return _ask_control(at, body, json=json)
-        except StateError:
+        except StateError as error:
             if answers(at.api_socket):
-                raise
+                raise StateError(str(error), hint=error.hint or hangs(at).hint) from error
     status = hold_open(at, state, body, person, json=json)
     if status is not None:
         raise typer.Exit(status)

@@ -51,12 +51,21 @@ def hold_open(at: Places, state: Path | None, body: dict[str, Any], person: str 
         if answers(at.api_socket):
             return None
         if time.monotonic() > deadline:
-            raise StateError(
-                "control holds this instance, and does not answer",
-                hint=f"end it, and ask again: fuser -k -KILL {at.state / 'lock'}",
-            )
+            raise hangs(at)
         time.sleep(PAUSE_SECONDS)
     return status
+
+
+def hangs(at: Places) -> StateError:
+    """Control is there and does not answer: a person has to end it, nothing else does."""
+    from remit.control.instance import read_run_file
+
+    pid = (read_run_file(at.run_file) or {}).get("pid")
+    end = f"kill -KILL {pid if isinstance(pid, int) else 'PID'}"
+    return StateError(
+        "control holds this instance, and does not answer",
+        hint=f"end it, and ask again: {'sudo ' if at.shared else ''}{end}",
+    )
 
 
 def _held(request: dict[str, Any], command: list[str], show: Callable[[dict[str, Any]], None]) -> int:

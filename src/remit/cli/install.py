@@ -35,6 +35,7 @@ def install(
 ) -> None:
     """Install Remit as its own user on this machine. `remit uninstall` puts every file back."""
     from remit.install import Journal, Options, carry_out, plan, text
+    from remit.install.contents import sudo_unchecked
     from remit.install.first_look import first_look
     from remit.install.one_at_a_time import one_at_a_time
 
@@ -48,11 +49,15 @@ def install(
         stack.enter_context(one_at_a_time())
         first_look()
         move = _moving(moved_from, stack)
-        steps = plan(Options(sudo_cache=keep_sudo_cache, tiocsti=keep_tiocsti), move)
+        steps = plan(Options(sudo_cache=keep_sudo_cache, tiocsti=keep_tiocsti, administrator=_installer()), move)
         for step in steps:
             typer.echo(("would change  " if dry_run else "  ") + text(step))
         for line in move.what.said if move is not None else ():
             _say(line)
+        if sudo_unchecked() and not keep_sudo_cache:
+            _say(
+                "there is no `visudo`: sudo goes on remembering passwords, as a file that it can't take would stop it"
+            )
         if dry_run:
             return
         with said_of_the_disk("install --system"):
@@ -76,6 +81,19 @@ def said_of_the_disk(verb: str) -> Iterator[None]:
 def _must_be_root(verb: str) -> None:
     if os.geteuid() != 0:
         raise StateError(f"only root can {verb} Remit for the whole machine", hint=f"sudo remit {verb} …")
+
+
+def _installer() -> str:
+    """The account of the person who types this, by the kernel's word or sudo's; empty where it is root's alone."""
+    from remit.errors import IdentityError
+    from remit.identity.attestation.procfs import login_uid
+    from remit.identity.person import person_of
+
+    try:
+        person = person_of(login_uid("self"), os.geteuid(), os.environ)
+    except IdentityError:
+        return ""
+    return person.name if person.uid != 0 else ""
 
 
 def _moving(named: str | None, stack: contextlib.ExitStack) -> "Move | None":
@@ -128,10 +146,14 @@ def _show_code() -> None:
 def _start() -> None:
     """Through systemd where it runs, else the person who installs does it."""
     from remit.install.contents import systemd_runs
+    from remit.install.running import running_pid
     from remit.install.systemd import start
 
     if systemd_runs():
         start()
-        typer.echo("installed, and started by systemd (`systemctl status remit`)", err=True)
+        _say("installed, and started by systemd (`systemctl status remit`)")
+    elif (pid := running_pid(Places.system())) is not None:
+        _say(f"installed; what runs (pid {pid or 'unknown yet'}) is the code from before: end it, and start it with:")
+        _say("  remit up --system")
     else:
-        typer.echo("installed; start it with: remit up --system", err=True)
+        _say("installed; start it with: remit up --system")

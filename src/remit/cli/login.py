@@ -7,6 +7,7 @@ import typer
 
 from remit.cli.durations import seconds
 from remit.cli.places import JsonOption, StateOption, places
+from remit.cli.proved import say_if_weak
 
 
 def login(
@@ -37,8 +38,7 @@ def login(
     typer.echo(f"session {session['id']} for {session['human']} until {until}", err=True)
     if session["login"]:
         typer.echo(f"  {session['login']} vouches for you", err=True)
-    if session["proof"] == "uid":
-        typer.echo("  you are known by uid alone (no terminal): recorded as weak", err=True)
+    say_if_weak(session["proof"])
     typer.echo("  its token is shown once; end it, and all that you hand on, with: remit logout", err=True)
     typer.echo(answer["token"])
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from remit.cli.places import JsonOption, StateOption, places
+from remit.cli.proved import say_if_weak
 
 app = typer.Typer(
     help="List models by their digests, and approve one that is not what its server was bound to.",
@@ -48,8 +49,7 @@ def approve(
         print_json(answer)
         return
     typer.echo(f"approved `{answer['model']}` on {answer['on']}: {answer['digest']}", err=True)
-    if answer["proof"] == "uid":
-        typer.echo("  you are known by uid alone (no terminal): recorded as weak", err=True)
+    say_if_weak(answer["proof"])
     if answer["pending"]:
         typer.echo("  not every gateway has taken it yet", err=True)
 

@@ -65,7 +65,8 @@ def _answer(places: Places, proof_id: str, terminal: int) -> dict[str, Any]:
         try:
             line.connect(str(path))
             check_who_answers(line, path)
-            socket.send_fds(line, [json.dumps({"proof": proof_id}).encode() + b"\n"], [terminal])
+            with contextlib.suppress(BrokenPipeError):  # it may have refused already, and says so
+                socket.send_fds(line, [json.dumps({"proof": proof_id}).encode() + b"\n"], [terminal])
             with contextlib.closing(line.makefile("rb")) as said:
                 answer: dict[str, Any] = json.loads(said.readline(ANSWER_BYTES))
         except (FileNotFoundError, ConnectionRefusedError) as error:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from remit.cli.places import JsonOption, StateOption, places
+from remit.cli.proved import say_if_weak
 from remit.errors import UsageError
 
 NEVER: Final = "never"
@@ -129,8 +130,7 @@ def _ask(
 def _weak(answer: dict[str, Any]) -> None:
     if answer["workload"]["overdue"]:
         typer.echo("  its review is overdue", err=True)
-    if answer["proof"] == "uid":
-        typer.echo("  you are known by uid alone (no terminal): recorded as weak", err=True)
+    say_if_weak(answer["proof"])
     if answer["pending"]:
         typer.echo("  pending: not every gateway has taken it yet", err=True)
 

@@ -8,8 +8,23 @@ from typing import Any, Final
 from rich.console import Console
 from rich.markup import escape
 
-OUT: Final = Console(highlight=False, soft_wrap=True)
-ERR: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+_LAYOUT: Final = "\n\t"
+
+
+def harmless(text: str) -> str:
+    """`text` with nothing that a terminal would obey: servers, processes and whoever runs control choose words."""
+    return "".join(letter if letter.isprintable() or letter in _LAYOUT else "�" for letter in text)
+
+
+class Screen(Console):
+    """A terminal that obeys the markup alone. Root reads here what other users wrote."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(harmless(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+OUT: Final = Screen(highlight=False, soft_wrap=True)
+ERR: Final = Screen(stderr=True, highlight=False, soft_wrap=True)
 GRADE_WORDS: Final = {"C": "ADVISORY", "B": "separate uid", "A": "contained"}
 
 

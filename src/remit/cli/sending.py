@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,9 +31,11 @@ class _UnixConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
+        """Waits for its turn: with a time-out of Python's own, connecting fails at once while the backlog is full."""
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(TIMEOUT_SECONDS)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(TIMEOUT_SECONDS), 0))
         self.sock.connect(str(self._path))
+        self.sock.settimeout(TIMEOUT_SECONDS)
         check_who_answers(self.sock, self._path)
 
 

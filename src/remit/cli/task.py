@@ -8,6 +8,7 @@ import typer
 from remit.cli import task_run
 from remit.cli.durations import seconds
 from remit.cli.places import JsonOption, StateOption, places
+from remit.cli.proved import say_if_weak
 
 app = typer.Typer(
     help="Start, list and end tasks: declared jobs that let named actions happen, and end.",
@@ -38,8 +39,7 @@ def start(
     task = answer["task"]
     until = time.strftime("%H:%M:%S", time.localtime(task["expires"]))
     typer.echo(f"task {task['id']} may {', '.join(task['actions'])} on {on} until {until}", err=True)
-    if task["proof"] == "uid":
-        typer.echo("  you are known by uid alone (no terminal): recorded as weak", err=True)
+    say_if_weak(task["proof"])
     if answer["pending"]:
         typer.echo("  not every gateway has taken it yet", err=True)
     typer.echo("  its token is the API key to use, shown once; end it with: remit task end " + task["id"], err=True)

@@ -10,6 +10,7 @@ import typer
 
 from remit.cli.durations import seconds
 from remit.cli.places import StateOption, places
+from remit.cli.proved import say_if_weak
 from remit.errors import UsageError
 
 
@@ -59,7 +60,6 @@ def _tell(answer: dict[str, Any], on: str) -> None:
     typer.echo(
         f"task {task['id']} may {', '.join(task['actions'])} on {on}, until this command ends or {until}", err=True
     )
-    if task["proof"] == "uid":
-        typer.echo("  you are known by uid alone (no terminal): recorded as weak", err=True)
+    say_if_weak(task["proof"])
     if answer["pending"]:
         typer.echo("  not every gateway has taken it yet", err=True)

@@ -8,6 +8,7 @@ import typer
 
 from remit.cli import registering
 from remit.cli.places import JsonOption, StateOption, places
+from remit.cli.proved import say_if_weak
 
 app = typer.Typer(
     help="List workloads, register them, and move them on in their lives.",
@@ -109,8 +110,7 @@ def _move(verb: str, name: str, state: Path | None, *, as_json: bool, to: str = 
         return
     now = answer["workload"]
     typer.echo(f"{now['name']} is {now['state']} now; its owner is {now['owner'] or 'nobody'}", err=True)
-    if answer["proof"] == "uid":
-        typer.echo("  you are known by uid alone (no terminal): recorded as weak", err=True)
+    say_if_weak(answer["proof"])
     if answer["pending"]:
         typer.echo("  pending: not every gateway has taken it yet", err=True)
     if not now["possible"]:

@@ -11,7 +11,6 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from remit import __version__
 from remit.control import uvicorn_server
 from remit.control.api_break_glass import about_break_glass
 from remit.control.api_proofs import about_proofs_of_persons
@@ -29,6 +28,7 @@ from remit.persons import ProofNeededError
 STATUS: Final = {2: 400, 3: 403}
 PROOF_HEADER: Final = "remit-proof"  # the id of a proof that the request carries
 MAX_PROOF_ID: Final = 128
+MAX_OF_ONE_UID: Final = 256  # connections, of two descriptors each; a command has one
 
 
 class PeerProtocol(HttpToolsProtocol):
@@ -46,7 +46,14 @@ class PeerProtocol(HttpToolsProtocol):
         except (AttestationError, OSError):  # gone already, or not to be held: nobody is served unknown
             transport.abort()
             return
+        if self._of(self._peer.uid) > MAX_OF_ONE_UID:  # everybody may connect; nobody may have all descriptors
+            transport.abort()
         self.app_state = {**self.app_state, "peer": self._peer}
+
+    def _of(self, uid: int) -> int:
+        """How many of the connections are that uid's."""
+        peers = [one._peer for one in self.connections if isinstance(one, PeerProtocol)]
+        return sum(1 for peer in peers if peer is not None and peer.uid == uid)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -103,7 +110,7 @@ class Approved(BaseModel):
 
 def build(desk: Desk) -> FastAPI:
     """The API over `desk`. Every route depends on `visitor`: a test lists the routes and tries each without."""
-    api = FastAPI(title="Remit control API", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    api = uvicorn_server.application("Remit control API")
 
     async def visitor(request: Request) -> Visitor:
         admitted = await desk.admit(request.state.peer)

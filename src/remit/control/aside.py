@@ -1,25 +1,26 @@
-"""Calls on descriptors that others passed: their files' systems may never answer, so nothing here waits for long."""
+"""Calls on descriptors that others passed: what is behind one may never answer, so none is made in the event loop."""
 
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeVar
 
-from remit.errors import StateError
+from remit.errors import RemitError, StateError
 
 SECONDS: Final = 5.0
 _T = TypeVar("_T")
 
 
-async def aside(call: Callable[[], _T]) -> _T:
-    """What `call` returns or raises, in a thread of its own that the end of this process doesn't wait for.
+def begun(call: Callable[[], _T]) -> "asyncio.Future[_T]":
+    """What `call` returns, or the OSError or RemitError it raises, from a thread of its own.
 
-    Raises StateError when it takes longer than SECONDS: the thread is left to itself then.
+    The end of this process doesn't wait for it, nor does what others do in threads.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[_T] = loop.create_future()
 
-    def settle(value: _T | None, error: BaseException | None) -> None:
+    def settle(value: _T | None, error: OSError | RemitError | None) -> None:
         if done.done():
             return
         if error is None:
@@ -28,15 +29,22 @@ async def aside(call: Callable[[], _T]) -> _T:
             done.set_exception(error)
 
     def run() -> None:
+        value, error = None, None
         try:
-            value, error = call(), None
-        except OSError as failed:
-            value, error = None, failed
-        loop.call_soon_threadsafe(settle, value, error)
+            value = call()
+        except (OSError, RemitError) as failed:
+            error = failed
+        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            loop.call_soon_threadsafe(settle, value, error)
 
     threading.Thread(target=run, daemon=True).start()
+    return done
+
+
+async def in_time(done: "asyncio.Future[_T]") -> _T:
+    """What it gives; StateError when that takes longer than SECONDS: then its thread goes on."""
     try:
         async with asyncio.timeout(SECONDS):
-            return await done
+            return await asyncio.shield(done)
     except TimeoutError as error:
-        raise StateError("what was passed does not answer") from error
+        raise StateError("what was passed does not answer", hint="run it in a terminal") from error

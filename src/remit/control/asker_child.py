@@ -83,8 +83,8 @@ class AskerChild:
         finally:
             if self._process.poll() is None:
                 self._process.kill()
-            self._process.wait()
-            give_back(self._terminal, self._before)
+            if self._process.wait() != 0:
+                give_back(self._terminal, self._before)
 
     async def _ended(self) -> None:
         pidfd = os.pidfd_open(self._process.pid)

@@ -159,7 +159,7 @@ class Daemon:
         stack.callback(launches.close)
         await launches.take_up()
         gateway = asyncio.create_task(self._start_worker(stack))
-        found = await self._guards.look()
+        found = await self._guards.first_look()
         await gateway
         return launches, found
 

@@ -15,12 +15,13 @@ from remit.control.proofs import Proofs
 from remit.control.realm import Realm
 from remit.control.registering import person_named
 from remit.control.registry_desk import RegistryDesk
+from remit.control.roles import Reach
 from remit.control.sessions import Sessions
 from remit.control.survey import Keys, Survey, public
 from remit.control.visitor import NotAdmittedError, Visitor
 from remit.errors import AttestationError
 from remit.identity import PeerCredentials, Process
-from remit.inventory import Workload
+from remit.inventory import Human, Workload, binding
 from remit.persons import Act, Shown
 from remit.policy import Snapshot
 
@@ -59,9 +60,13 @@ class Desk:
         self.registry, self.break_glass, self.seen = registry, break_glass, survey
         self.proofs, self._proving = proofs, proofs.proving
 
+    async def meet(self, uid: int) -> tuple[Human, Reach]:
+        """The person of that uid, and what they reach; raises NotAdmittedError for one that is no person's."""
+        return await self._governance.visitor(self._realm, uid)
+
     async def admit(self, peer: PeerCredentials) -> Visitor:
         """The visitor behind a connection's kernel credentials; raises NotAdmittedError for anyone else."""
-        human, reach = await self._governance.visitor(self._realm, peer.uid)
+        human, reach = await self.meet(peer.uid)
         try:
             with await asyncio.to_thread(peer.process.attest) as attested:
                 process = attested.process
@@ -145,11 +150,13 @@ class Desk:
         return await self._keys.rotate()
 
     async def approve_model(self, who: Visitor, name: str, on: str, digest: str) -> dict[str, Any]:
-        """Bind a server to its model as it is now, by its owner's word."""
-        proof = await self._proving.require(who, Act.MODEL_APPROVE, Shown.of(model=name, on=on, digest=digest))
-        kind = proof.kind.value
+        """Bind a server to its model as it is now and is shown, by its owner's word: one that changes is another."""
+        who.check_not_governed()
         workload = meant(self.seen.seen(who.reach), name, on)
-        bound = await self._realm.bindings.approve(who.human, workload.spiffe_id, name, digest or None, kind)
+        now = binding.approve(workload, name, digest or None).bindings[-1].identity
+        shown = Shown.of(model=name, on=workload.name, digest=now.weights, identity=now.digest)
+        kind = (await self._proving.require(who, Act.MODEL_APPROVE, shown)).kind.value
+        bound = await self._realm.bindings.approve(who.human, workload.spiffe_id, name, now.digest, kind)
         settled = await self._deliver(self._realm.snapshot())
         told = {"model": name, "on": workload.name, "digest": bound.identity.weights}
         return {**told, "identity": bound.identity.digest, "proof": kind, "pending": not settled}

@@ -13,7 +13,8 @@ from remit.identity.unix_socket import ListeningSocket
 from remit.inventory import Workload
 from remit.policy.link import DoorKind
 
-TRIES: Final = 100  # ports looked at above the first one
+TRIES: Final = 100  # ports looked at above the first one, and as often any that is free
+_ANY: Final = 0  # ip(7): the kernel chooses
 TLS_OFFSET: Final = 100
 BACKLOG: Final = 1024
 _OTHER: Final = {"127.0.0.1": "::1", "::1": "127.0.0.1"}  # `localhost` is both, and clients try both
@@ -40,8 +41,8 @@ def open_doors(
     """Sockets for one workload: loopback TCP, mutual TLS, unix; and the ways to call it, as `status` shows them.
 
     `mode` is the unix socket's: whoever may connect is asked for by the kernel, not kept out by it.
-    A taken port is passed over for the next free one; raises StateError when TRIES in a row are taken,
-    or another server has the unix socket's place.
+    A taken port is passed over for the next free one, and after TRIES in a row for any that is free: nobody keeps
+    Remit from starting by holding them. StateError: another server has the unix socket's place, or no port is free.
     """
     path = run / f"{workload.name}.sock"
     with contextlib.ExitStack() as opened:  # all, or none
@@ -75,21 +76,18 @@ def close_doors(doors: list[Door]) -> None:
 
 
 def _tcp(address: str, first: int, opened: contextlib.ExitStack) -> tuple[socket.socket, socket.socket | None]:
-    for port in range(first, first + TRIES):
+    for port in (*range(first, first + TRIES), *[_ANY] * TRIES):
         try:
             with contextlib.ExitStack() as both:
                 sock = both.enter_context(_listening(address, port))
-                half = _held(_OTHER.get(address, ""), port)
+                half = _held(_OTHER.get(address, ""), sock.getsockname()[1])
                 both.pop_all()
         except OSError as error:
             if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
                 raise StateError(f"can't listen on `{address}:{port}`: {error.strerror}") from error
         else:
             return opened.enter_context(sock), opened.enter_context(half) if half is not None else None
-    raise StateError(
-        f"no free port from {first} to {first + TRIES - 1} on `{address}`",
-        hint="set another `gateway.port` in the configuration",
-    )
+    raise StateError(f"no port is free on `{address}`", hint="`ss -tlnp` as root shows who holds them")
 
 
 def _listening(address: str, port: int) -> socket.socket:

@@ -17,7 +17,7 @@ from remit.control.condition import Condition
 from remit.control.deployment import Deployment
 from remit.control.emergency_desk import EmergencyDesk
 from remit.control.emergency_footing import Footing
-from remit.control.emergency_opening import Asked, BookBeside, check_not_governed, withhold
+from remit.control.emergency_opening import ActsBeside, Asked, BookBeside, check_not_governed, withhold
 from remit.control.founding import Tools, open_guards
 from remit.control.gateway_link import GatewayLink
 from remit.control.governance import Governance
@@ -120,7 +120,7 @@ class EmergencyInstance:
         self._realm = Realm(
             Trust(domain, authority.signing_certificates(), authority.bundle().jwks()),
             self._tools.state,
-            self._footing.log.act,
+            ActsBeside(self._footing.log),
             time.time,
             PoliciesInForce((NOBODY,), load((NOBODY,)).digest),
             lifetime=self._settings.snapshot_seconds,
@@ -165,7 +165,7 @@ class EmergencyInstance:
             say=self._say,
         )
         stack.push_async_callback(self._guards.close)
-        found = await self._guards.look()
+        found = await self._guards.first_look()
         for text in found.unread:
             self._note(text)
         for one in found.found:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, Request
 
-from remit import __version__
+from remit.control import uvicorn_server
 from remit.control.api import answer_error
 from remit.control.break_glass import BreakGlass
 from remit.control.condition import raises, why
@@ -112,9 +112,7 @@ class EmergencyDesk:
 
 def build(desk: EmergencyDesk) -> FastAPI:
     """The API over `desk`. What it has no route for is refused, whatever it would do."""
-    api = FastAPI(
-        title="Remit, in an emergency", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
-    )
+    api = uvicorn_server.application("Remit, in an emergency")
     api.add_exception_handler(RemitError, answer_error)
 
     async def visitor(request: Request) -> Visitor:

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from remit.control.ended import withheld_workloads
 from remit.control.governed import governor
@@ -29,6 +30,20 @@ class Asked:
     pid: int
     reason: str
     seconds: float
+
+
+class ActsBeside:
+    """Records what is done to an emergency's own realm so that no control takes it for what it did itself.
+
+    Its log's word on who owns a workload and what is suspended outranks what is kept (`LogsWord`).
+    """
+
+    def __init__(self, log: OwnLog) -> None:
+        self._log = log
+
+    async def __call__(self, what: str, subject: str, person: str | None, facts: dict[str, Any]) -> None:
+        own = what if what.startswith("break-glass.") else f"emergency.{what}"
+        await self._log.act(own, subject, person, facts)
 
 
 class BookBeside(OpeningsBook):

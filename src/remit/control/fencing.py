@@ -3,18 +3,18 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from itertools import islice
 from typing import Final
 
 from remit.control.fence import Fence
 from remit.control.inner_sockets import InnerSockets
 from remit.control.raw_ports import CLOSED, OPEN, Closing
-from remit.control.ways import Around, around
+from remit.control.shares import shares
+from remit.control.ways import TOO_MANY, Around, around
 from remit.errors import AttestationError, StateError
 from remit.identity import SpiffeId
 from remit.identity.attestation import listeners
 from remit.inventory import Workload
-from remit.sandbox.fence_line import LOWEST_PORT, MAX_WAYS, Way
+from remit.sandbox.fence_line import MAX_WAYS, Way
 
 NO_RIGHT: Final = "Remit was started without CAP_NET_ADMIN, so that it can refuse nothing in the kernel"
 
@@ -78,13 +78,17 @@ class Fencing:
     def closing(self, workload: Workload) -> Closing:
         """How the ways to one server are, for the facts."""
         found = self._around.get(workload.spiffe_id, Around())
-        return Closing(self._choice, found, bool(found.every) and found.every <= self.standing, self._trouble)
+        refused = bool(found.every) and found.every <= self.standing
+        left = "" if refused or len(self.standing) < MAX_WAYS else TOO_MANY
+        return Closing(self._choice, found, refused, self._trouble or left)
 
     async def _stand(self, fence: Fence, wanted: frozenset[Way]) -> None:
-        self._put, self.standing = wanted, frozenset()
+        """The kernel changes from one to the other at once: until then what stood before does."""
+        self._put = wanted
         try:
             await fence.stand(wanted)
         except StateError as error:
+            self.standing = frozenset()
             self._tell(error)
         else:
             self.standing, self._trouble = wanted, ""
@@ -104,9 +108,8 @@ class Fencing:
         if self._choice == OPEN:
             return frozenset()
         own = self._own()
-        every = {way for one in self._around.values() for way in one.every}
-        closable = (one for one in sorted(every) if one.port >= LOWEST_PORT and one.port not in own)
-        return frozenset(islice(closable, MAX_WAYS))
+        known = [(one.uid, self._around.get(one.spiffe_id, Around()).closable(own)) for one in guarded]
+        return shares(known, self._put or frozenset(), MAX_WAYS)
 
     def _look(self, guarded: Iterable[Workload]) -> dict[SpiffeId, Around]:
         there = listeners()

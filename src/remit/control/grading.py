@@ -3,16 +3,23 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from remit.control.condition import Condition, why
 from remit.control.fencing import Fencing
 from remit.control.realm import Realm
-from remit.control.workers import Workers
 from remit.errors import AuditError
 from remit.policy import Snapshot
 
 MIND_SECONDS: Final = 2.0
+
+
+class Gateways(Protocol):
+    """Decide by the Snapshots that they are sent; `deliver` tells whether all have it."""
+
+    def push(self, snapshot: Snapshot) -> None: ...
+
+    async def deliver(self, snapshot: Snapshot) -> bool: ...
 
 
 class Grading:
@@ -23,12 +30,12 @@ class Grading:
         realm: Realm,
         condition: Condition,
         fencing: Fencing,
-        workers: Workers,
+        workers: Gateways,
         say: Callable[[dict[str, Any]], None],
     ) -> None:
         self._realm, self._condition, self.fencing = realm, condition, fencing
         self._workers, self._say = workers, say
-        self._one = asyncio.Lock()
+        self._turn = asyncio.Lock()  # what is half closed is nobody's grade
         self._words: dict[str, str] = condition.words(())
 
     async def deliver(self, snapshot: Snapshot) -> bool:
@@ -36,25 +43,30 @@ class Grading:
 
         What is new is closed first and then guarded; what is let go is out of force first and then opened.
         """
-        if await self.fencing.missing():
+        del snapshot  # while this waits others are sent: the newest counts
+        async with self._turn:
+            if await self.fencing.missing():
+                await self.fencing.settle()
+                with suppress(AuditError):  # it is raised below: what is in the Snapshot does not wait for it
+                    await self.settle()
+            done = await self._workers.deliver(self._realm.snapshot())
             await self.fencing.settle()
-            with suppress(AuditError):  # it is raised below: what is in the Snapshot does not wait for it
-                await self.settle()
-            snapshot = self._realm.snapshot()
-        done = await self._workers.deliver(snapshot)
-        await self.fencing.settle()
-        changed = await self.settle()
-        return done if changed is None else await self._workers.deliver(changed)
+            changed = await self.settle()
+            return done if changed is None else await self._workers.deliver(changed)
 
     async def mind(self) -> None:
         """Never ends: look at the fence and at the facts, put back what is gone, record what changed."""
         while True:
-            if gone := await self.fencing.look():
-                await self._lost(gone)
-            await self.fencing.settle()
-            with suppress(AuditError):
-                await self._settled()
+            async with self._turn:
+                await self._look()
             await asyncio.sleep(MIND_SECONDS)
+
+    async def _look(self) -> None:
+        if gone := await self.fencing.look():
+            await self._lost(gone)
+        await self.fencing.settle()
+        with suppress(AuditError):
+            await self._settled()
 
     async def _lost(self, gone: list[str]) -> None:
         """In force at once and then on record, where the log takes it: `status` tells of one that takes nothing."""
@@ -65,14 +77,13 @@ class Grading:
 
     async def settle(self) -> Snapshot | None:
         """Record the grade if it is another; then the Snapshot that carries it."""
-        async with self._one:
-            found, words = self._realm.standing, self._condition.words(self._realm.workloads.values())
-            if found.letter == self._condition.on_record:
-                return None
-            was = self._condition.on_record
-            facts = {name: word for name, word in words.items() if word != self._words.get(name)}
-            await self._realm.act("grade.changed", "control", {"from": was, "to": found.letter, "facts": facts})
-            self._condition.on_record, self._words = found.letter, words
+        found, words = self._realm.standing, self._condition.words(self._realm.workloads.values())
+        if found.letter == self._condition.on_record:
+            return None
+        was = self._condition.on_record
+        facts = [{"fact": name, "is": word} for name, word in words.items() if word != self._words.get(name)]
+        await self._realm.act("grade.changed", "control", {"from": was, "to": found.letter, "facts": facts})
+        self._condition.on_record, self._words = found.letter, words
         self._say({"event": "grade", "from": was, "to": found.letter, "why": why(found)})
         return self._realm.snapshot()
 

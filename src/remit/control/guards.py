@@ -19,7 +19,7 @@ from remit.control.realm import Realm
 from remit.control.served import Served
 from remit.control.watch_servers import Run, ServerWatches, opened, still_listens
 from remit.control.workers import Workers
-from remit.errors import AttestationError
+from remit.errors import AttestationError, DiscoveryError
 from remit.identity import SpiffeId
 from remit.inventory import Discovered, Exclusion, Found, Probe, Workload
 from remit.inventory.changes import changes
@@ -87,6 +87,13 @@ class Guards:
         """The model servers on this host now: found, and those that the configuration names."""
         return await self._lookout.look()
 
+    async def first_look(self) -> Discovered:
+        """As `look`, before anything is guarded; a machine that can't be looked at yet keeps nobody from starting."""
+        try:
+            return await self.look()
+        except (AttestationError, DiscoveryError, OSError) as error:
+            return Discovered((), (f"this host can't be looked at: {error}; it is tried again",))
+
     async def enrol(self, found: Found) -> None:
         """Give a found server its identity: the one it had before, when it was known under this address."""
         async with self._one_change:
@@ -111,7 +118,7 @@ class Guards:
         await self._demo.mind()
 
     async def rescan(self) -> None:
-        """Look again now and then, and soon after a server was lost. Raises what goes on failing (`Patience`)."""
+        """Look again now and then, and soon after a server was lost."""
         patience = Patience(lambda text: self._say({"event": "note", "text": text}))
         while True:
             await self._pace.over()

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from remit.errors import StateError
 from remit.identity.disk_hints import hint
+from remit.identity.plain_file import read_plain
 
 STARTING_SECONDS: Final = 5.0
+MAX_RUN_FILE_BYTES: Final = 64 << 10
 
 
 def private_directory(path: Path) -> Path:
@@ -58,8 +60,8 @@ def write_run_file(path: Path, facts: dict[str, Any]) -> None:
 
 def read_run_file(path: Path) -> dict[str, Any] | None:
     try:
-        facts = json.loads(path.read_text())
-    except (OSError, ValueError):
+        facts = json.loads(read_plain(path, MAX_RUN_FILE_BYTES))
+    except (OSError, ValueError, RecursionError):
         return None
     return facts if isinstance(facts, dict) else None
 

@@ -24,7 +24,7 @@ from remit.persons.passkeys import (
     registration_options,
 )
 
-MAX_CHALLENGES: Final = 1024
+MAX_CHALLENGES: Final = 64  # of one account; its oldest gives way
 MAX_LABEL: Final = 64
 MAX_PASSKEYS: Final = 20  # of one person
 ALWAYS_TOUCHED: Final = frozenset({Act.PASSKEY_ADD, Act.PASSKEY_REMOVE})  # what would make a session last for ever
@@ -61,7 +61,7 @@ class PasskeyDesk:
         self._browsers = Browsers(steady)
         self.not_served = "its port is taken"
         """Why the page can't be opened, until somebody serves it."""
-        self._challenges: dict[str, bytes] = {}
+        self._challenges: dict[str, tuple[int, bytes]] = {}  # with whose it is, oldest first
         self._links = Links(steady)
 
     def of(self, human: str) -> list[Passkey]:
@@ -82,7 +82,7 @@ class PasskeyDesk:
         known = self.of(client.human.name)
         if not known:
             raise PasskeyError("no passkey is known of this person", hint="`remit passkey add` adds one")
-        return assertion_options(self.party, self._challenge(pending_id), known)
+        return assertion_options(self.party, self._challenge(pending_id, client), known)
 
     async def allow(self, pending_id: str, client: Client, answer: bytes) -> str:
         """Prove the act that waits; what that browser is known by for a while (`browsers.py`), or empty.
@@ -110,7 +110,7 @@ class PasskeyDesk:
         pending = self.waiting(pending_id, client)
         if pending.act in ALWAYS_TOUCHED or self._browsers.held(client, token) is None:
             return ""
-        return encoded(self._challenge(_CLICK + pending_id))
+        return encoded(self._challenge(_CLICK + pending_id, client))
 
     async def click(self, pending_id: str, client: Client, token: str, number: str) -> None:
         """Prove the act that waits, in a browser where the passkey was used a while ago.
@@ -121,7 +121,7 @@ class PasskeyDesk:
         pending = self.waiting(pending_id, client)
         drawn = self._spend(_CLICK + pending_id)  # 1
         held = self._browsers.held(client, token)  # 2
-        right = secrets.compare_digest(encoded(drawn).encode(), number.encode())
+        right = secrets.compare_digest(encoded(drawn).encode(), number.encode(errors="surrogatepass"))
         if not right or held is None or pending.act in ALWAYS_TOUCHED:
             why = "this browser can't prove the act by a click"
             facts = {"why": why, "uid": client.uid, "kind": Kind.PASSKEY.value}
@@ -164,7 +164,7 @@ class PasskeyDesk:
         """What the browser is to make."""
         link = self.linked(token, client)
         handle = hashlib.sha256(link.human.person.encode()).digest()
-        challenge = self._challenge(known_as(token))
+        challenge = self._challenge(known_as(token), client)
         return registration_options(self.party, handle, link.human.name, challenge, self.of(link.human.name))
 
     async def add(self, token: str, client: Client, answer: bytes) -> Passkey:
@@ -200,17 +200,20 @@ class PasskeyDesk:
         self._kept.drop_passkey(meant.id)
         return meant
 
-    def _challenge(self, key: str) -> bytes:
-        while len(self._challenges) >= MAX_CHALLENGES:
-            del self._challenges[next(iter(self._challenges))]
-        self._challenges[key] = secrets.token_bytes(CHALLENGE_BYTES)
-        return self._challenges[key]
+    def _challenge(self, key: str, client: Client) -> bytes:
+        self._challenges.pop(key, None)
+        own = [one for one, (uid, _) in self._challenges.items() if uid == client.uid]
+        for one in own[: max(0, len(own) - MAX_CHALLENGES + 1)]:
+            del self._challenges[one]
+        drawn = secrets.token_bytes(CHALLENGE_BYTES)
+        self._challenges[key] = (client.uid, drawn)
+        return drawn
 
     def _spend(self, key: str) -> bytes:
-        challenge = self._challenges.pop(key, None)
-        if challenge is None:
+        found = self._challenges.pop(key, None)
+        if found is None:
             raise PasskeyError("this page was answered already", hint="load it again")
-        return challenge
+        return found[1]
 
 
 def _same_account(uid: int, client: Client) -> None:

@@ -11,7 +11,7 @@ from remit.inventory import Human
 from remit.persons import Kind
 
 LINK_SECONDS: Final = 300.0
-MAX_LINKS: Final = 64
+MAX_LINKS: Final = 8  # of one account; its oldest gives way
 TOKEN_BYTES: Final = 32
 
 
@@ -37,10 +37,12 @@ class Links:
     _live: dict[str, Link] = field(default_factory=dict)  # oldest first
 
     def make(self, human: Human, uid: int, label: str, proof: Kind) -> str:
-        """The path of one more; the oldest gives way where there are too many."""
+        """The path of one more."""
         now = self.steady()
-        live = [(key, one) for key, one in self._live.items() if one.expires > now]
-        self._live = dict(live[-MAX_LINKS + 1 :])
+        self._live = {key: one for key, one in self._live.items() if one.expires > now}
+        own = self.of_account(uid)
+        for key in own[: max(0, len(own) - MAX_LINKS + 1)]:
+            del self._live[key]
         token = secrets.token_urlsafe(TOKEN_BYTES)
         self._live[known_as(token)] = Link(human, uid, label, proof, now + LINK_SECONDS)
         return f"/passkey/{token}"

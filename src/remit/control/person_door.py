@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import socket
+import stat
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from remit.config import Places, Settings
-from remit.control.aside import aside
+from remit.control.aside import begun, in_time
 from remit.control.desk import Desk
 from remit.control.founding import Tools
 from remit.control.terminal_proof import Asked, Record, TerminalProof
@@ -35,6 +36,7 @@ LOOK_SECONDS: Final = 0.25
 LINES: Final = 1  # to the attestor
 
 Admit = Callable[[PeerCredentials], Awaitable[Visitor]]
+Meet = Callable[[int], Awaitable[object]]
 
 
 class BusyError(RemitError):
@@ -46,8 +48,9 @@ class BusyError(RemitError):
 class PersonDoor:
     """Each visitor in a task of its own; few of one account, and bounded overall."""
 
-    def __init__(self, admit: Admit, proof: TerminalProof) -> None:
-        self._admit, self._proof = admit, proof
+    def __init__(self, meet: Meet, admit: Admit, proof: TerminalProof) -> None:
+        """`meet` raises NotAdmittedError for a uid that is no person's: else a few accounts' many uids fill it."""
+        self._meet, self._admit, self._proof = meet, admit, proof
         self._of_uid: Counter[int] = Counter()
         self._visits: set[asyncio.Task[None]] = set()
 
@@ -88,30 +91,45 @@ class PersonDoor:
 
     async def _answered(self, line: socket.socket, peer: PeerCredentials) -> dict[str, Any]:
         try:
-            self._check_room(peer.uid)
-            self._of_uid[peer.uid] += 1
+            await self._meet(peer.uid)
+            self._enter(peer.uid)
+            passed = looked = None
             try:
-                await self._prove(line, peer)
+                said, passed = await _heard(line)
+                proof_id = _proof_id(said)
+                looked = None if passed is None else begun(partial(_is_terminal, passed))
+                if passed is None or looked is None or not await in_time(looked):
+                    raise UsageError("what was passed is no terminal", hint="run it in the foreground of a terminal")
+                who = await self._admit(peer)
+                await self._proof.obtain(Asked(who, proof_id, passed, partial(_readable, line)))
             finally:
-                self._of_uid[peer.uid] -= 1
-                self._of_uid += Counter()  # those at nothing are forgotten
+                self._leave(peer.uid, passed, looked)
         except RemitError as error:
             return {"error": {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}}
         return {"ok": True}
 
-    def _check_room(self, uid: int) -> None:
+    def _enter(self, uid: int) -> None:
         if self._of_uid[uid] >= OF_ONE_UID or self._of_uid.total() >= OF_ALL:
             raise BusyError("too many are asked for their password now", hint="answer them, or try again later")
+        self._of_uid[uid] += 1
 
-    async def _prove(self, line: socket.socket, peer: PeerCredentials) -> None:
-        proof_id, terminal = await _said(line)
-        try:
-            if not await aside(partial(os.isatty, terminal)):
-                raise UsageError("what was passed is no terminal")
-            who = await self._admit(peer)
-            await self._proof.obtain(Asked(who, proof_id, terminal, partial(_readable, line)))
-        finally:
-            await aside(partial(os.close, terminal))
+    def _leave(self, uid: int, passed: int | None, looked: "asyncio.Future[bool] | None") -> None:
+        """Its place is free once what it passed was looked at and closed: that may take as long as somebody likes."""
+        if passed is None:
+            self._free(uid)
+            return
+
+        def close(_looked: object = None) -> None:
+            begun(partial(_close, passed)).add_done_callback(lambda _closed: self._free(uid))
+
+        if looked is None:
+            close()
+        else:
+            looked.add_done_callback(close)
+
+    def _free(self, uid: int) -> None:
+        self._of_uid[uid] -= 1
+        self._of_uid += Counter()  # those at nothing are forgotten
 
 
 async def open_person_door(
@@ -124,27 +142,40 @@ async def open_person_door(
     stack.callback(lines.close)
     walk = TerminalWalk(lines, settings.proof.terminals)
     proof = TerminalProof(desk.proofs.proving, tools.checking, walk, record)
-    stack.push_async_callback(await PersonDoor(desk.admit, proof).open(places.person_socket, places.socket_mode))
+    door = PersonDoor(desk.meet, desk.admit, proof)
+    stack.push_async_callback(await door.open(places.person_socket, places.socket_mode))
     desk.proofs.passwords = lambda: tools.checking.possible
 
 
-async def _said(line: socket.socket) -> tuple[str, int]:
-    """The proof's id and the terminal. Whatever else comes with them is closed."""
+async def _heard(line: socket.socket) -> tuple[bytes, int | None]:
+    """The one line, and the first descriptor that came with it; the kernel closes others."""
     try:
         async with asyncio.timeout(SAY_SECONDS):
             await _readable(line)
     except TimeoutError as error:
-        raise UsageError("nothing was said in time") from error
+        raise UsageError("nothing was said in time", hint="repeat the command") from error
     said, passed, _, _ = socket.recv_fds(line, LINE_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
-    try:
+    return said, next(iter(passed), None)
+
+
+def _close(passed: int) -> None:
+    """It is, also where what is behind it says that it failed (close(2))."""
+    with contextlib.suppress(OSError):
+        os.close(passed)
+
+
+def _is_terminal(passed: int) -> bool:
+    """Blocks as long as whoever passed it likes. Of a device only its driver is asked."""
+    with contextlib.suppress(OSError):
+        return stat.S_ISCHR(os.fstat(passed).st_mode) and os.isatty(passed)
+    return False
+
+
+def _proof_id(said: bytes) -> str:
+    with contextlib.suppress(ValueError):
         match json.loads(said):
-            case {"proof": str(proof_id)} if passed:
-                return proof_id, passed.pop()
-    except ValueError:
-        pass
-    finally:
-        for fd in passed:
-            await aside(partial(os.close, fd))
+            case {"proof": str(proof_id), **more} if not more:
+                return proof_id
     raise UsageError("a proof's id is expected, and beside it a terminal")
 
 

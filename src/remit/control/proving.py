@@ -7,9 +7,12 @@ from typing import Any, Final, Protocol
 from remit.config import ProofSettings
 from remit.control.visitor import Visitor
 from remit.errors import ConfigError, RemitError
-from remit.persons import Act, Kind, Pending, PendingActs, Proof, ProofNeededError, Shown, Standing
+from remit.persons import Act, Kind, Pending, PendingActs, Proof, ProofNeededError, ProofRefusedError, Shown, Standing
+from remit.persons.acts import ELSEWHERE
 from remit.persons.pending import Asking
 
+_ADD: Final = "`remit passkey add` adds one, in a browser of this machine: see docs/passkeys.md"
+_REPEAT: Final = "repeat the command"
 _ACTS: Final = "they are in docs/person-proof.md"
 
 
@@ -38,7 +41,7 @@ class Proving:
         self._obtainable = obtainable
         self._pending = PendingActs()
         for act in settings.acts:
-            if act not in {one.value for one in Act if one.widens}:
+            if act not in {one.value for one in Act if one.widens and one not in ELSEWHERE}:
                 raise ConfigError(f"`proof.acts.{act}`: no act that needs a proof has this name", hint=_ACTS)
 
     def needed(self, act: Act) -> Kind:
@@ -61,7 +64,7 @@ class Proving:
         who.check_not_governed()  # 1
         asking = Asking(who.process.uid, who.process.pid, who.process.start, act, shown)
         if who.offered:
-            return await self._spent(who, asking)  # 2
+            return await self._spent(who, asking, needed)  # 2
         known = Kind.named(who.proof)
         if known.reaches(needed):
             return Proof(known)  # 3
@@ -87,10 +90,12 @@ class Proving:
         self._pending.drop(pending_id)
         await self._refused(pending.asking, None, why)
 
-    async def _spent(self, who: Visitor, asking: Asking) -> Proof:
+    async def _spent(self, who: Visitor, asking: Asking, needed: Kind) -> Proof:
         person = who.human.person
         try:
             proof = self._pending.spend(who.offered, asking, self._clock())
+            if not proof.kind.reaches(needed):  # more is needed now than when it was asked for
+                raise ProofRefusedError(f"`{asking.act}` needs a {needed}, not a {proof.kind}", hint=_REPEAT)
         except RemitError as error:
             await self._refused(asking, person, str(error))
             raise
@@ -111,6 +116,8 @@ class Proving:
         else:
             needs = f"{pending.needed}, which nobody takes here yet"
             hint = "whoever may write the configuration can name a weaker kind: see docs/person-proof.md"
+        if not kinds and pending.needed is Kind.PASSKEY:
+            needs, hint = "passkey, and you have none that can be used here", _ADD
         if Kind.TERMINAL in kinds:
             hint = "run it in the foreground of a terminal; docs/person-proof.md says what to do in scripts"
         message = f"`{pending.act}` needs proof of a person ({needs})"

@@ -7,7 +7,7 @@ from typing import Final
 
 from remit.control.people import human_uids
 from remit.control.roles import ROOT
-from remit.control.ways import Around
+from remit.control.ways import TOO_MANY, Around
 from remit.inventory import Workload
 from remit.posture import Fact
 from remit.posture.grade import RAW_PORTS
@@ -55,7 +55,8 @@ def _of_port(workload: Workload, closing: Closing | None) -> Fact:
     name, where = workload.name, workload.upstream.removeprefix("http://")
     answers = f"`{name}` answers any process at {where}"
     if closing is None:
-        return _reachable(workload, answers)
+        step = "run Remit in system mode: the kernel refuses them there (docs/fence.md)"
+        return Fact(RAW_PORTS, False, answers, step)
     if closing.choice == OPEN:
         return Fact(RAW_PORTS, False, answers, 'set `guard.raw_ports` to "local"')
     if not closing.around.may_be_refused:
@@ -86,6 +87,8 @@ def _of_ways(workload: Workload, closing: Closing) -> Fact:
 def _repair(closing: Closing) -> str:
     if "CAP_NET_ADMIN" in closing.trouble:
         return "start Remit with CAP_NET_ADMIN (of a container: `--cap-add NET_ADMIN`)"
+    if closing.trouble == TOO_MANY:
+        return "let it listen at fewer addresses"
     return "see `nft list table inet remit`, and the notes of `remit up`"
 
 

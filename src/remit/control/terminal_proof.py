@@ -11,15 +11,17 @@ import pwd
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
+from remit.control.aside import begun
 from remit.control.asker_child import AskerChild
 from remit.control.checking import Checking
 from remit.control.terminal_walk import in_foreground, types_for_others
 from remit.control.visitor import Visitor
 from remit.errors import AttestationError, RemitError
 from remit.persons import Kind, Pending, ProofRefusedError
-from remit.persons.asker_line import MAX_SHOWN, Order, Outcome
+from remit.persons.asker_line import MAX_MESSAGE, Order, Outcome
 from remit.persons.sessions import Held, ProofSessions, new_code
 from remit.persons.terminal_settings import TIOCNXCL
 from remit.persons.terminals import Leader, TerminalRefusedError
@@ -27,6 +29,7 @@ from remit.persons.terminals import Leader, TerminalRefusedError
 LOOK_SECONDS: Final = 0.25
 AGREED: Final = "agreed"
 _REPEAT: Final = "repeat the command"
+_PAGE: Final = "a passkey's page can show it: `remit passkey add` adds one"
 
 
 class Waiting(Protocol):
@@ -99,9 +102,9 @@ class TerminalProof:
             await self._refused(asked, pending, "another process asked for what waits")
             raise ProofRefusedError("this proof is another process's", hint=_REPEAT)
         if pending.granted is not None:
-            raise ProofRefusedError("this act has its proof already")
+            raise ProofRefusedError("this act has its proof already", hint=_REPEAT)
         if not Kind.PASSWORD.reaches(pending.needed):
-            raise ProofRefusedError(f"`{pending.act}` needs a {pending.needed}, not a password")
+            raise ProofRefusedError(f"`{pending.act}` needs a {pending.needed}, not a password", hint=_REPEAT)
         if not self._checking.possible:
             raise ProofRefusedError("nobody checks passwords here now", hint="root starts Remit again")
         seconds = self._checking.wait(process.uid)
@@ -128,16 +131,17 @@ class TerminalProof:
     async def _standing(self, asked: Asked, pending: Pending) -> Leader:
         process = asked.who.process
         try:
-            return await asyncio.to_thread(self._walk.leader, process.pid, process.start, process.uid, asked.terminal)
+            look = partial(self._walk.leader, process.pid, process.start, process.uid, asked.terminal)
+            return await begun(look)  # a walk takes seconds where somebody has a million files open
         except (TerminalRefusedError, AttestationError) as error:
             await self._refused(asked, pending, str(error))
             raise TerminalRefusedError(str(error), hint=error.hint) from error
 
     async def _ask(self, asked: Asked, pending: Pending, leader: Leader) -> None:
-        held = None if types_for_others() else self._sessions.held(leader, self._clock())
+        held = None if types_for_others(leader.terminal) else self._sessions.held(leader, self._clock())
         order = _order(asked.who, pending, new_code() if held else "")
-        if order.size > MAX_SHOWN:
-            raise ProofRefusedError("this is too much to show at a terminal", hint="a passkey's page can show it")
+        if len(order.to_bytes()) > MAX_MESSAGE:
+            raise ProofRefusedError("this is too much to show at a terminal", hint=_PAGE)
         child, verdict = AskerChild(asked.terminal), ""
         try:
             verdict = await self._answered(asked, pending, leader, child, order, held)
@@ -190,7 +194,9 @@ def _order(who: Visitor, pending: Pending, code: str) -> Order:
     try:
         account = pwd.getpwuid(process.uid).pw_name
     except KeyError:
-        raise ProofRefusedError(f"uid {process.uid} has no account, so no password") from None
+        raise ProofRefusedError(
+            f"uid {process.uid} has no account, so no password", hint="root gives it one"
+        ) from None
     called = process.exe or process.name
     return Order(account, pending.act.value, f"process {process.pid} ({called})", pending.asking.shown.lines(), code)
 

@@ -31,10 +31,10 @@ _OTHERS_WRITE: Final = 0o022
 _TIOCSTI_ALLOWED: Final = Path("/proc/sys/dev/tty/legacy_tiocsti")  # since Linux 6.2
 
 
-def types_for_others() -> bool:
-    """Whether a program in a session can push key presses into its terminal (TIOCSTI): true where it isn't known."""
+def types_for_others(terminal: Device, allowed: Path = _TIOCSTI_ALLOWED) -> bool:
+    """Whether a program in a session can type into its terminal (TIOCSTI), or paste: true where it isn't known."""
     try:
-        return _TIOCSTI_ALLOWED.read_text("ascii").strip() != "0"
+        return terminal.pastes or allowed.read_text("ascii").strip() != "0"
     except OSError:
         return True
 

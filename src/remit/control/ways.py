@@ -1,17 +1,18 @@
 """The TCP addresses at which a guarded server answers, from what listens here: all the ways to it around Remit."""
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from remit.identity.attestation import Listener
 from remit.inventory import Workload
-from remit.sandbox.fence_line import LOWEST_PORT, NOBODY, Address, Way
+from remit.sandbox.fence_line import LOWEST_PORT, MAX_WAYS, NOBODY, Address, Way
 
 ANY_IPV4: Final = ipaddress.IPv4Address(0)
 ANY_IPV6: Final = ipaddress.IPv6Address(0)
+TOO_MANY: Final = f"no more than {MAX_WAYS} addresses are closed at once, and each uid has its share"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,14 @@ class Around:
     @property
     def may_be_refused(self) -> bool:
         return all(one.port >= LOWEST_PORT for one in self.every)
+
+    def closable(self, spared: Collection[int]) -> "Around":
+        """Without the ports that are never closed, and those."""
+        own, inner = (
+            frozenset(one for one in ways if one.port >= LOWEST_PORT and one.port not in spared)
+            for ways in (self.own, self.inner)
+        )
+        return Around(own, inner)
 
 
 def around(

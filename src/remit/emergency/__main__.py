@@ -7,9 +7,10 @@ than that input stays open. `--root` becomes Remit's own uid from root's first.
 import argparse
 import asyncio
 import os
+import resource
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from remit.app import alone_with_nothing
 from remit.config import SYSTEM_ACCOUNT, Places
@@ -32,7 +33,7 @@ def main() -> int:
             _go_on()
     else:
         harden()
-        attestor, failed = _alone() if given.system else (None, None)  # before a thread: each has its own
+        attestor, failed = alone_with_nothing() if given.system else (None, None)  # before a thread: each has its own
     from remit.control.teller import Teller, error_event  # noqa: PLC0415 (not while this is root)
     from remit.emergency.start import start  # noqa: PLC0415
 
@@ -40,6 +41,8 @@ def main() -> int:
     try:
         if failed is not None:
             raise failed
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         places = Places.system() if given.system else Places.of(given.state, os.environ)
         return asyncio.run(start(places, teller.tell, attestor))
     except RemitError as error:
@@ -47,17 +50,6 @@ def main() -> int:
         return error.exit_code
     finally:
         teller.close()
-
-
-def _alone() -> tuple[Any, RemitError | None]:
-    """The attestor, and nothing else with a capability: what is there to be closed off, control closes off."""
-    attestor: Any
-    others: list[Any]
-    attestor, *others, failed = alone_with_nothing()
-    for other in others:
-        if other is not None:
-            other.close()
-    return attestor, failed
 
 
 def _become() -> RemitError | None:

@@ -65,7 +65,7 @@ class ServerProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._writer = ReplyWriter(self._transport)
-        full = len(self._watch) >= self._limits.connections
+        full = len(self._watch) >= self._limits.connections and not self._watch.make_room(ServerProtocol.give_way)
         self._watch.add(self)
         if full:
             self._refuse(ProtocolError("too many connections", status=503, hint="try again shortly"))
@@ -129,6 +129,13 @@ class ServerProtocol(asyncio.Protocol):
         self._draining = True
         if self._exchange is None and self._reader.phase is Phase.IDLE and not self._ending:
             self._end()
+
+    def give_way(self) -> bool:
+        """Ends for another connection, unless a request is being answered here; whether it did."""
+        if self._exchange is not None or self._ending:
+            return False
+        self._end()
+        return True
 
     def abort(self) -> None:
         """Cuts the connection, with the exchange on it."""
@@ -209,6 +216,7 @@ class ServerProtocol(asyncio.Protocol):
             self._end(linger=bool(self._backlog))
         else:
             self._mark = self._loop.time()
+            self._watch.used(self)
             self._writer.begun = self._writer.done = False
             self._reader.release(request)
             self._account()

@@ -1,6 +1,7 @@
 """One coarse clock for many connections: one sweep a second instead of a timer for each request."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 
@@ -21,7 +22,7 @@ class Watch(Generic[W]):
         self.held = 0
         """Body bytes held over all of them."""
         self._period = period
-        self._watched: set[W] = set()
+        self._watched: dict[W, None] = {}  # those that were of use lately last
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -35,15 +36,23 @@ class Watch(Generic[W]):
 
     def add(self, connection: W) -> None:
         """Sweeps `connection` from now on."""
-        self._watched.add(connection)
+        self._watched[connection] = None
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._period, self._sweep)
 
     def remove(self, connection: W) -> None:
         """Forgets `connection`."""
-        self._watched.discard(connection)
+        self._watched.pop(connection, None)
         if not self._watched:
             self._stop()
+
+    def used(self, connection: W) -> None:
+        """`connection` was of use just now: of those that `make_room` tries, it comes last."""
+        self._watched[connection] = self._watched.pop(connection, None)
+
+    def make_room(self, give_way: Callable[[W], bool]) -> bool:
+        """Whether one of them gave way, that which was longest of no use first. `give_way` must end none at once."""
+        return any(map(give_way, self._watched))
 
     async def emptied(self) -> None:
         """Waits until none is left."""

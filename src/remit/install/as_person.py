@@ -45,7 +45,7 @@ class Asking:
             raise StateError(_GONE.format(self._name))
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise StateError(str(answer["error"]), hint=str(answer["hint"]))
+            raise StateError(_printable(answer["error"]), hint=_printable(answer["hint"]))
         return answer
 
     def copy(self, into: Path, what: str, **more: Any) -> int:
@@ -65,6 +65,11 @@ class Asking:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._file.close()
+
+
+def _printable(text: Any) -> str:
+    """Names that the person gave their files may not move root's cursor."""
+    return "".join(one if one.isprintable() else "?" for one in str(text))
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from remit.config import Places
 from remit.errors import StateError
-from remit.install import kept_log
+from remit.install import kept_log, owning
 from remit.install.account import find_account, make_account
 from remit.install.code_copy import copy_code
 from remit.install.journal import Journal
@@ -34,15 +34,15 @@ def carry_out(steps: tuple[Step, ...], journal: Journal, say: Say) -> None:
 
 
 def own_state(state: Path) -> None:
-    """A log that an earlier installation left is root's: Remit's uid gets it back."""
+    """A log that an earlier installation left is root's, as is what was moved: Remit's uid gets it."""
     entry = find_account()
     if entry is None:
         return
-    for at, directories, names in os.walk(state):
-        for name in (*directories, *names):
-            path = Path(at, name)
-            if path.lstat().st_uid != entry.pw_uid:
-                os.lchown(path, entry.pw_uid, entry.pw_gid)
+    if left := owning.give(state, entry.pw_uid, entry.pw_gid):
+        raise StateError(
+            f"`{left[0]}` has another name elsewhere: it is not given to `{entry.pw_name}`",
+            hint="put a copy in its place, or remove it, and run this again",
+        )
 
 
 def _make(step: Directory | File | Link, journal: Journal, say: Say) -> None:

@@ -49,6 +49,7 @@ def copy_code(place: Path) -> None:
         _build(draft, place)
     finally:
         os.umask(previous)
+    os.sync()  # thousands of files: all of them are on disk before the name says that they are whole
     draft.rename(place)
     tried = subprocess.run(
         [place / "bin" / "python", "-I", "-c", TRIED],

@@ -1,5 +1,6 @@
 """The text of each file that an installation writes."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,8 +9,12 @@ from typing import Final
 from remit.errors import StateError
 from remit.policy.schema import STARTER_TEXT
 
-CONFIG: Final = """\
+_CONFIG: Final = """\
 # Remit's settings for this machine. Every key, with its default: docs/configuration.md.
+"""
+_ADMINISTRATOR: Final = """
+[roles]
+administrator = [{}]  # who installed it; answers for what is nobody else's
 """
 STARTER: Final = STARTER_TEXT
 RUN_DIRECTORY: Final = """\
@@ -26,12 +31,20 @@ SYSCTL: Final = """\
 dev.tty.legacy_tiocsti = 0
 """
 
+
+def config(administrator: str) -> str:
+    """The settings at first. `administrator` is the account of whoever installs, or empty."""
+    return _CONFIG + (_ADMINISTRATOR.format(json.dumps(administrator)) if administrator else "")
+
+
 _PAM_DEBIAN: Final = "@include common-auth\n@include common-account\n"
+_COUNTERS: Final = ("pam_faillock", "pam_tally")
+PAM_DIRECTORY: Final = Path("/etc/pam.d")
 _PAM_ELSEWHERE: Final = "auth     required pam_unix.so\naccount  required pam_unix.so\n"
 
 # NoNewPrivileges: capabilities are only ever given up after the launcher; ambient ones need no set-user-ID program.
 # No PrivateTmp: model servers have sockets there. ProtectHome=read-only: what runs is looked at where it lies.
-# CAP_KILL: the root parent ends a child of another uid.
+# CAP_KILL: the root parent ends a child of another uid. CAP_NET_ADMIN: the fence around the servers' own ports.
 UNIT: Final = """\
 [Unit]
 Description=Remit, the guard of this machine's model servers
@@ -49,7 +62,7 @@ LimitCORE=0
 LimitNOFILE=65536
 NoNewPrivileges=yes
 CapabilityBoundingSet=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER
-CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_KILL
+CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_KILL CAP_NET_ADMIN
 ProtectSystem=strict
 ProtectHome=read-only
 ReadWritePaths=/var/lib/remit /run/remit
@@ -70,14 +83,31 @@ WantedBy=multi-user.target
 """
 
 
-def pam() -> str:
-    """The stack that the checker asks: the machine's own where Debian's common files are, else its passwords."""
+def pam(directory: Path = PAM_DIRECTORY) -> str:
+    """The stack that the checker asks: the machine's own where Debian's common files are, else its passwords.
+
+    Also where that stack counts wrong passwords itself: the checker can't write its counts (docs/checker.md).
+    """
     head = "# How Remit checks a person's password (docs/install.md).\n"
-    return head + (_PAM_DEBIAN if Path("/etc/pam.d/common-auth").exists() else _PAM_ELSEWHERE)
+    return head + (_PAM_DEBIAN if _common_does(directory) else _PAM_ELSEWHERE)
+
+
+def _common_does(directory: Path) -> bool:
+    try:
+        stack = "".join((directory / f"common-{kind}").read_text(errors="replace") for kind in ("auth", "account"))
+    except OSError:
+        return False
+    return not any(counter in line for line in stack.splitlines() if line[:1] != "#" for counter in _COUNTERS)
 
 
 def has_sudo() -> bool:
+    """Whether there is sudo, and what tells whether it takes a file."""
     return shutil.which("visudo") is not None and Path("/etc/sudoers.d").is_dir()
+
+
+def sudo_unchecked() -> bool:
+    """Whether sudo may be here, and nothing that tells whether it takes a file: it is left as it is then."""
+    return shutil.which("visudo") is None and Path("/etc/sudoers.d").is_dir()
 
 
 def check_sudoers() -> None:

@@ -9,13 +9,14 @@ from typing import Any, Final
 from remit.config import Places, load
 from remit.errors import StateError
 from remit.install.as_person import asking
+from remit.install.code_copy import name_of_copy
 from remit.install.places import KEPT, OPT
 from remit.install.revisions import refuse_newer_state
 from remit.install.users_own import DATABASE
 from remit.policy import load as load_policies
 from remit.policy.directory import read_directory
 
-NEEDED_BYTES: Final = 700 << 20  # the copy of the code, twice while it is compiled; measured: 310 MB
+NEEDED_BYTES: Final = 400 << 20  # the copy of the code takes 310 MB with the demonstration model
 
 
 def first_look() -> None:
@@ -65,6 +66,6 @@ def _runs_programs(directory: Path) -> None:
     facts = os.statvfs(directory)
     if facts.f_flag & os.ST_NOEXEC:
         raise StateError(f"`{directory}` is mounted noexec: no code can run there", hint="mount it with `exec`")
-    if facts.f_bavail * facts.f_frsize < NEEDED_BYTES:
+    if facts.f_bavail * facts.f_frsize < NEEDED_BYTES and not (OPT / name_of_copy()).is_dir():
         need = NEEDED_BYTES >> 20
         raise StateError(f"`{directory}` has no room: the code takes up to {need} MB", hint="make room there")

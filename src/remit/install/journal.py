@@ -57,16 +57,19 @@ class Journal:
         self.note([self._change(path, look(path), account=True) for path in paths])
 
     def note(self, changes: Iterable[Change]) -> None:
-        """Append, durably when it returns."""
+        """Append, durably when it returns. Raises OSError when the disk does not take all of it."""
+        noted = tuple(changes)
+        left = b"".join(map(_line, noted))
         self._make()
         fd = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            for change in changes:
-                os.write(fd, _line(change))
-                self._changes[change.path] = change
+            while left:
+                left = left[os.write(fd, left) :]
             os.fsync(fd)
         finally:
             os.close(fd)
+        sync(self._file.parent)
+        self._changes |= {change.path: change for change in noted}
 
     def remove(self) -> None:
         """Everything was put back."""

@@ -6,6 +6,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from remit.install import owning
+
 LOG: Final = ("audit",)
 
 
@@ -23,11 +25,9 @@ def keep(state: Path) -> tuple[Path, ...]:
     """Give it to root, as its uid may be another account's some day; what of it there is."""
     kept = tuple(path for name in LOG if (path := state / name).is_dir())
     for top in kept:
-        for at, directories, names in os.walk(top):
-            for name in (*directories, *names, "."):
-                os.lchown(Path(at, name), 0, 0)
+        owning.take(top)
     if kept:
-        os.chown(state, 0, 0)
+        os.chown(state, owning.ROOT, owning.ROOT)
     return kept
 
 

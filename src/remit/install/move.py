@@ -21,6 +21,7 @@ from remit.config import Places, parse
 from remit.errors import StateError
 from remit.identity import Authority
 from remit.install.as_person import Asking, asking
+from remit.install.journal import Journal
 from remit.install.moved import Moved, judge
 from remit.install.moved_config import BROUGHT
 from remit.install.places import KEPT, MOVED
@@ -159,7 +160,7 @@ def refuse_settled(own: UsersOwn) -> None:
     if begun is not None:
         return
     at = Places.system()
-    if KEPT.is_dir() and any(KEPT.iterdir()):
+    if Journal().changes():
         hint = "`remit uninstall`, then install with --from"
         raise StateError("remit is installed here already: its state would be mixed with theirs", hint=hint)
     if at.state.is_dir() and any(at.state.iterdir()):

@@ -19,6 +19,7 @@ from remit.identity import SpiffeId
 from remit.install.moved_config import LEFT, Brought, system_text
 from remit.inventory import Human, LifeState, Workload
 from remit.inventory.selectors import REGISTERED
+from remit.persons.shown import visible
 from remit.policy import PolicyFile
 
 META: Final = ("trust_domain", "spire_trust_domain")
@@ -80,14 +81,15 @@ def judge(facts: Mapping[str, Any], settings: Settings, person: pwd.struct_passw
         theirs = [_theirs(one, names, person, now) for one in kept if not _demonstration(one)]
         # 4
         ended = tuple(_ended(rows, {one.name: one.person for one in people}, now))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StateError(f"the state there is not what Remit wrote ({type(error).__name__}: {error})") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise StateError(f"the state there is not what Remit wrote ({type(error).__name__})") from error
     brought, config = system_text(settings)
     left = [one for one in theirs if not _may_move(one, person)]
+    taken = tuple(one for one in theirs if one not in left)
     return Moved(
         domain,
         people,
-        tuple(one for one in theirs if one not in left),
+        taken,
         meta,
         ended,
         config,
@@ -96,14 +98,14 @@ def judge(facts: Mapping[str, Any], settings: Settings, person: pwd.struct_passw
         tuple((_shard(name, now), int(size)) for name, size in facts["shards"]),
         tuple(facts["keys"]),
         facts["sequence"],
-        tuple(_said(facts, settings, left, ended)),
+        tuple(map(visible, (*_coming(taken), *_said(facts, settings, left, ended)))),
     )
 
 
 def _name(name: str, suffix: str) -> str:
     """A file's name and no path; raises StateError."""
     if "/" in name or name.startswith(".") or not name.endswith(suffix):
-        raise StateError(f"`{name}` there is no name of a `*{suffix}` file")
+        raise StateError(f"`{visible(name)}` there is no name of a `*{suffix}` file")
     return name
 
 
@@ -140,6 +142,8 @@ def _workload(row: Mapping[str, Any], domain: str) -> Workload:
         raise StateError(f"a workload there can't be taken: {error}") from error
     if workload.spiffe_id.trust_domain != domain:
         raise IdentityError(f"`{workload.spiffe_id}` is not of trust domain `{domain}`")
+    if not workload.spiffe_id.path.endswith(f"/{workload.name}"):
+        raise ValueError(workload.name)
     return workload
 
 
@@ -182,6 +186,19 @@ def _ended(rows: Mapping[str, Any], people: Mapping[str, str], now: float) -> It
                 yield Ended(what, str(record["id"]), people.get(record["human"]))
 
 
+def _coming(taken: Sequence[Workload]) -> Iterator[str]:
+    """What does, so that who installs can look at it."""
+    for one in taken:
+        if one.state is not LifeState.RETIRED:
+            yield f"workload {one.name} comes over, {one.state} and {one.owner}'s: {_processes(one)}"
+
+
+def _processes(workload: Workload) -> str:
+    if workload.found == REGISTERED:
+        return ", ".join(workload.selectors)
+    return f"{workload.upstream}, found as uid {'unknown' if workload.uid is None else workload.uid}"
+
+
 def _said(
     facts: Mapping[str, Any], settings: Settings, left: Sequence[Workload], ended: Sequence[Ended]
 ) -> Iterator[str]:
@@ -197,6 +214,6 @@ def _said(
     for one in left:
         whose = f"`{one.owner}`'s" if one.owner else "nobody's"
         yield (
-            f"workload {one.name} stays behind, as it is {whose} and of {', '.join(one.selectors) or 'no process'}: "
+            f"workload {one.name} stays behind, as it is {whose} and of {_processes(one) or 'no process'}: "
             "an administrator adds it again, or Remit finds it"
         )

@@ -11,6 +11,8 @@ COMMAND: Final = Path("/usr/local/bin/remit")
 KEPT: Final = Path("/var/lib/remit-install")
 JOURNAL: Final = KEPT / "journal.jsonl"
 MOVED: Final = KEPT / "moved.json"
+# Not a directory such as /var/lib: whoever can open one can lock it.
+LOCK: Final = Path("/run/remit-install.lock")
 
 UNIT: Final = Path("/etc/systemd/system/remit.service")
 WANTED: Final = Path("/etc/systemd/system/multi-user.target.wants/remit.service")

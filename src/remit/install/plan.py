@@ -17,11 +17,12 @@ Owner = Literal["root", "remit", "root:remit"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the person who installs leaves out."""
+    """What the person who installs leaves out, and who they are."""
 
     sudo_cache: bool = False  # True: sudo goes on remembering passwords
     tiocsti: bool = False  # True: the kernel goes on letting processes type into terminals
     code: bool = True
+    administrator: str = ""  # the person who installs, by their account; empty: root's alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def plan(options: Options, move: Move | None = None) -> tuple[Step, ...]:
 
 def steps(here: Here, options: Options) -> list[Step]:
     """What is changed on such a machine."""
-    planned: list[Step] = [Account(), *_directories(), *_files(here)]
+    planned: list[Step] = [Account(), *_directories(), *_files(here, options)]
     if here.systemd:
         why = "starts Remit with the machine"
         planned.append(File(places.UNIT, contents.UNIT, 0o644, "root", why))
@@ -151,11 +152,12 @@ def _directories() -> list[Step]:
     ]
 
 
-def _files(here: Here) -> list[Step]:
+def _files(here: Here, options: Options) -> list[Step]:
     at = Places.system()
     ours: Owner = "root:remit"
     starter = at.policies / "starter.cedar"
-    settings = File(at.config, contents.CONFIG, 0o640, ours, "settings, if there are none", once=True)
+    first = contents.config(options.administrator)
+    settings = File(at.config, first, 0o640, ours, "settings, if there are none", once=True)
     policies = File(starter, contents.STARTER, 0o640, ours, "policies, if there are none", once=True)
     return [
         settings,

@@ -4,9 +4,13 @@ import fcntl
 import json
 import os
 from pathlib import Path
+from typing import Final
 
 from remit.config import Places
 from remit.errors import StateError
+from remit.identity.plain_file import read_plain
+
+MAX_RUN_FILE_BYTES: Final = 64 << 10
 
 
 def running_pid(places: Places) -> int | None:
@@ -33,7 +37,7 @@ def refuse_while_running(places: Places, hint: str) -> None:
 
 def _told(run_file: Path) -> int:
     try:
-        facts = json.loads(run_file.read_text())
+        facts = json.loads(read_plain(run_file, MAX_RUN_FILE_BYTES))
         return int(facts["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return 0

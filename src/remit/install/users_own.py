@@ -121,6 +121,8 @@ class Told:
             raise StateError(
                 f"no instance is kept in `{self._state}`", hint="give the directory: --from DIR, as `--state` has it"
             )
+        if os.path.lexists(self._own.aside):
+            raise StateError(f"`{self._own.aside}` is there already", hint="of a move before this one: move it away")
         self._lock = os.open(self._state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,9 +8,11 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from remit.errors import ModelError
+from remit.identity.attestation.accounts import ACCOUNTS
+from remit.identity.attestation.procfs import effective_uid
 from remit.inventory.fingerprints import Fingerprint
 from remit.inventory.model import DIGEST_HASHING, DIGEST_UNKNOWN, Model
-from remit.models import ModelFile, mapped_model_files, model_file_at
+from remit.models import ModelFile, digest_file, mapped_model_files, model_file_at
 from remit.models.files import named_file
 from remit.models.huggingface import directory_files, snapshot
 from remit.models.launched import ADAPTERS, MODELS, TEMPLATES, arguments, environment, standing_at, values
@@ -47,8 +49,7 @@ def weigh(server: Fingerprint, pids: tuple[int, ...]) -> Weighed:
 
 
 def _of_ollama(server: Fingerprint, pids: tuple[int, ...]) -> Weighed:
-    root = _ollama_root(pids)
-    stored = {model.name: _stored(root, model.name, pids) for model in server.models}
+    stored = {model.name: _stored(model, pids) for model in server.models}
     models = tuple(
         replace(model, digest=DIGEST_HASHING, path=stored[model.name][0].path, at_load=True)
         if stored[model.name]
@@ -59,9 +60,13 @@ def _of_ollama(server: Fingerprint, pids: tuple[int, ...]) -> Weighed:
     return models, weights, (UNREAD,) if not all(stored.values()) else ()
 
 
-def _stored(root: str | None, name: str, pids: tuple[int, ...]) -> tuple[ModelFile, ...]:
+def _stored(model: Model, pids: tuple[int, ...]) -> tuple[ModelFile, ...]:
+    """The files of one of its models; where its store isn't shown, by a manifest of the digest that it says."""
+    told = _ollama_root(pids)
+    root = told or _usual_root(pids)
     try:
-        return ollama_files(root, name, pids[0]) if root is not None else ()
+        files = ollama_files(root, model.name, pids[0]) if root is not None else ()
+        return files if told or not files or digest_file(files[-1].reading) == model.digest else ()
     except ModelError:
         return ()
 
@@ -71,7 +76,20 @@ def _ollama_root(pids: tuple[int, ...]) -> str | None:
     if not pids:
         return None
     told = environment(pids[0], ("OLLAMA_MODELS", "HOME"))
-    return told.get("OLLAMA_MODELS") or (f"{told['HOME']}/.ollama/models" if "HOME" in told else None)
+    return told.get("OLLAMA_MODELS") or (_below(told["HOME"]) if "HOME" in told else None)
+
+
+def _usual_root(pids: tuple[int, ...]) -> str | None:
+    """Below its account's home: how another user's process was started is not shown to us."""
+    try:
+        home = ACCOUNTS.home(effective_uid(pids[0])) if pids else None
+    except OSError:
+        return None
+    return None if home is None else _below(home)
+
+
+def _below(home: str) -> str:
+    return f"{home}/.ollama/models"
 
 
 def _files(claimed: str | None, pids: tuple[int, ...]) -> tuple[tuple[ModelFile, ...], str]:

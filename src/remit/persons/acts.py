@@ -51,6 +51,14 @@ NARROWS: Final[Mapping[Act, str]] = {
     Act.WORKLOAD_SUSPEND: "it only takes reach away, and resuming takes a proof",
 }
 
+# Acts that nothing asks for: other doors have them, or they come with what they are for.
+ELSEWHERE: Final[Mapping[Act, str]] = {
+    Act.POLICY_CHANGE: "policies are files of whoever owns their directory",
+    Act.CONFIG_CHANGE: "the configuration is a file of whoever owns its directory",
+    Act.SECRET: "secrets are kept in no store yet",
+    Act.UNINSTALL: "it takes root, who needs nobody's leave on this machine",
+}
+
 _READS: Final = "it only reads"
 _OWN_FILES: Final = "it reads files that whoever runs it may read, and asks nobody"
 

@@ -75,7 +75,7 @@ def main() -> int:
     except _StopError as stopped:
         answer = Answer(stopped.outcome)
     os.close(given.password)  # what was typed ends here, for whoever reads it
-    with suppress(OSError):
+    with suppress(OSError, _StopError):
         line.send(answer.to_bytes())
         asker.verdict()
     return 0
@@ -134,12 +134,13 @@ class Asker:
             mine[6] = [*before[6]]
             mine[6][termios.VMIN], mine[6][termios.VTIME] = 1, 0
             termios.tcsetattr(self._terminal, termios.TCSAFLUSH, mine)
+            ours = termios.tcgetattr(self._terminal)
         except (termios.error, OSError):
             raise _StopError(Outcome.UNFIT) from None
         try:
             yield bool(before[0] & _IUTF8)
         finally:
-            give_back(self._terminal, before, termios.TCSAFLUSH)
+            give_back(self._terminal, before, termios.TCSAFLUSH, ours)
 
     def _show(self, order: Order, utf8: bool) -> None:
         rows, columns = self._size

@@ -5,8 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Final
 
-MAX_SHOWN: Final = 32 << 10  # characters; more than that nobody reads on a terminal
-MAX_MESSAGE: Final = 200_000  # an order of MAX_SHOWN characters, each six bytes in JSON
+MAX_MESSAGE: Final = 64 << 10  # bytes; of more nobody reads a question on a terminal
 MAX_TYPED: Final = 511  # PAM_MAX_RESP_SIZE (security/_pam_types.h) without its final zero
 SECONDS: Final = 60.0
 
@@ -46,10 +45,6 @@ class Order:
     process: str
     lines: tuple[str, ...]
     code: str = ""
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, (self.account, self.act, self.process, *self.lines)))
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()

@@ -4,7 +4,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from remit.errors import NotFoundError, RemitError, UsageError
@@ -130,7 +130,14 @@ class Opening:
         }
 
 
-_FIELDS: Final = {item.name for item in fields(Opening)}
+_TIME: Final = (int, float)
+_OPENED: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("id", "person", "proof", "reason", "boot", "through", "why"), str),
+    **dict.fromkeys(("opened", "until", "steady"), _TIME),
+    **dict.fromkeys(("closed", "review"), type(None)),
+    "uid": int,
+}
+_REVIEWED: Final[Mapping[str, Any]] = {"by": str, "at": _TIME, "note": str, "self_reviewed": bool}
 
 
 def check_asked(reason: str, seconds: float) -> str:
@@ -181,13 +188,18 @@ def fold(rows: Iterable[Mapping[str, Any]]) -> dict[str, Opening]:
     for row in rows:
         known = found.get(str(row.get("id")))
         match row:
-            case {"what": "opened", "id": str(opening_id), "opening": dict(facts)} if facts.keys() == _FIELDS:
+            case {"what": "opened", "id": str(opening_id), "opening": dict(facts)} if _sound(facts, _OPENED):
                 found[opening_id] = Opening(**facts)
             case {"what": "closed", "at": float(at), "why": str(why)} if known is not None and known.closed is None:
                 found[known.id] = replace(known, closed=at, why=why)
-            case {"what": "reviewed", "review": dict(facts)} if known is not None:
+            case {"what": "reviewed", "review": dict(facts)} if known is not None and _sound(facts, _REVIEWED):
                 found[known.id] = replace(known, review=Review(**facts))
     return found
+
+
+def _sound(facts: Mapping[str, Any], kinds: Mapping[str, Any]) -> bool:
+    """Whether these are the fields of a record, each of its kind."""
+    return facts.keys() == kinds.keys() and all(isinstance(facts[name], kind) for name, kind in kinds.items())
 
 
 def named(openings: Mapping[str, Opening], opening_id: str) -> Opening:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from remit.errors import StateError
 from remit.identity import disk_hints
+from remit.identity.plain_file import read_plain
 from remit.persons.break_glass import BreakGlassError, Opening, Review, fold
 from remit.persons.recovery_code import Sealed, WrongCodeError, read_sealed
 from remit.secret import Secret
@@ -27,6 +28,7 @@ WRONG_CODES: Final = "wrong-codes.json"
 ROOM: Final = "room"
 ROOM_BYTES: Final = 64 << 10  # an event is below 1 KiB, and a file takes a block of 4 KiB or more
 MAX_FILE_BYTES: Final = 64 << 10
+MAX_LIST_BYTES: Final = 16 << 20  # 180,000 events
 _NAME: Final = re.compile(r"(\d{6})-(opened|closed|reviewed)\.json\Z")
 _FIRST: Final = "0" * 64
 
@@ -73,7 +75,7 @@ class OpeningsBook:
     def unrecorded(self) -> list[tuple[str, dict[str, Any]]]:
         """The events that the audit log has not taken yet, as far as is known: by name."""
         try:
-            names = set((self.directory / RECORDED).read_text().split())
+            names = set(read_plain(self.directory / RECORDED, MAX_LIST_BYTES).decode().split())
         except (OSError, UnicodeDecodeError):
             names = set()
         names |= self._recorded
@@ -107,8 +109,8 @@ class OpeningsBook:
     def wrong_codes(self) -> int:
         """How many codes were wrong since the last right one."""
         try:
-            kept = int(json.loads((self.directory / WRONG_CODES).read_bytes())["wrong"])
-        except (OSError, ValueError, KeyError, TypeError):
+            kept = int(self._parsed(self.directory / WRONG_CODES)["wrong"])
+        except (ValueError, KeyError, TypeError):
             kept = 0
         return kept if self._wrong_unkept is None else self._wrong_unkept
 
@@ -179,14 +181,14 @@ class OpeningsBook:
 
     def _parsed(self, path: Path) -> dict[str, Any]:
         try:
-            row = json.loads(path.read_bytes()[:MAX_FILE_BYTES])
-        except (OSError, ValueError):
+            row = json.loads(read_plain(path, MAX_FILE_BYTES))
+        except (OSError, ValueError, RecursionError):
             return {}
         return row if isinstance(row, dict) else {}
 
     def _chain(self) -> list[tuple[str, str]]:
         try:
-            lines = (self.directory / CHAIN).read_text().splitlines()
+            lines = read_plain(self.directory / CHAIN, MAX_LIST_BYTES).decode().splitlines()
         except (OSError, UnicodeDecodeError):
             return []
         pairs = (line.split(" ") for line in lines)
@@ -220,6 +222,6 @@ def _sync(directory: Path) -> None:
 
 def _digest(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(read_plain(path, MAX_FILE_BYTES)).hexdigest()
     except OSError:
         return ""

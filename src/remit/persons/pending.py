@@ -113,9 +113,9 @@ class PendingActs:
         """Give the act its proof; raises NotFoundError, and ProofRefusedError for one too weak or given twice."""
         pending = self.of(pending_id, now)
         if pending.granted is not None:
-            raise ProofRefusedError("this act has its proof already")
+            raise ProofRefusedError("this act has its proof already", hint=_REPEAT)
         if not proof.kind.reaches(pending.needed):
-            raise ProofRefusedError(f"`{pending.act}` needs a {pending.needed}, not a {proof.kind}")
+            raise ProofRefusedError(f"`{pending.act}` needs a {pending.needed}, not a {proof.kind}", hint=_REPEAT)
         pending.granted = proof
 
     def spend(self, pending_id: str, asking: Asking, now: float) -> Proof:

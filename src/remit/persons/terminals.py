@@ -9,6 +9,7 @@ from typing import Final
 from remit.errors import RemitError
 
 CONSOLES: Final = 4  # devices.txt: this machine's own consoles and its serial lines
+_SCREENS: Final = 64  # devices.txt: from this minor number on they are serial lines
 PSEUDO: Final = 136  # devices.txt: Unix98 pseudo-terminals; the minor number is the index
 SSHD: Final = (
     "/usr/sbin/sshd",
@@ -43,12 +44,20 @@ class Device:
     def of_file(cls, rdev: int) -> "Device":
         return cls(os.major(rdev), os.minor(rdev))
 
+    @property
+    def pastes(self) -> bool:
+        """A screen of the kernel's own: what is shown there, a program on it can paste as if it were typed.
+
+        TIOCLINUX (ioctl_console(2)); since Linux 6.7 that takes CAP_SYS_ADMIN.
+        """
+        return self.major == CONSOLES and self.minor < _SCREENS
+
     def __str__(self) -> str:
         if self.major == PSEUDO:
             return f"/dev/pts/{self.minor}"
         if self.major != CONSOLES:
             return f"device {self.major}:{self.minor}"
-        return f"/dev/tty{self.minor}" if self.minor < 64 else f"/dev/ttyS{self.minor - 64}"
+        return f"/dev/tty{self.minor}" if self.minor < _SCREENS else f"/dev/ttyS{self.minor - _SCREENS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +139,11 @@ def leader_of(uid: int, file: Device, owner: int, chain: Sequence[Place]) -> Lea
 
 
 def check_typists(terminal: Device, masters: Sequence[Holder], allowed: Collection[str]) -> None:
-    """Raise TerminalRefusedError unless all who could type there are sshd or `allowed` programs.
+    """Raise TerminalRefusedError unless all who could type there are root's sshd or `allowed` programs.
 
     Consoles have no other end. `masters` hold that of a pseudo-terminal of this number, in a container's too.
+    sshd's part that runs as the person counts where no program of theirs can change it, beside the part that runs as
+    root: anybody can start an sshd of their own.
     """
     if terminal.major == CONSOLES:
         return
@@ -140,7 +151,9 @@ def check_typists(terminal: Device, masters: Sequence[Holder], allowed: Collecti
         raise TerminalRefusedError(f"{terminal} is neither a console nor a terminal of ssh", hint=_ELSEWHERE)
     if not masters:
         raise TerminalRefusedError(f"nobody knows who can type into {terminal}", hint=_ELSEWHERE)
-    other = next((one for one in masters if not _may_type(one, allowed)), None)
+    by_root = any(one.program in SSHD and one.uid == 0 for one in masters)
+    fit = {one.pid for one in masters if one.program in SSHD and by_root and (one.uid == 0 or one.guarded)}
+    other = next((one for one in masters if one.pid not in fit and one.program not in allowed), None)
     if other is not None:
         raise TerminalRefusedError(f"{other} can type into {terminal}", hint=_ELSEWHERE)
 
@@ -148,19 +161,12 @@ def check_typists(terminal: Device, masters: Sequence[Holder], allowed: Collecti
 def check_readers(leader: Leader, readers: Sequence[Holder], allowed: Collection[str], own: int) -> None:
     """Raise TerminalRefusedError where a process outside that session could read what is typed there.
 
-    Not those of root, of `own` (Remit's uid), nor those that may type there.
+    Not those of root, of `own` (Remit's uid), nor `allowed` programs.
     """
     for one in readers:
         outside = one.session != leader.pid and one.uid not in {0, own}
-        if outside and not _may_type(one, allowed):
+        if outside and one.program not in allowed:
             raise TerminalRefusedError(
                 f"{one} has {leader.terminal} open from outside its session: it could read your password",
                 hint=f"end process {one.pid}, or use another terminal",
             )
-
-
-def _may_type(one: Holder, allowed: Collection[str]) -> bool:
-    """sshd's part that runs as the person counts while no program of theirs can change it."""
-    if one.program is None:
-        return False
-    return one.program in allowed or (one.program in SSHD and (one.uid == 0 or one.guarded))

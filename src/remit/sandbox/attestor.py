@@ -23,7 +23,7 @@ from typing import Final
 
 from remit import attestor_line as line
 from remit.attestor_line import Ask
-from remit.descriptor_tables import tables
+from remit.descriptor_tables import node, tables
 from remit.sandbox import capabilities
 from remit.sandbox.hardening import close_fds, harden
 from remit.sandbox.seccomp import READ_ONLY, THREADS_ONLY, Argument, Filter
@@ -37,7 +37,7 @@ MEMORY: Final = "pagemap" if os.path.exists("/proc/self/pagemap") else "maps"  #
 
 # Why each is allowed: docs/attestor.md.
 _CALLS: Final = (
-    "read close fstat newfstatat readlinkat readlink stat lstat getdents64 lseek ioctl kcmp "
+    "read close fstat newfstatat readlinkat readlink stat lstat statx getdents64 lseek ioctl kcmp "
     "recvmsg recvfrom sendmsg mmap munmap mprotect mremap madvise brk futex rseq set_robust_list "
     "rt_sigprocmask rt_sigaction rt_sigreturn sigaltstack getpid gettid getrandom clock_gettime sched_yield "
     "restart_syscall exit exit_group fcntl getsockname getpeername getsockopt"
@@ -227,11 +227,11 @@ def _called(place: str, table: int, name: str, how: int, wanted: Collection[byte
         told = info.read(4096)
     if how & line.MASTERS:
         return told.rstrip().rpartition(b"\n")[2]
-    inode = told.partition(b"\nino:\t")[2].partition(b"\n")[0]  # none before Linux 5.14
-    if not link.endswith(b"/tty") and inode and not any(one.endswith(b":" + inode) for one in wanted):
+    own = told.partition(b"\nino:\t")[2].partition(b"\n")[0]  # none before Linux 5.14
+    if not link.endswith(b"/tty") and own and not any(one.endswith(b":" + own) for one in wanted):
         return b""
-    status = os.stat(name, dir_fd=table)
-    return line.TTY if status.st_rdev == line.OWN_TERMINAL else b"%d:%d" % (status.st_dev, status.st_ino)
+    device, inode, itself = node(table, name)
+    return line.TTY if itself == line.OWN_TERMINAL else b"%d:%d" % (device, inode)
 
 
 def _opened(undo: ExitStack, path: str | bytes, flags: int = 0, beside: int | None = None) -> int:

@@ -53,12 +53,11 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     asker, uid = socket.socket(fileno=given), os.getuid()
     try:
-        talk = to_kernel()
+        talk, broken = to_kernel(), 0
     except OSError as error:
-        serve(asker, None, uid, error.errno or errno.EIO)
-        return 0
+        talk, broken = None, error.errno or errno.EIO
     FILTER.apply()
-    serve(asker, talk, uid)
+    serve(asker, talk, uid, broken)
     return 0
 
 

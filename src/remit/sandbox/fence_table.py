@@ -152,12 +152,12 @@ def _meets(interface: int, comparison: int, way: Way) -> tuple[Expression, ...]:
     place, size = (16, 4) if way.version == 4 else (24, 16)  # of the destination: RFC 791, RFC 8200
     to = () if way.anywhere else (_payload(_NETWORK, place, size), _compare(_EQUAL, way.packed))
     return (
+        *_meta(_L4PROTO, _EQUAL, _TCP),
+        _payload(_TRANSPORT, 2, 2),
+        _compare(_EQUAL, struct.pack("!H", way.port)),  # first: nearly all packets differ in it
         *_meta(interface, comparison, _LOOPBACK),
         *_meta(_NFPROTO, _EQUAL, family),
-        *_meta(_L4PROTO, _EQUAL, _TCP),
         *to,
-        _payload(_TRANSPORT, 2, 2),
-        _compare(_EQUAL, struct.pack("!H", way.port)),
     )
 
 

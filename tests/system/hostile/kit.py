@@ -1,19 +1,26 @@
 """What every try has: the target as it can be found out by anybody, ways to call it, and the list of tries."""
 
 import contextlib
+import hashlib
 import http.client
-import json
 import os
+import pty
+import select
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SECONDS = 15.0
+SECONDS = 6.0  # a try waits for nothing longer than this
+
+# What a try says it got: facts that somebody else can look at. It is judged outside the hostile program, by `effect`.
+Claim = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,37 +53,64 @@ class Target:
         return str(self.ready["guarded"][0]["name"])
 
     @property
-    def keys(self) -> list[Path]:
-        return [self.state / "audit.key", self.state / "digest.key", self.state / "keys/authority.json"]
+    def guards(self) -> list[int]:
+        """The processes of Remit that hold what is worth having: control and the gateway workers."""
+        return [int(self.ready["pid"]), *self.ready["workers"].values()]
 
 
 @dataclass(frozen=True)
 class Try:
-    """One: it returns evidence when it succeeded, "" when not. A refusal by the system (OSError) is no success."""
+    """One. `effect` names what is looked at to judge its claim; `stops` what stands in its way in system mode,
+    `takes` the programs that it needs."""
 
+    family: str
     name: str
     sentence: str
-    run: Callable[[Target], str]
+    effect: str
+    stops: str
+    run: Callable[[Target], Any]
+    takes: tuple[str, ...] = ()
 
 
-TRIES: list[Try] = []
+NOT_HERE = "not tried here"
+TRIES: dict[str, Try] = {}
+SAID: list[str] = [""]  # the last that was said to this program: why a try came to nothing
+Run = Callable[[Target], Any]
 
 
-def attempt(name: str, sentence: str) -> Callable[[Callable[[Target], str]], Callable[[Target], str]]:
-    def add(run: Callable[[Target], str]) -> Callable[[Target], str]:
-        TRIES.append(Try(name, sentence, run))
+def attempt(name: str, sentence: str, effect: str, stops: str, *takes: str) -> Callable[[Run], Run]:
+    """A try: it returns its claim, or yields it and takes back what it did when it is resumed."""
+
+    def add(run: Run) -> Run:
+        TRIES[name] = Try(run.__module__.rpartition(".")[2], name, sentence, effect, stops, run, takes)
         return run
 
     return add
 
 
-def tell(one: Try, target: Target) -> dict[str, Any]:
-    """Make a try and say what came of it."""
+def begin(one: Try, target: Target) -> tuple[Claim | None, str, Iterator[Claim] | None]:
+    """Make a try: its claim, why there is none, and what takes it back. A refusal by the system is no claim."""
     try:
-        evidence, why = one.run(target), "no effect"
-    except (OSError, subprocess.SubprocessError, http.client.HTTPException, ValueError, LookupError) as failed:
-        evidence, why = "", f"{type(failed).__name__}: {failed}"
-    return {"try": one.name, "sentence": one.sentence, "succeeded": bool(evidence), "evidence": evidence or why}
+        for tool in one.takes:
+            if shutil.which(tool) is None:
+                return None, f"{NOT_HERE}: no {tool}", None
+        made = one.run(target)
+        if made is None or isinstance(made, dict):
+            return made, SAID[0], None
+        return next(made, None), SAID[0], made
+    except (
+        OSError,
+        sqlite3.Error,
+        subprocess.SubprocessError,
+        http.client.HTTPException,
+        ValueError,
+        LookupError,
+    ) as failed:
+        return None, f"{type(failed).__name__}: {failed}", None
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def call(target: Target, path: str = "/v1/models", headers: dict[str, str] | None = None) -> tuple[int, bytes]:
@@ -85,65 +119,78 @@ def call(target: Target, path: str = "/v1/models", headers: dict[str, str] | Non
     with contextlib.closing(door):
         door.request("GET", path, headers=headers or {})
         reply = door.getresponse()
-        return reply.status, reply.read()
-
-
-def disclosed(target: Target, token: str) -> str:
-    """Evidence that a call which takes a task got the server's answer with this token."""
-    status, body = call(target, "/props", {"Authorization": f"Bearer {token}"})
-    return f"GET /props answered {len(body)} bytes" if status == 200 and b"default_generation" in body else ""
+        SAID[0] = (said := reply.read()).decode(errors="replace")
+        return reply.status, said
 
 
 def start_task(target: Target) -> list[str]:
     return [target.remit, "task", "start", target.server, "--allow", "disclose", "--for", "5m", "--purpose", "mine"]
 
 
-def token_in(said: str) -> str:
-    """The task's token in what a command said, or ""."""
-    return next((word for word in said.split() if word.startswith("remit_task_")), "")
+def heard(said: str) -> str:
+    """What was said, kept in case the try comes to nothing."""
+    SAID[0] = said[-400:]
+    return said
 
 
-def used(target: Target, said: str) -> str:
-    """Evidence that what a command said holds a token that is good for something."""
-    token = token_in(said)
-    return disclosed(target, token) if token else ""
+def token_in(said: str) -> Claim | None:
+    """The claim of a task's token in what a command said."""
+    heard(said)
+    words = said.replace('"', " ").replace("=", " ").replace("\0", " ").split()
+    return next(({"token": word} for word in words if word.startswith("remit_task_")), None)
 
 
 def said_by(*command: str, environ: dict[str, str] | None = None, seconds: float = SECONDS) -> str:
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-        timeout=seconds,
-        env={**os.environ, **(environ or {})},
-    )
-    return done.stdout + done.stderr
+    """What a command says; on time-out, what it had said by then. It has no terminal."""
+    given = {**os.environ, **(environ or {})}
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, env=given, text=True, start_new_session=True, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            return str(process.communicate(timeout=seconds)[0])
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return str(process.communicate()[0])
 
 
-def guards(target: Target) -> list[int]:
-    """The processes of Remit that hold what is worth having: control and the gateway workers."""
-    return [int(target.ready["pid"]), *target.ready["workers"].values()]
+def typed(
+    command: list[str], seconds: float = SECONDS, environ: dict[str, str] | None = None, key: bytes = b""
+) -> str:
+    """What a command says on a terminal that this program holds. Where it waits, `key` is typed (else `y`)."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(command[0], command, {**os.environ, **(environ or {})})
+    said, end = b"", time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not select.select([terminal], [], [], 1.5)[0]:
+            with contextlib.suppress(OSError):
+                os.write(terminal, (key or b"y") + b"\n")
+            continue
+        try:
+            said += os.read(terminal, 4096)
+        except OSError:
+            break
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGKILL)
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    return said.decode(errors="replace")
 
 
-def unix_get(path: str, what: str, headers: str = "", sock: socket.socket | None = None) -> bytes:
+def library(code: str) -> str:
+    """A shared library of its own, to be loaded into another program."""
+    source, library = Path("/tmp/mine.c"), Path("/tmp/mine.so")
+    source.write_text(code)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True, capture_output=True)
+    return str(library)
+
+
+def unix_get(path: str, what: str) -> bytes:
     """One GET at a unix socket, raw."""
-    line = sock or socket.socket(socket.AF_UNIX)
-    with line:
+    with socket.socket(socket.AF_UNIX) as line:
         line.settimeout(SECONDS)
-        if sock is None:
-            line.connect(path)
-        line.sendall(f"GET {what} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n".encode())
+        line.connect(path)
+        line.sendall(f"GET {what} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         return b"".join(iter(lambda: line.recv(65536), b""))
-
-
-def is_alive(target: Target) -> bool:
-    """Whether the guard decides calls now."""
-    try:
-        return call(target)[0] in {200, 403}
-    except (OSError, http.client.HTTPException):
-        return False
 
 
 def wait_until(true: Callable[[], object], seconds: float = SECONDS) -> bool:
@@ -155,13 +202,8 @@ def wait_until(true: Callable[[], object], seconds: float = SECONDS) -> bool:
     return True
 
 
-def policy_set(target: Target) -> str:
-    """The digest of the policies in force, as a refusal's explanation or the status tells it."""
-    return str(json.loads(said_by(target.remit, "status", "--json"))["policies"]["set"])
-
-
 @contextlib.contextmanager
-def put_back(path: Path) -> Any:
+def put_back(path: Path) -> Iterator[bytes]:
     """A file's bytes are what they were after the block."""
     kept = path.read_bytes()
     try:
@@ -171,6 +213,16 @@ def put_back(path: Path) -> Any:
             path.write_bytes(kept)
 
 
-def end(pid: int) -> None:
-    with contextlib.suppress(OSError):
-        os.kill(pid, signal.SIGKILL)
+def answer_mine(listener: socket.socket) -> None:
+    """Answer each that connects to a socket of this program's own as itself, in a process beside this one."""
+    if os.fork():
+        return
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nhostile\n"
+    os.closerange(0, 3)
+    signal.alarm(60)
+    while True:
+        line, _ = listener.accept()
+        with line, contextlib.suppress(OSError):
+            line.settimeout(2)
+            line.recv(65536)
+            line.sendall(reply)

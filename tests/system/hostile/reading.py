@@ -3,100 +3,114 @@
 import ctypes
 import os
 import resource
-import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.system.hostile.kit import Target, attempt, guards, said_by
+from tests.system.hostile.kit import Claim, Target, attempt, digest, said_by
 
-PTRACE_ATTACH, PTRACE_DETACH = 16, 17
+PTRACE_ATTACH, PTRACE_DETACH, PIDFD_GETFD = 16, 17, 438
+FILES = "files of Remit's own uid, closed to everybody else"
+TRACING = "another uid's processes, and not dumpable"
 
 
 class _Span(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
-@attempt("read-keys", "read the keys of the log, the digests and the authority")
-def read_keys(target: Target) -> str:
-    return f"read {sum(len(key.read_bytes()) for key in target.keys)} bytes of keys"
+def _bytes_of(path: Path) -> Claim:
+    """The first of them: what follows may grow meanwhile."""
+    with path.open("rb") as file:
+        return {"path": str(path), "sha256": digest(file.read(16))}
 
 
-@attempt("read-database", "open the state database and read what is in it")
-def read_database(target: Target) -> str:
-    with sqlite3.connect(f"file:{target.state}/state.db?mode=ro", uri=True) as state:
-        tables = [row[0] for row in state.execute("select name from sqlite_master where type = 'table'")]
-    return f"read the names of {len(tables)} tables" if tables else ""
+@attempt("read-log-key", "read the root key of the log", "bytes", FILES)
+def read_log_key(target: Target) -> Claim:
+    return _bytes_of(target.state / "audit.key")
 
 
-@attempt("read-log", "read the log of everybody's calls")
-def read_log(target: Target) -> str:
-    logs = [log.read_bytes() for log in (target.state / "audit").glob("*.log")]
-    return f"read {len(logs)} shards" if any(logs) else ""
+@attempt("read-digest-key", "read the key of digests", "bytes", FILES)
+def read_digest_key(target: Target) -> Claim:
+    return _bytes_of(target.state / "digest.key")
 
 
-@attempt("read-memory", "read a guard's memory through /proc/PID/mem")
-def read_memory(target: Target) -> str:
-    for pid in guards(target):
-        start = Path(f"/proc/{pid}/maps").read_text(encoding="ascii").partition("-")[0]
-        with Path(f"/proc/{pid}/mem").open("rb") as memory:
-            memory.seek(int(start, 16))
-            if memory.read(64):
-                return "read memory of a guard"
-    return ""
+@attempt("read-authority", "read the key of the trust domain's authority", "bytes", FILES)
+def read_authority(target: Target) -> Claim:
+    return _bytes_of(next((target.state / "keys").iterdir()))
 
 
-@attempt("process-vm-readv", "read a guard's memory through process_vm_readv")
-def vm_readv(target: Target) -> str:
-    libc, kept = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(64)
-    here, there = _Span(ctypes.addressof(kept), 64), _Span(0x400000, 64)
-    for pid in guards(target):
-        if libc.process_vm_readv(pid, ctypes.byref(here), 1, ctypes.byref(there), 1, 0) > 0:
-            return "read memory of a guard"
-        if ctypes.get_errno() == 14:  # EFAULT: allowed, at a wrong address
-            return "the kernel lets it read memory of a guard"
-    return ""
+@attempt("read-sealed", "read the sealed recovery code, to guess at it", "bytes", FILES)
+def read_sealed(target: Target) -> Claim:
+    return _bytes_of(target.state / "break-glass" / "sealed.json")
 
 
-@attempt("read-environ", "read a guard's environment")
-def read_environ(target: Target) -> str:
-    return next(("read the environment" for pid in guards(target) if Path(f"/proc/{pid}/environ").read_bytes()), "")
+@attempt("read-database", "read the state database", "bytes", FILES)
+def read_database(target: Target) -> Claim:
+    return _bytes_of(target.state / "state.db")
 
 
-@attempt("take-descriptors", "take open files from a guard with pidfd_getfd")
-def take_descriptors(target: Target) -> str:
-    libc = ctypes.CDLL(None, use_errno=True)
-    for pid in guards(target):
-        guard = os.pidfd_open(pid)
-        if any(libc.syscall(438, guard, number, 0) >= 0 for number in range(3, 20)):
-            return "took a descriptor out of a guard"
-    return ""
+@attempt("read-log", "read the log of everybody's calls", "bytes", FILES)
+def read_log(target: Target) -> Claim:
+    return _bytes_of(next((target.state / "audit").glob("*.log")))
 
 
-@attempt("ptrace", "attach to a guard with ptrace")
-def ptrace(target: Target) -> str:
-    libc = ctypes.CDLL(None, use_errno=True)
-    for pid in guards(target):
-        if libc.ptrace(PTRACE_ATTACH, pid, None, None) == 0:
-            os.waitpid(pid, 0)
-            libc.ptrace(PTRACE_DETACH, pid, None, None)
-            return "attached to a guard"
-    return ""
+@attempt("read-memory", "read a guard's memory through /proc/PID/mem", "memory", TRACING)
+def read_memory(target: Target) -> Claim | None:
+    pid = target.guards[0]
+    start = int(Path(f"/proc/{pid}/maps").read_text(encoding="ascii").partition("-")[0], 16)
+    with Path(f"/proc/{pid}/mem").open("rb") as memory:
+        memory.seek(start)
+        return {"pid": pid, "at": start, "hex": memory.read(64).hex()}
 
 
-@attempt("core-dump", "raise a guard's core limit so that it dumps its memory")
-def core_dump(target: Target) -> str:
-    for pid in guards(target):
+@attempt("process-vm-readv", "read a guard's memory through process_vm_readv", "memory", TRACING)
+def vm_readv(target: Target) -> Claim | None:
+    libc, kept, pid = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(64), target.guards[0]
+    start = int(Path(f"/proc/{pid}/maps").read_text(encoding="ascii").partition("-")[0], 16)
+    here, there = _Span(ctypes.addressof(kept), 64), _Span(start, 64)
+    if libc.process_vm_readv(pid, ctypes.byref(here), 1, ctypes.byref(there), 1, 0) != 64:
+        raise OSError(ctypes.get_errno(), "process_vm_readv")
+    return {"pid": pid, "at": start, "hex": kept.raw.hex()}
+
+
+@attempt("read-environ", "read a guard's environment", "bytes", TRACING)
+def read_environ(target: Target) -> Claim:
+    return _bytes_of(Path(f"/proc/{target.guards[0]}/environ"))
+
+
+@attempt("take-descriptors", "take open files from a guard with pidfd_getfd", "taken", TRACING)
+def take_descriptors(target: Target) -> Iterator[Claim]:
+    libc, pid = ctypes.CDLL(None, use_errno=True), target.guards[0]
+    guard = os.pidfd_open(pid)
+    for number in range(3, 20):
+        mine = libc.syscall(PIDFD_GETFD, guard, number, 0)
+        if mine >= 0:
+            yield {"guard": pid, "mine": os.getpid(), "link": str(Path(f"/proc/self/fd/{mine}").readlink())}
+            return
+    raise OSError(ctypes.get_errno(), "pidfd_getfd")
+
+
+@attempt("ptrace", "attach to a guard with ptrace", "traced", TRACING)
+def ptrace(target: Target) -> Iterator[Claim]:
+    libc, pid = ctypes.CDLL(None, use_errno=True), target.guards[0]
+    if libc.ptrace(PTRACE_ATTACH, pid, None, None) != 0:
+        raise OSError(ctypes.get_errno(), "ptrace")
+    os.waitpid(pid, 0)
+    yield {"guard": pid, "mine": os.getpid()}
+    libc.ptrace(PTRACE_DETACH, pid, None, None)
+
+
+@attempt("core-limit", "raise a guard's core limit so that it dumps its memory when it falls", "core", TRACING)
+def core_limit(target: Target) -> Claim:
+    for pid in target.guards:
         resource.prlimit(pid, resource.RLIMIT_CORE, (1 << 20, 1 << 20))
-        if resource.prlimit(pid, resource.RLIMIT_CORE)[0]:
-            return "a guard may dump core now"
-    return ""
+    return {"guard": target.guards[0]}
 
 
-@attempt("debugger", "attach a debugger and dump a guard's memory with gcore")
-def debugger(target: Target) -> str:
+@attempt("debugger", "attach a debugger and dump a guard's memory with gcore", "core-file", TRACING, "gdb")
+def debugger(target: Target) -> Iterator[Claim]:
     out = f"/tmp/core-{os.getpid()}"
-    for pid in guards(target):
-        said_by("gdb", "-p", str(pid), "-batch", "-ex", f"gcore {out}")
-        if Path(out).exists():
-            Path(out).unlink()
-            return "dumped a guard's memory"
-    return ""
+    said = said_by("gdb", "-p", str(target.guards[0]), "-batch", "-ex", f"gcore {out}")
+    if not Path(out).exists():
+        raise PermissionError(next((line for line in said.splitlines() if "not permitted" in line), said[-100:]))
+    yield {"path": out}
+    Path(out).unlink()

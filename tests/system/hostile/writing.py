@@ -1,164 +1,140 @@
-"""Tries to change what decides: policies, settings, code, keys, the log."""
+"""Tries to change what decides: policies, settings, code, keys, the command."""
 
-import json
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.system.hostile.kit import Target, attempt, call, policy_set, put_back, said_by, wait_until
+from tests.system.hostile.kit import Claim, Target, attempt, put_back
 
-ALL = "\npermit (principal, action, resource);\n"
-
-
-@attempt("edit-policy", "append to a policy file so that what is refused is permitted")
-def edit_policy(target: Target) -> str:
-    file = target.policies / "starter.cedar"
-    with put_back(file) as kept:
-        file.write_bytes(kept + ALL.encode())
-        return "GET /props is answered" if wait_until(lambda: call(target, "/props")[0] == 200, 5) else ""
+POLICIES = "policies and settings are root's or Remit's own uid's"
+CODE = "the code is root's, checked at each start"
+STATE = "the state is Remit's own uid's"
+ALL = '\n@id("mine")\n@reason("mine")\npermit (principal, action, resource);\n'
 
 
-@attempt("add-policy", "put a policy file of its own beside the others")
-def add_policy(target: Target) -> str:
-    mine, before = target.policies / "mine.cedar", policy_set(target)
+def _appended(path: Path, line: str) -> Iterator[Claim]:
+    with put_back(path) as kept:
+        path.write_bytes(kept + line.encode())
+        yield {"path": str(path), "has": line.strip()}
+
+
+@attempt("edit-policy", "append to a policy file so that what is refused is permitted", "decision", POLICIES)
+def edit_policy(target: Target) -> Iterator[Claim]:
+    yield from _appended(target.policies / "starter.cedar", ALL)
+
+
+@attempt("add-policy", "put a policy file of its own beside the others", "decision", POLICIES)
+def add_policy(target: Target) -> Iterator[Claim]:
+    mine = target.policies / "mine.cedar"
     mine.write_text(ALL)
-    try:
-        return "another set is in force" if wait_until(lambda: policy_set(target) != before, 5) else ""
-    finally:
-        mine.unlink()
+    mine.chmod(0o600)
+    yield {}
+    mine.unlink()
 
 
-@attempt("swap-policies", "rename the directory of policies away and put a link in its place")
-def swap_policies(target: Target) -> str:
-    before, aside = policy_set(target), target.policies.with_name("aside")
-    mine = Path("/tmp/policies-of-mine")
-    mine.mkdir(mode=0o700, exist_ok=True)
-    (mine / "starter.cedar").write_text(ALL)
+@attempt("swap-policies", "rename the directory of policies away and put its own in its place", "decision", POLICIES)
+def swap_policies(target: Target) -> Iterator[Claim]:
+    aside = target.policies.with_name("aside")
     target.policies.rename(aside)
-    try:
-        target.policies.symlink_to(mine)
-        return "another set is in force" if wait_until(lambda: policy_set(target) != before, 5) else ""
-    finally:
-        target.policies.unlink(missing_ok=True)
-        aside.rename(target.policies)
+    target.policies.mkdir(mode=0o700)
+    mine = target.policies / "starter.cedar"
+    mine.write_text(ALL)
+    yield {}
+    mine.unlink()
+    target.policies.rmdir()
+    aside.rename(target.policies)
 
 
-@attempt("edit-config", "write other settings for the next start")
-def edit_config(target: Target) -> str:
-    with put_back(target.config) as kept:
-        target.config.write_bytes(kept + b"\n# mine\n")
-        return "wrote the settings" if target.config.read_bytes() != kept else ""
+@attempt("loosen-modes", "make the policies everybody's to write", "mode", POLICIES)
+def loosen_modes(target: Target) -> Iterator[Claim]:
+    target.policies.chmod(0o777)
+    yield {"path": str(target.policies)}
+    target.policies.chmod(0o700)
 
 
-@attempt("edit-code", "change Remit's own code")
-def edit_code(target: Target) -> str:
-    file = target.code / "remit" / "__init__.py"
-    with put_back(file) as kept:
-        file.write_bytes(kept + b"\n# mine\n")
-        return "wrote into Remit's code" if file.read_bytes() != kept else ""
+@attempt("edit-config", "write other settings for the next start", "planted", POLICIES)
+def edit_config(target: Target) -> Iterator[Claim]:
+    yield from _appended(target.config, "\n# mine\n")
 
 
-@attempt("inject-pth", "put a .pth file where Remit's interpreter reads one at its start")
-def inject_pth(target: Target) -> str:
+@attempt("edit-code", "change Remit's own code", "planted", CODE)
+def edit_code(target: Target) -> Iterator[Claim]:
+    yield from _appended(target.code / "remit" / "__init__.py", "\n# mine\n")
+
+
+@attempt("replace-module", "put its own module in the place of one that Remit imports", "planted", CODE)
+def replace_module(target: Target) -> Iterator[Claim]:
+    file = target.code / "remit" / "errors.py"
+    aside, content = file.with_suffix(".aside"), file.read_bytes()
+    file.rename(aside)
+    file.write_bytes(content + b"\n# mine\n")
+    yield {"path": str(file), "has": "# mine"}
+    aside.replace(file)
+
+
+@attempt("inject-pth", "put a .pth file where Remit's interpreter reads one at its start", "ran", CODE)
+def inject_pth(target: Target) -> Iterator[Claim]:
     mine, mark = target.code / "mine.pth", Path("/tmp/pth-ran")
     mine.write_text(f"import os; open({str(mark)!r}, 'w').close()\n")
-    try:
-        said_by(target.remit, "--version")
-        return "its line ran in Remit" if mark.exists() else ""
-    finally:
-        mine.unlink()
-        mark.unlink(missing_ok=True)
+    yield {"command": [target.remit, "--version"], "mark": str(mark)}
+    mine.unlink()
+    mark.unlink(missing_ok=True)
 
 
-@attempt("python-path", "have PYTHONPATH and PYTHONSTARTUP bring code into Remit's command")
-def python_path(target: Target) -> str:
+@attempt(
+    "user-site",
+    "put a module among the owner's own (user site) that each of their interpreters runs",
+    "ran",
+    "the interpreter is isolated (-I)",
+)
+def user_site(target: Target) -> Iterator[Claim]:
+    mark = Path("/tmp/site-ran")
+    site = Path.home() / f".local/lib/python{'.'.join(map(str, os.sys.version_info[:2]))}/site-packages"  # type: ignore[attr-defined]
+    site.mkdir(parents=True, exist_ok=True)
+    (site / "usercustomize.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
+    yield {"command": [target.remit, "--version"], "mark": str(mark)}
+    (site / "usercustomize.py").unlink()
+
+
+@attempt(
+    "python-path",
+    "have PYTHONPATH and PYTHONSTARTUP bring code into Remit",
+    "ran",
+    "the interpreter is isolated (-I)",
+)
+def python_path(target: Target) -> Iterator[Claim]:
     mine, mark = Path("/tmp/path-of-mine"), Path("/tmp/path-ran")
     mine.mkdir(exist_ok=True)
     (mine / "sitecustomize.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
-    said_by(target.remit, "--version", environ={"PYTHONPATH": str(mine), "PYTHONSTARTUP": f"{mine}/sitecustomize.py"})
-    return "its module ran in Remit's command" if mark.exists() else ""
+    environ = [f"PYTHONPATH={mine}", f"PYTHONSTARTUP={mine}/sitecustomize.py"]
+    yield {"command": ["env", *environ, target.remit, "--version"], "mark": str(mark)}
 
 
-@attempt("swap-command", "put another program where `remit` is typed")
-def swap_command(target: Target) -> str:
+@attempt("swap-command", "put another program where `remit` is typed", "command", "the command is root's")
+def swap_command(target: Target) -> Iterator[Claim]:
     command = Path(target.remit)
     aside = command.with_name("remit.aside")
     command.rename(aside)
-    try:
-        command.write_text("#!/bin/sh\necho mine\n")
-        command.chmod(0o755)
-        return "`remit` runs its program" if said_by(target.remit) == "mine\n" else ""
-    finally:
-        aside.replace(command)
+    command.write_text("#!/bin/sh\necho mine\n")
+    command.chmod(0o755)
+    yield {"command": [target.remit], "says": "mine\n"}
+    aside.replace(command)
 
 
-@attempt("replace-key", "put another key in the log's key's place")
-def replace_key(target: Target) -> str:
+@attempt("replace-key", "put another key in the place of the log's", "planted-bytes", STATE)
+def replace_key(target: Target) -> Iterator[Claim]:
     key = target.state / "audit.key"
     with put_back(key) as kept:
         key.write_bytes(kept[::-1])
-        return "the next start would sign with its key" if key.read_bytes() != kept else ""
+        yield {"path": str(key), "hex": kept[::-1].hex()}
 
 
-@attempt("edit-database", "write into the state database")
-def edit_database(target: Target) -> str:
-    with sqlite3.connect(target.state / "state.db") as state:
+@attempt("edit-database", "write into the state database", "table", STATE)
+def edit_database(target: Target) -> Iterator[Claim]:
+    path = target.state / "state.db"
+    with sqlite3.connect(path) as state:
         state.execute("create table mine (a)")
+    yield {"path": str(path), "table": "mine"}
+    with sqlite3.connect(path) as state:
         state.execute("drop table mine")
-    return "wrote into the database"
-
-
-@attempt("link-state", "put a link in the state's place, so that Remit writes where it points")
-def link_state(target: Target) -> str:
-    link = target.state / "cache-of-mine"
-    link.symlink_to("/home")
-    link.unlink()
-    return "made a link among Remit's files"
-
-
-@attempt("link-run", "rename the directory of sockets away and put its own there")
-def link_run(target: Target) -> str:
-    aside = target.run.with_name("run-aside")
-    target.run.rename(aside)
-    try:
-        target.run.symlink_to("/tmp")
-        return "clients look for Remit's sockets in a directory of its own" if target.run.is_symlink() else ""
-    finally:
-        target.run.unlink(missing_ok=True)
-        aside.rename(target.run)
-
-
-def _lost(target: Target) -> str:
-    """Evidence when `audit verify` is content with what is left."""
-    verdict = said_by(target.remit, "audit", "verify", "--json")
-    return "verify is content" if json.loads(verdict.splitlines()[0]).get("ok") else ""
-
-
-@attempt("truncate-log", "cut the newest records off the log")
-def truncate_log(target: Target) -> str:
-    call(target)
-    log = max((target.state / "audit").glob("inference*.log"))
-    with put_back(log) as kept:
-        lines = kept.rstrip(b"\0").splitlines(keepends=True)
-        os.truncate(log, sum(map(len, lines[: len(lines) // 2])))
-        return _lost(target) or "half the log is gone; verify says so"
-
-
-@attempt("delete-log", "delete a file of the log")
-def delete_log(target: Target) -> str:
-    log = max((target.state / "audit").glob("inference*.log"))
-    aside = log.with_suffix(".aside")
-    log.rename(aside)
-    try:
-        return "a shard of the log is gone"
-    finally:
-        aside.rename(log)
-
-
-@attempt("edit-log", "change a record in the log where it stands")
-def edit_log(target: Target) -> str:
-    call(target)
-    log = max((target.state / "audit").glob("inference*.log"))
-    with put_back(log) as kept:
-        log.write_bytes(kept.replace(b"ada", b"bob").replace(b"infer", b"embed"))
-        return "wrote into the log" if log.read_bytes() != kept else ""

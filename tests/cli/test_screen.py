@@ -1,0 +1,35 @@
+"""What others chose the words of reaches a terminal as words."""
+
+import subprocess
+import sys
+
+import pytest
+
+from remit.cli import complain
+from remit.cli.screen import ERR, OUT, table
+from remit.errors import StateError
+
+HOSTILE = "\x1b]0;title\x07 \x9b31m \x7f\u202e backwards"
+
+
+def obeyed(text: str) -> set[str]:
+    return {letter for letter in text if not letter.isprintable() and letter != "\n"}
+
+
+def test_no_terminal_is_told_anything_by_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    table(("server",), [(HOSTILE,)])
+    complain(StateError(HOSTILE, hint=HOSTILE))
+    said = capsys.readouterr()
+    assert obeyed(said.out + said.err) == set()
+    assert said.out.count("backwards") + said.err.count("backwards") == 3
+
+
+def test_lines_stay_lines_and_colours_colours() -> None:
+    program = "from remit.cli.screen import OUT; OUT.print('one\\n[red]two[/]')"
+    environment = {"FORCE_COLOR": "1", "TERM": "xterm"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, check=True)
+    assert done.stdout == b"one\n\x1b[31mtwo\x1b[0m\n"
+
+
+def test_both_ways_out_are_screens() -> None:
+    assert type(OUT) is type(ERR)
