@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,8 +20,9 @@ from remit.config import DiscoverySettings, GatewaySettings, Settings
 from remit.control import demonstration
 from remit.control.guards import Guards
 from remit.control.identities import KernelIdentities
+from remit.control.lookout import Lookout
 from remit.control.realm import PoliciesInForce, Realm, Trust
-from remit.errors import AuditError, UsageError
+from remit.errors import AttestationError, AuditError, UsageError
 from remit.inventory import DIGEST_HASHING, Answer, Workload
 from remit.inventory.binding import lost
 from remit.models import Hasher, digest_file
@@ -509,5 +510,23 @@ def test_only_its_owner_approves_a_model(tmp_path: Path) -> None:
                         bob, world.guarded[0].spiffe_id, "tiny:latest", None, "terminal"
                     )
                 assert not world.guarded[0].bindings[0].approved
+
+    run(main)
+
+
+class CannotLook:
+    async def look(self) -> Any:
+        raise AttestationError("more descriptors are open than can be looked through")
+
+
+def test_a_machine_that_can_t_be_looked_at_is_not_said_to_hold_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_world(tmp_path) as world:
+            can, cannot = world.guards._lookout, cast("Lookout", CannotLook())
+            for lookout, why in ((cannot, "more descriptors are open than can be looked through"), (can, "")):
+                world.guards._lookout = lookout
+                found = await world.guards.first_look()
+                assert world.guards.unseen == why
+                assert bool(found.unread) is bool(why)
 
     run(main)

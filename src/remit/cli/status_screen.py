@@ -12,21 +12,7 @@ def print_status(status: dict[str, Any]) -> None:
     """All of it, what is wrong in red."""
     print_instance(status)
     _identity(status["identity"])
-    for server in status["guarded"]:
-        where = server.get("base_url", "not served")
-        line(
-            "guards", f"[bold]{escape(server['spiffe_id'])}[/]   {where}   pid {server['pid'] or 'unknown'}", "green"
-        )
-        if server["state"] != "active":
-            line("state", f"{server['state']}: it refuses every call", "yellow")
-        for model in server["models"]:
-            _model(model)
-        if server["silent_since"] is not None:
-            since = time.strftime("%H:%M:%S", time.localtime(server["silent_since"]))
-            line("note", f"silent since {since}: it runs and listens, but does not answer", "yellow")
-    print_closed(status)
-    if not status["guarded"]:
-        line("guards", "nothing: no model server answers here", "yellow")
+    _guarded(status)
     for one in status["registered"]:
         known = f"[bold]{escape(one['spiffe_id'])}[/]   {one['state']}   by {escape(', '.join(one['selectors']))}"
         line("knows", known, "green")
@@ -58,6 +44,27 @@ def _instead(one: dict[str, Any]) -> str:
     if not one["server"]:
         return "it is another person's guarded server"
     return f"call {escape(one['server'])} at {one['instead']} instead"
+
+
+def _guarded(status: dict[str, Any]) -> None:
+    """The guarded servers; that none is known to be there is another thing than that there is none."""
+    for server in status["guarded"]:
+        where = server.get("base_url", "not served")
+        line(
+            "guards", f"[bold]{escape(server['spiffe_id'])}[/]   {where}   pid {server['pid'] or 'unknown'}", "green"
+        )
+        if server["state"] != "active":
+            line("state", f"{server['state']}: it refuses every call", "yellow")
+        for model in server["models"]:
+            _model(model)
+        if server["silent_since"] is not None:
+            since = time.strftime("%H:%M:%S", time.localtime(server["silent_since"]))
+            line("note", f"silent since {since}: it runs and listens, but does not answer", "yellow")
+    print_closed(status)
+    if status["unseen"]:
+        line("unseen", f"this machine can't be looked at now: {escape(status['unseen'])}", "red")
+    elif not status["guarded"]:
+        line("guards", "nothing: no model server answers here", "yellow")
 
 
 def _break_glass(standing: dict[str, Any]) -> None:

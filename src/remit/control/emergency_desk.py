@@ -76,6 +76,7 @@ class EmergencyDesk:
                 self._row(one) for one in realm.workloads.values() if one.server and reach.sees(one.owner, one.uid)
             ],
             "registered": [],
+            "unseen": self._guards.unseen,
             "policies": {"dir": "built in", "set": realm.policies.digest, "files": [], "warning": ""},
             "break_glass": self.glass.standing(),
             "tasks": [],

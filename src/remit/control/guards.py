@@ -14,12 +14,12 @@ from remit.control.demonstration import Demonstration
 from remit.control.guarded_models import GuardedModels
 from remit.control.lookout import Lookout
 from remit.control.pace import Pace
-from remit.control.patience import Patience
+from remit.control.patience import UNSEEN, Patience
 from remit.control.realm import Realm
 from remit.control.served import Served
 from remit.control.watch_servers import Run, ServerWatches, opened, still_listens
 from remit.control.workers import Workers
-from remit.errors import AttestationError, DiscoveryError
+from remit.errors import AttestationError
 from remit.identity import SpiffeId
 from remit.inventory import Discovered, Exclusion, Found, Probe, Workload
 from remit.inventory.changes import changes
@@ -38,7 +38,8 @@ class Guards:
     `owner` answers for the demonstration server, `whose` says who does for one that runs as some uid. With `by_uid`
     what answers at an address as another uid than before is another's, whatever it is.
     `urls` are the ways to call each workload, by name; `silent` says since when (Unix seconds) a guarded server
-    has not answered, though it still runs and listens.
+    has not answered, though it still runs and listens. `unseen` says why the machine could not be looked at last, or
+    is empty.
     """
 
     def __init__(
@@ -82,16 +83,23 @@ class Guards:
         self._served = Served(workers, settings.gateway, run, say, mode)
         self.urls = self._served.urls
         self.silent: dict[SpiffeId, float] = {}
+        self.unseen = ""
 
     async def look(self) -> Discovered:
         """The model servers on this host now: found, and those that the configuration names."""
-        return await self._lookout.look()
+        try:
+            found = await self._lookout.look()
+        except UNSEEN as error:
+            self.unseen = str(error)
+            raise
+        self.unseen = ""
+        return found
 
     async def first_look(self) -> Discovered:
         """As `look`, before anything is guarded; a machine that can't be looked at yet keeps nobody from starting."""
         try:
             return await self.look()
-        except (AttestationError, DiscoveryError, OSError) as error:
+        except UNSEEN as error:
             return Discovered((), (f"this host can't be looked at: {error}; it is tried again",))
 
     async def enrol(self, found: Found) -> None:

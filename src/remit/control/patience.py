@@ -8,6 +8,7 @@ from typing import Final
 
 from remit.errors import AttestationError, DiscoveryError
 
+UNSEEN: Final = (AttestationError, DiscoveryError, OSError)  # what a look at the machine may meet
 TOLD_EVERY: Final = 20  # failures in a row: five minutes of looks every 15 s
 
 
@@ -26,7 +27,7 @@ class Patience:
         """
         try:
             await work
-        except (AttestationError, DiscoveryError, OSError) as error:
+        except UNSEEN as error:
             self._tell(str(error))
             self._failures += 1
             return False

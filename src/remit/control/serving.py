@@ -62,6 +62,7 @@ def open_desk(
         failures=lambda: ([str(log.failure)] if log.failure is not None else []) + workers.log_failures(),
         doors=guards.urls,
         silent=guards.silent,
+        unseen=lambda: guards.unseen,
         keys=keys,
         registry=registry,
         sessions=sessions,

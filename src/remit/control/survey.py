@@ -43,7 +43,8 @@ class Keys(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """Answers that only tell. `doors` are the ways to call each workload, by name; `silent` since when (Unix seconds)
-    a server has not answered; `ports` gives the processes that listen on one."""
+    a server has not answered; `unseen` why the machine can't be looked at just now, or nothing; `ports` gives the
+    processes that listen on one."""
 
     realm: Realm
     deployment: Deployment
@@ -54,6 +55,7 @@ class Survey:
     failures: Callable[[], list[str]]
     doors: Mapping[str, Mapping[str, str]]
     silent: Mapping[SpiffeId, float]
+    unseen: Callable[[], str]
     keys: Keys
     registry: RegistryDesk
     sessions: Sessions
@@ -81,6 +83,7 @@ class Survey:
             "raises": raises(standing),
             "facts": self.facts(reach),
             "guarded": self.guarded(reach),
+            "unseen": self.unseen(),
             "closed": closed_ways(self.condition, self.realm.workloads.values(), self.seen(reach), self.doors),
             "registered": self.registry.registered(reach),
             "policies": self.policies(),
