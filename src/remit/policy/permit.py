@@ -80,6 +80,6 @@ class ApprovalNeededError(RefusedError):
     """Policies permit it once somebody has agreed: `approver` is `owner`, or `approver` for another person."""
 
     def __init__(self, message: str, *, approver: str, decision_id: str, policies: tuple[PolicyRef, ...]) -> None:
-        hint = "ask the owner" if approver == "owner" else "ask somebody who approves here"
+        hint = "in this version nobody can give one: ask whoever writes the policies"
         super().__init__(message, decision_id=decision_id, rule=APPROVAL_NEEDED, policies=policies, hint=hint)
         self.approver = approver
