@@ -18,12 +18,14 @@ from remit.control.api_workloads import MAX_NAME, PURPOSE_LENGTH, about_workload
 from remit.control.desk import Desk
 from remit.control.explaining import MAX_ID
 from remit.control.roles import check_route
+from remit.control.supposing import given_of
 from remit.control.visitor import Visitor
 from remit.errors import AttestationError, NotFoundError, RemitError, UsageError
 from remit.identity import PeerCredentials
 from remit.identity.jws import MAX_ID_TOKEN_BYTES
 from remit.identity.unix_socket import ListeningSocket
 from remit.persons import ProofNeededError
+from remit.policy.supposed import Supposed
 
 STATUS: Final = {2: 400, 3: 403}
 PROOF_HEADER: Final = "remit-proof"  # the id of a proof that the request carries
@@ -99,6 +101,17 @@ class SessionEnd(BaseModel):
     session: str = Field(default="", max_length=64)
 
 
+class Asked(BaseModel):
+    """Who may do what to what, supposing these circumstances (JSON) and within that task."""
+
+    model_config = ConfigDict(extra="forbid")
+    who: str = Field(max_length=MAX_NAME)
+    action: str = Field(max_length=MAX_NAME)
+    what: str = Field(max_length=MAX_NAME)
+    task: str = Field(default="", max_length=64)
+    given: str = "{}"
+
+
 class Approved(BaseModel):
     """Which model is approved. `on` may be empty; `digest`, unless empty, is what it must be."""
 
@@ -152,6 +165,15 @@ def build(desk: Desk) -> FastAPI:
         what: Annotated[str, Query(max_length=MAX_NAME)], who: Annotated[Visitor, Depends(visitor)]
     ) -> dict[str, Any]:
         return await desk.seen.whois(who, what)
+
+    @api.get("/can")
+    async def may(
+        who: Annotated[Visitor, Depends(visitor)],
+        asked: Annotated[Asked, Query()],
+    ) -> dict[str, Any]:
+        return await desk.seen.can(
+            who, Supposed(asked.who, asked.action, asked.what, given_of(asked.given)), asked.task
+        )
 
     @api.post("/stop")
     async def stop(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:

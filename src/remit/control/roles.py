@@ -43,6 +43,7 @@ RULES: Final[Mapping[Route, Rule]] = {
     ("GET", "/names"): Rule.SEES,
     ("GET", "/policies"): Rule.KNOWN,
     ("GET", "/whois"): Rule.SEES,
+    ("GET", "/can"): Rule.SEES,
     ("GET", "/explain/{decision}"): Rule.SEES,
     ("GET", "/records"): Rule.SEES,
     ("GET", "/tasks"): Rule.SEES,

@@ -20,12 +20,14 @@ from remit.control.realm import Realm
 from remit.control.registry_desk import RegistryDesk
 from remit.control.roles import Reach, Role
 from remit.control.sessions import Sessions
+from remit.control.supposing import can
 from remit.control.visitor import Visitor
 from remit.control.whois import seen_by
 from remit.identity import Process, SpiffeId
 from remit.inventory import Workload
 from remit.inventory.binding import standing_of
 from remit.policy import Engine
+from remit.policy.supposed import Supposed
 
 
 class Keys(Protocol):
@@ -177,6 +179,10 @@ class Survey:
             for task in self.realm.tasks.values()
             if task.live(now) and (reach.sees(task.human) or reach.sees(owners.get(task.on, "")))
         ]
+
+    async def can(self, who: Visitor, supposed: Supposed, task_id: str) -> dict[str, Any]:
+        """What the policies in force say to it, were it asked for."""
+        return await asyncio.to_thread(can, self.realm, who.reach, supposed, task_id, time.time())
 
     async def whois(self, who: Visitor, what: str) -> dict[str, Any]:
         now = time.time()

@@ -1,0 +1,77 @@
+"""Asked without acting: what the policies in force say to somebody's doing something, as far as one may know of both."""
+
+import json
+from dataclasses import replace
+from typing import Any, Final
+
+from remit.control.realm import Realm
+from remit.control.roles import Reach
+from remit.errors import UsageError
+from remit.policy import Engine
+from remit.policy.in_force import InForce
+from remit.policy.missing import missing
+from remit.policy.outcome import Outcome, answer_of
+from remit.policy.question import Question, task_fact
+from remit.policy.supposed import Supposed, question_of
+
+MAX_GIVEN: Final = 8_192  # characters
+
+
+def can(realm: Realm, reach: Reach, supposed: Supposed, task_id: str, now: float) -> dict[str, Any]:
+    """Outcome, what decides, and of a refusal what would allow it. Raises UsageError and NotAdmittedError."""
+    in_force = Engine(realm.current()).in_force
+    _check_seen(in_force, reach, supposed)
+    question = question_of(in_force, supposed)
+    if task_id:
+        question = _in_task(realm, reach, question, task_id, now)
+    answer = answer_of(in_force.ask(question))
+    name = question.thing.name if question.thing is not None else _name(in_force, question)
+    lacking = missing(question, name, in_force.ask) if answer.outcome is Outcome.REFUSED else None
+    return {
+        **answer.to_json(),
+        "who": str(question.principal),
+        "action": question.action.value,
+        "what": question.acted_on(),
+        "reasons": [policy.reason for policy in answer.policies],
+        "would": lacking.words if lacking is not None else "",
+        "policy_set": in_force.policies.digest,
+    }
+
+
+def given_of(text: str) -> dict[str, Any]:
+    """The circumstances that came with the question, as JSON; raises UsageError."""
+    try:
+        given = json.loads(text) if len(text) <= MAX_GIVEN else None
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        raise UsageError("what is to be supposed is no JSON object", hint="`--with key=value`, a few of them")
+    return given
+
+
+def _check_seen(in_force: InForce, reach: Reach, supposed: Supposed) -> None:
+    """Both are the visitor's to see: what others may do is theirs to know."""
+    for name in (supposed.who, supposed.what):
+        row = next((one for one in in_force.world.workloads.values() if name in (one.name, str(one.spiffe_id))), None)
+        if row is not None:
+            reach.check_sees(f"`{name}`", row.owner, row.uid)
+        elif name == supposed.who:
+            reach.check_sees(f"`{name}`", name)
+
+
+def _in_task(realm: Realm, reach: Reach, question: Question, task_id: str, now: float) -> Question:
+    task = realm.tasks.get(task_id)
+    if task is None or not task.live(now) or not reach.sees(task.human):
+        raise UsageError(f"no task `{task_id}` is running", hint="`remit task list` has them")
+    if question.thing is None and not task.covers(question.action.value, question.resource, now):
+        raise UsageError(
+            f"`{task_id}` doesn't cover `{question.action.value}` there: whatever policies say, it is refused",
+            hint=f"it may {', '.join(task.actions)} on `{task.on}`",
+        )
+    fitting = question.thing is None or task.fits(question.thing.id, {})
+    return replace(question, task=task_fact(task, fitting) if task.of_a_person else None)
+
+
+def _name(in_force: InForce, question: Question) -> str:
+    row = in_force.world.workloads.get(question.resource)
+    return row.name if row is not None else str(question.resource)
