@@ -52,9 +52,8 @@ def _print(answer: dict[str, Any], who: str, what: str) -> None:
 
     typer.echo(harmless(f"{answer['outcome']:<9} {answer['action']} on {what} by {who}"))
     for policy, reason in zip(answer["policies"], answer["reasons"], strict=True):
-        typer.echo(
-            harmless(f"  decided by   {policy['id']} ({policy['file']}:{policy['line']}){reason and ': '}{reason}")
-        )
+        place = f"{policy['id']} ({policy['file']}:{policy['line']})"
+        typer.echo(harmless(f"  decided by   {place}{': ' if reason else ''}{reason}"))
     if not answer["policies"]:
         typer.echo(f"  decided by   {answer['rule']}")
     if answer["would"]:

@@ -171,9 +171,8 @@ def build(desk: Desk) -> FastAPI:
         who: Annotated[Visitor, Depends(visitor)],
         asked: Annotated[Asked, Query()],
     ) -> dict[str, Any]:
-        return await desk.seen.can(
-            who, Supposed(asked.who, asked.action, asked.what, given_of(asked.given)), asked.task
-        )
+        supposed = Supposed(asked.who, asked.action, asked.what, given_of(asked.given))
+        return await desk.seen.can(who, supposed, asked.task)
 
     @api.post("/stop")
     async def stop(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:

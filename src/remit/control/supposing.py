@@ -1,4 +1,4 @@
-"""Asked without acting: what the policies in force say to somebody's doing something, as far as one may know of both."""
+"""Asked without acting: what the policies in force say, as far as one may know of who and what it is about."""
 
 import json
 from dataclasses import replace
