@@ -75,7 +75,6 @@ ACTS = {
     Act.WORKLOAD_RESUME: ("workload", "resume", "SERVER"),
     Act.WORKLOAD_ACTIVATE: ("workload", "activate", "SERVER"),
     Act.WORKLOAD_OWN: ("workload", "own", "SERVER"),
-    Act.MODEL_APPROVE: ("model", "approve", "org/tiny"),
     Act.AUTHORITY_ROTATE: ("authority", "rotate"),
     Act.BREAK_GLASS_SEAL: ("break-glass", "seal"),
     Act.STOP: ("down",),
