@@ -148,6 +148,19 @@ def test_what_is_observed_refuses_nothing_and_is_told() -> None:
     assert [ref.id for ref in permit.policies] == ["free"]
 
 
+def test_a_tool_is_offered_by_the_server_that_the_catalogue_names() -> None:
+    listed = '[tool."mail/send"]\nserver = "{}"\n'
+    for server, offered in ((LLAMA, True), (sid("inference", "prod-1"), False)):
+        decides = engine('@id("free")\npermit (principal, action, resource);', catalogue=listed.format(server))
+        asks = dataclasses.replace(asked(decides.thing(ThingKind.TOOL, "mail/send")), resource=LLAMA)
+        if offered:
+            assert decides.decide(asks, NOW, "d").decision_id == "d"
+        else:
+            with pytest.raises(RefusedError) as caught:
+                decides.decide(asks, NOW, "d")
+            assert caught.value.rule == "remit:not-listed"
+
+
 @pytest.mark.parametrize(
     ("note", "said"),
     [

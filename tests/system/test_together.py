@@ -102,6 +102,23 @@ def test_nobody_governs_another_s(remit: SystemRemit) -> None:
     assert guarded(remit, "ada")["ada"]["state"] == "active"
 
 
+def test_nobody_learns_of_another_s_by_asking(remit: SystemRemit) -> None:
+    name = guarded(remit, "ada")["ada"]["name"]
+
+    def may(user: str, *asked: str) -> tuple[int, str]:
+        done = remit.machine.run("remit", "can", *asked, user=user, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    assert may("ada", "ada", "infer", name)[0] == 0
+    for asked in (("ada", "infer", name), ("bob", "infer", name)):
+        code, said = may("bob", *asked)
+        assert (code, "another person's" in said) == (3, True), said
+    code, said = may("bob", "bob", "infer", "vllm")
+    assert (code, name in said) == (2, False), said
+    code, said = may("root", "root", "infer", "vllm")
+    assert (code, name in said) == (2, True), said
+
+
 def test_each_gets_an_svid_of_their_own(remit: SystemRemit) -> None:
     import base64
 

@@ -26,7 +26,7 @@ def can(
     from remit.cli.client import ask
     from remit.cli.screen import print_json
 
-    supposed = jsonlib.dumps(dict(map(_pair, given or ())))
+    supposed = jsonlib.dumps(dict(map(_pair, given or ())), default=str)
     query = {"who": who, "action": action, "what": what, "task": task, "given": supposed}
     answer = ask(places(state).api_socket, "GET", "can", query=query)
     print_json(answer) if json else _print(answer, who, what)
@@ -43,7 +43,7 @@ def _pair(said: str) -> tuple[str, Any]:
         raise UsageError(f"`{said}` supposes nothing", hint="`--with presence=here`")
     try:
         return key, tomllib.loads(f"x = {value}")["x"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML: a word
         return key, value
 
 
@@ -56,5 +56,9 @@ def _print(answer: dict[str, Any], who: str, what: str) -> None:
         typer.echo(harmless(f"  decided by   {place}{': ' if reason else ''}{reason}"))
     if not answer["policies"]:
         typer.echo(f"  decided by   {answer['rule']}")
+    for policy in answer["observed"]:
+        typer.echo(
+            harmless(f"  NOT ENFORCED {policy['id']} ({policy['file']}:{policy['line']}) would have refused it")
+        )
     if answer["would"]:
         typer.echo(harmless(f"  would be allowed if  {answer['would']}"))

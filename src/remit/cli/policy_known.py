@@ -50,7 +50,7 @@ def _from_file(path: Path) -> "tuple[Known, dict[str, str]]":
 
     try:
         tree = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib: also integers of 4,301 digits, and deep nesting
         raise UsageError(f"`{path}` is not TOML: {error}") from None
     only_tables(tree, frozenset({"case", "pseudonym"}), path.name)  # a file of cases says who is there as well
     there = known(tree, path.name)

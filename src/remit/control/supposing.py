@@ -1,30 +1,39 @@
 """Asked without acting: what the policies in force say, as far as one may know of who and what it is about."""
 
 import json
+import time
 from dataclasses import replace
 from typing import Any, Final
 
 from remit.control.realm import Realm
-from remit.control.roles import Reach
+from remit.control.roles import Reach, Role
+from remit.detect import Label
 from remit.errors import UsageError
 from remit.policy import Engine
 from remit.policy.in_force import InForce
+from remit.policy.intent import Action
 from remit.policy.missing import missing
-from remit.policy.outcome import Outcome, answer_of
+from remit.policy.outcome import Answer, Outcome, answer_of
 from remit.policy.question import Question, task_fact
-from remit.policy.supposed import Supposed, question_of
+from remit.policy.refusal import NOT_ACTIVE
+from remit.policy.supposed import ON, Supposed, question_of
+from remit.policy.thing import ThingKind
 
 MAX_GIVEN: Final = 8_192  # characters
+_YOURS: Final = "`remit status` lists what is yours"
 
 
 def can(realm: Realm, reach: Reach, supposed: Supposed, task_id: str, now: float) -> dict[str, Any]:
     """Outcome, what decides, and of a refusal what would allow it. Raises UsageError and NotAdmittedError."""
     in_force = Engine(realm.current()).in_force
     _check_seen(in_force, reach, supposed)
-    question = question_of(in_force, supposed)
+    try:
+        question = question_of(in_force, _by_now(supposed, now))
+    except UsageError as error:
+        raise error if reach.role is not Role.PERSON else UsageError(str(error), hint=_YOURS) from None
     if task_id:
         question = _in_task(realm, reach, question, task_id, now)
-    answer = answer_of(in_force.ask(question))
+    answer = _not_active(in_force, question) or _answer(in_force, question)
     name = question.thing.name if question.thing is not None else _name(in_force, question)
     lacking = missing(question, name, in_force.ask) if answer.outcome is Outcome.REFUSED else None
     return {
@@ -38,10 +47,28 @@ def can(realm: Realm, reach: Reach, supposed: Supposed, task_id: str, now: float
     }
 
 
+def _answer(in_force: InForce, question: Question) -> Answer:
+    return answer_of(in_force.ask(question), [label for label in Label if label.value in question.found_labels])
+
+
+def _not_active(in_force: InForce, question: Question) -> Answer | None:
+    """A workload that is not active does nothing, and nothing is done with it, whatever policies say."""
+    rows = (in_force.world.workloads.get(one) for one in (question.resource, question.principal))
+    idle = any(row is not None and not row.active for row in rows)
+    return Answer(Outcome.REFUSED, NOT_ACTIVE) if idle else None
+
+
+def _by_now(supposed: Supposed, now: float) -> Supposed:
+    """At this hour, unless another one is supposed."""
+    local = time.localtime(now)
+    return replace(supposed, given={"time": {"hour": local.tm_hour, "weekday": local.tm_wday + 1}, **supposed.given})
+
+
 def given_of(text: str) -> dict[str, Any]:
     """The circumstances that came with the question, as JSON; raises UsageError."""
     try:
         given = json.loads(text) if len(text) <= MAX_GIVEN else None
+        json.dumps(given, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError):
         given = None
     if not isinstance(given, dict):
@@ -51,6 +78,9 @@ def given_of(text: str) -> dict[str, Any]:
 
 def _check_seen(in_force: InForce, reach: Reach, supposed: Supposed) -> None:
     """Both are the visitor's to see: what others may do is theirs to know."""
+    action = next((one for one in Action if one.value == supposed.action), None)
+    if action is not None and action in ON and (owner := in_force.thing(ON[action], supposed.what).owner):
+        reach.check_sees(f"`{supposed.what}`", owner)
     for name in (supposed.who, supposed.what):
         row = next((one for one in in_force.world.workloads.values() if name in (one.name, str(one.spiffe_id))), None)
         if row is not None:
@@ -61,14 +91,16 @@ def _check_seen(in_force: InForce, reach: Reach, supposed: Supposed) -> None:
 
 def _in_task(realm: Realm, reach: Reach, question: Question, task_id: str, now: float) -> Question:
     task = realm.tasks.get(task_id)
-    if task is None or not task.live(now) or not reach.sees(task.human):
-        raise UsageError(f"no task `{task_id}` is running", hint="`remit task list` has them")
+    theirs = task is not None and task.human == question.human and task.held_by(question.principal)
+    if task is None or not theirs or not task.live(now) or not reach.sees(task.human):
+        raise UsageError(f"no task `{task_id}` of theirs is running", hint="`remit task list` has them")
     if question.thing is None and not task.covers(question.action.value, question.resource, now):
         raise UsageError(
             f"`{task_id}` doesn't cover `{question.action.value}` there: whatever policies say, it is refused",
             hint=f"it may {', '.join(task.actions)} on `{task.on}`",
         )
-    fitting = question.thing is None or task.fits(question.thing.id, {})
+    tool = question.thing is not None and question.thing.kind is ThingKind.TOOL
+    fitting = not tool or task.fits(question.acted_on()["id"], {})
     return replace(question, task=task_fact(task, fitting) if task.of_a_person else None)
 
 

@@ -10,7 +10,7 @@ from remit.errors import NotFoundError, UsageError
 from remit.identity import SpiffeId
 from remit.inventory import Human
 from remit.inventory.lifecycle import LifecycleError, standing
-from remit.policy import Action
+from remit.policy.intent import SERVER
 from remit.tasks import Task
 from remit.tasks.delegation import with_what_was_cut
 from remit.tasks.token import mint
@@ -131,11 +131,11 @@ class Tasking:
 
     def check_what(self, on: SpiffeId, actions: tuple[str, ...]) -> None:
         """Whether there are such actions and such a workload; raises UsageError or LifecycleError."""
-        known = {action.value for action in Action}
+        known = {action.value for action in SERVER}
         unknown = [action for action in actions if action not in known]
         if unknown or not actions:
             raise UsageError(
-                f"`{unknown[0] if unknown else ''}` is not an action", hint=f"actions are {', '.join(Action)}"
+                f"`{unknown[0] if unknown else ''}` is not an action", hint=f"actions are {', '.join(SERVER)}"
             )
         workload = self._book.workloads.get(on)
         if workload is None:

@@ -23,6 +23,7 @@ def started(call: Call, intent: Intent, permit: Permit, zone: Zone) -> Start:
         policies=permit.policies,
         rule=first.id if first else "",
         reason=first.reason if first else "",
+        observed=permit.observed,
     )
 
 
@@ -54,13 +55,17 @@ def _start(
     rule: str,
     reason: str,
     missing: str = "",
+    observed: tuple[PolicyRef, ...] = (),
 ) -> Start:
     snapshot = zone.snapshot
+    what = _what(call, intent, zone)
+    if observed:  # not enforced: what they would have refused is on record all the same
+        what["facts"] = {**what["facts"], "observed": [ref.id for ref in observed]}
     return Start(
         id=call.id,
         outcome=outcome,
         **_who(caller),
-        **_what(call, intent, zone),
+        **what,
         policies=policies,
         rule=rule,
         reason=said(reason, zone.scrubber) if outcome == "refused" else reason,

@@ -75,7 +75,7 @@ def case_file(name: str, text: str) -> CaseFile:
     """Raises UsageError that names the file, and the case and key where there is one."""
     try:
         tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib: also integers of 4,301 digits, and deep nesting
         raise UsageError(f"`{name}` is not TOML: {error}") from None
     only_tables(tree, frozenset({"case"}), name)
     rows = tree.get("case", [])

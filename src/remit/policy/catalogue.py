@@ -36,7 +36,7 @@ def things(files: Iterable[PolicyFile]) -> tuple[Thing, ...]:
 def _listed(file: PolicyFile) -> list[Thing]:
     try:
         tree = tomllib.loads(file.text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib: also integers of 4,301 digits, and deep nesting
         place = _AT_LINE.search(str(error))
         line, column = (int(place[1]), int(place[2])) if place else (1, 1)
         raise PolicyError(_AT_LINE.sub("", str(error)).strip(), file=file.name, line=line, column=column) from None

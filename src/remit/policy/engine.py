@@ -156,7 +156,8 @@ class Engine:
                 self._refuse(intent, decision_id, NO_SUCH_WORKLOAD)
             if intent.thing is None:
                 return resource
-        if self.thing(intent.thing.kind, intent.thing.id) != intent.thing:
+        offered_by = intent.thing.attributes.get("server") or str(intent.resource)
+        if self.thing(intent.thing.kind, intent.thing.id) != intent.thing or offered_by != str(intent.resource):
             self._refuse(intent, decision_id, NOT_AS_LISTED)
         return intent.thing
 

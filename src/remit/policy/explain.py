@@ -81,6 +81,7 @@ def _rows(record: Record, policies: PolicySet | None) -> Iterator[tuple[str, str
     yield "handed on", " → ".join(_short_name(actor) for actor in record.get("chain") or ())
     yield "found", ", ".join(f"{rule} ({label})" for rule, label in (record.get("found") or {}).items())
     yield "decided by", _decided_by(record, policies)
+    yield "not enforced", _observed(record)
     if record.get("outcome") != "allowed":
         yield "would be allowed if", str(record.get("missing") or "")
     yield "policy set", _where(record)
@@ -113,6 +114,12 @@ def _decided_by(record: Record, policies: PolicySet | None) -> str:
     if rule == DEFAULT_DENY:
         return "nothing permits it" + _counted(record, policies)
     return f"{_BUILT_IN[rule]} ({rule})" if rule in _BUILT_IN else rule
+
+
+def _observed(record: Record) -> str:
+    """Policies that are only observed."""
+    named = (record.get("facts") or {}).get("observed") or ()
+    return f"{', '.join(map(str, named))} would have refused it" if named else ""
 
 
 def _policy(policy: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ class Answer:
             "outcome": self.outcome.value,
             "rule": self.rule,
             "policies": [{"id": ref.id, "file": ref.file, "line": ref.line} for ref in self.policies],
+            "observed": [{"id": ref.id, "file": ref.file, "line": ref.line} for ref in self.observed],
         }
 
 

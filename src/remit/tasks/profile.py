@@ -75,7 +75,7 @@ def parse(file: str, text: str) -> Profile:
         raise PolicyError("this can't be a profile's file", file=file, line=1, column=1, hint=hint)
     try:
         tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib: also integers of 4,301 digits, and deep nesting
         raise _no_toml(file, text, str(error)) from None
     try:
         return _profile(name, tree)
