@@ -5,6 +5,7 @@ import queue
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.system.machine import Machine
 
 SOURCE = Path(remit.__file__).parents[1]
 READY_SECONDS = 40
+APPEARS_SECONDS = 10
 CONFIG = """
 [roles]
 administrator = ["root"]
@@ -92,9 +94,11 @@ class SystemRemit:
         return json.loads(self.machine.run("remit", *arguments, "--json", user=user).stdout)
 
     def pid_inside(self, what: str) -> int:
-        """The one process whose command line has `what`, by its number in the machine."""
-        found = self.machine.run("pgrep", "-f", what).stdout.split()
-        assert len(found) == 1, (what, found)
+        """The one process whose command line has `what`, by its number in the machine; waited for."""
+        deadline = time.monotonic() + APPEARS_SECONDS
+        while len(found := self.machine.run("pgrep", "-f", what, check=False).stdout.split()) != 1:
+            assert time.monotonic() < deadline, (what, found)
+            time.sleep(0.1)
         return int(found[0])
 
     def stop(self) -> int:
