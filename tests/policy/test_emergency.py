@@ -11,6 +11,7 @@ from remit.inventory import LifeState
 from remit.inventory.selectors import REGISTERED
 from remit.policy import Action, Engine, RefusedError, Snapshot, Treatment
 from remit.policy.emergency import BREAK_GLASS, Emergency, by_break_glass
+from remit.policy.intent import SERVER
 from remit.policy.load import load
 from remit.policy.permit import PolicyRef
 from remit.policy.snapshot import PolicyFile
@@ -30,7 +31,7 @@ def refused(snap: Snapshot, caller: Caller, now: float = NOW) -> str:
     return caught.value.rule
 
 
-@pytest.mark.parametrize("action", list(Action))
+@pytest.mark.parametrize("action", SERVER)
 def test_it_stands_in_the_place_of_the_files_for_one_person(action: Action) -> None:
     permit = Engine(broken()).decide(intent(action), NOW, "d-1")
     assert permit.policies == (PolicyRef(BREAK_GLASS, "built in", 1, OPEN.said),)
@@ -38,6 +39,13 @@ def test_it_stands_in_the_place_of_the_files_for_one_person(action: Action) -> N
     assert by_break_glass(permit.policies)
     assert refused(broken(), curl("bob")) == "locked-out"
     assert refused(snapshot(NOBODY), curl()) == "locked-out"
+
+
+@pytest.mark.parametrize("action", sorted(set(Action) - set(SERVER)))
+def test_it_opens_model_servers_and_nothing_else(action: Action) -> None:
+    with pytest.raises(RefusedError) as caught:
+        Engine(broken()).decide(intent(action), NOW, "d-1")
+    assert caught.value.rule == "locked-out"
 
 
 def test_it_is_over_at_its_limit() -> None:

@@ -4,18 +4,16 @@ It must be started before control gives those up, and can't be started again aft
 that are not shown to Remit's own uid are unknown.
 """
 
-import asyncio
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from remit.attestor_line import ADOPT
+from remit.control import privileged
 from remit.errors import StateError
 from remit.identity.attestation.asking import Lines
 from remit.identity.attestation.eyes import look_through
@@ -53,28 +51,12 @@ class Attestor:
 
     def close(self) -> None:
         """Let it end, and wait for that."""
-        self.door.close()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(5.0)
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        with suppress(OSError):
-            os.close(self.pidfd)
+        privileged.end(self.process, self.door, self.pidfd)
 
 
 def start_attestor(program: Sequence[str] = PROGRAM) -> Attestor:
     """Start it, and look through it from now on. What this process holds as ambient capabilities is passed on."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        process = subprocess.Popen(
-            [*program, "--line", str(theirs.fileno())],
-            pass_fds=(theirs.fileno(),),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env=ENVIRONMENT,
-            start_new_session=True,
-        )
+    process, ours = privileged.started(program, ENVIRONMENT)
     attestor = Attestor(process, os.pidfd_open(process.pid), ours)
     *lines, files = attestor.lines()
     look_through(ThroughAttestor(Lines(lines)))
@@ -84,15 +66,4 @@ def start_attestor(program: Sequence[str] = PROGRAM) -> Attestor:
 
 def mind_attestor(attestor: Attestor, ended: Callable[[int], None]) -> Callable[[], None]:
     """Call `ended` with its exit status when it ends; what is returned stops minding it. In a running event loop."""
-    loop = asyncio.get_running_loop()
-
-    def seen() -> None:
-        loop.remove_reader(attestor.pidfd)
-        ended(attestor.process.wait())
-
-    loop.add_reader(attestor.pidfd, seen)
-    return partial(_forget, loop, attestor.pidfd)
-
-
-def _forget(loop: asyncio.AbstractEventLoop, pidfd: int) -> None:
-    loop.remove_reader(pidfd)
+    return privileged.minded(attestor.process, attestor.pidfd, ended)

@@ -9,10 +9,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from functools import partial
 from typing import Final
 
+from remit.control import privileged
 from remit.errors import StateError
 from remit.sandbox import capabilities, fence_line
 from remit.sandbox.child import ENVIRONMENT
@@ -70,43 +69,16 @@ class Fence:
 
     def mind(self, ended: Callable[[int], None]) -> Callable[[], None]:
         """Call `ended` with its exit status when it ends; what is returned stops minding it."""
-        loop = asyncio.get_running_loop()
-
-        def seen() -> None:
-            loop.remove_reader(self._pidfd)
-            ended(self.process.wait())
-
-        loop.add_reader(self._pidfd, seen)
-        return partial(_forget, loop, self._pidfd)
+        return privileged.minded(self.process, self._pidfd, ended)
 
     def close(self) -> None:
         """Let it end, and wait for that."""
-        self._line.close()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(5.0)
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        with suppress(OSError):
-            os.close(self._pidfd)
+        privileged.end(self.process, self._line, self._pidfd)
 
 
 def start_fence(program: Sequence[str] = PROGRAM) -> Fence | None:
     """Start it; None without CAP_NET_ADMIN, as in a container that leaves root none: then nothing can be refused."""
     if capabilities.CAP_NET_ADMIN not in capabilities.held():
         return None
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        process = subprocess.Popen(
-            [*program, "--line", str(theirs.fileno())],
-            pass_fds=(theirs.fileno(),),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env=ENVIRONMENT,
-            start_new_session=True,
-        )
+    process, ours = privileged.started(program, ENVIRONMENT)
     return Fence(process, ours)
-
-
-def _forget(loop: asyncio.AbstractEventLoop, pidfd: int) -> None:
-    loop.remove_reader(pidfd)

@@ -9,7 +9,7 @@ from remit.inventory import Workload
 from remit.policy.approval import Approval
 from remit.policy.emergency import Emergency, under_one_of
 from remit.policy.in_force import InForce
-from remit.policy.intent import Action, Intent
+from remit.policy.intent import SERVER, Action, Intent
 from remit.policy.missing import missing
 from remit.policy.permissions import Permission, permissions
 from remit.policy.permit import ApprovalNeededError, Permit, PolicyRef, RefusedError
@@ -76,7 +76,7 @@ class Engine:
         2. resource and caller are in it, and active; what is acted on is as the catalogue has it
         3. a task that came with the request is live, is its human's and in its hands, and covers the request
         4. Cedar permits it: default deny, forbid beats permit, an error never allows. While break-glass is open, its
-           built-in policy stands in the place of this set for the person who opened it
+           built-in policy stands in the place of this set for the person who opened it, and for model servers alone
         5. every finding may be let through or masked
         6. what takes an approval has one: for this very intent, under these very policies
         7. the permit, good as long as snapshot and task are
@@ -97,7 +97,7 @@ class Engine:
         task = self._task(intent, target, now, decision_id)
         # 4 and 5
         emergency = self.snapshot.emergency
-        if emergency is not None and self.in_emergency(intent.caller, now):
+        if emergency is not None and intent.action in SERVER and self.in_emergency(intent.caller, now):
             return self._by_break_glass(intent, emergency, decision_id)
         decided = self._outcome(intent, target, task)
         verdict = decided.verdict
