@@ -22,7 +22,8 @@ from cedarpy import pst
 
 from remit.policy.intent import Action
 from remit.policy.policy_set import Policy
-from remit.policy.question import Question
+from remit.policy.question import Json, Question
+from remit.policy.reads import reads
 
 MAX_SLICES: Final = 512  # compiled slices kept; a slice of 13 policies takes about 40 kB
 
@@ -39,13 +40,22 @@ _ENTITY_PATHS: Final = {
 class Slice:
     """Policies compiled together. Cedar's `policyN` is `policies[N]`; in `watched` it is `observed[N]`.
 
-    These are apart, so that nothing of theirs can decide.
+    These are apart, so that nothing of theirs can decide. `reads` are the keys of the context that any of them reads;
+    None: all of them.
     """
 
     policies: tuple[Policy, ...]
     compiled: cedarpy.PolicySet
     observed: tuple[Policy, ...] = ()
     watched: cedarpy.PolicySet | None = None
+    reads: frozenset[str] | None = None
+
+    def trimmed(self, request: Json) -> Json:
+        """The request with no more of its context than these policies read."""
+        if self.reads is None:
+            return request
+        context = request["context"]
+        return {**request, "context": {key: context[key] for key in self.reads & context.keys()}}
 
 
 class Slicer:
@@ -85,7 +95,7 @@ class Slicer:
         enforced = tuple(policy for policy in every if not policy.observed)
         observed = tuple(policy for policy in every if policy.observed)
         watched = _compiled(observed) if observed else None
-        self._slices[wanted] = Slice(enforced, _compiled(enforced), observed, watched)
+        self._slices[wanted] = Slice(enforced, _compiled(enforced), observed, watched, reads(every))
         if len(self._slices) > MAX_SLICES:
             self._slices.popitem(last=False)
         return self._slices[wanted]

@@ -45,7 +45,8 @@ def ask(question: Question, policies: Slice, entities: cedarpy.Entities) -> Verd
     and a test holds every Question to the schema. What doesn't fit ends as an error, refused all the same.
     """
     try:
-        asked = question.request()
+        (question.model + question.asked).encode()  # no Unicode is an error, also where no policy reads it
+        asked = policies.trimmed(question.request())
         result = cedarpy.is_authorized(asked, policies.compiled, entities)
         watched = policies.watched and cedarpy.is_authorized(asked, policies.watched, entities)
     except ValueError as error:  # an id or a text that is no Unicode
