@@ -45,7 +45,7 @@ def ask(question: Question, policies: Slice, entities: cedarpy.Entities) -> Verd
     and a test holds every Question to the schema. What doesn't fit ends as an error, refused all the same.
     """
     try:
-        (question.model + question.asked).encode()  # no Unicode is an error, also where no policy reads it
+        "".join((question.model, question.asked, *question.found)).encode()  # no Unicode is an error, read or not
         asked = policies.trimmed(question.request())
         result = cedarpy.is_authorized(asked, policies.compiled, entities)
         watched = policies.watched and cedarpy.is_authorized(asked, policies.watched, entities)
