@@ -1,7 +1,6 @@
 """A gRPC server on one unix socket: the only file that knows grpclib's inner parts."""
 
 import asyncio
-import struct
 import weakref
 from asyncio import BaseTransport
 from collections.abc import Awaitable, Callable
@@ -17,14 +16,16 @@ from grpclib.server import Server, Stream
 
 from remit.errors import AttestationError
 from remit.identity.peer import PeerCredentials
-from remit.identity.quota import Quota
+from remit.identity.quota import Quota, Room
 from remit.identity.spiffe_proto import message_type
 from remit.identity.unix_socket import ListeningSocket
 
 MAX_REQUEST_BYTES: Final = 65_536  # a token of 8 KiB and 16 audiences of 1 KiB fit
-REQUEST_SECONDS: Final = 10.0  # from headers to the whole request
+REQUEST_SECONDS: Final = 10.0  # for a message's head, and for the rest
 CALLS: Final = (1_024, 4_096)  # open at once, of one process and of one uid; SPIFFE clients have two or three
 CONNECTIONS: Final = (512, 2_048)  # a descriptor each
+HELD_BYTES: Final = CALLS[1] * MAX_REQUEST_BYTES  # as many calls as one uid may have open, each as long as may be
+WINDOW_BYTES: Final = 1 << 20  # of HTTP/2: what nobody has read yet, however large a request may be
 _CALM: Final = 0xB  # RFC 9113, 7: ENHANCE_YOUR_CALM; to gRPC a resource that is exhausted
 
 Call = Callable[["Request"], Awaitable[None]]
@@ -41,38 +42,41 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method of a service: `stream` when it may send any number of answers."""
+    """One method of a service: `stream` when it may send any number of answers. `types` finds message classes."""
 
     name: str
     request: str
     reply: str
     stream: bool
     call: Call
+    types: Callable[[str], Any] = message_type
 
 
 class UnixServer(Server):
-    """Serves `methods` of `service`; each caller must send the metadata `required` (name, value).
+    """Serves `methods` of `service`; each caller must send the metadata `required` (name, value), if any is.
 
-    `calls` and `connections` are how many one process and one uid may have open at once.
+    `calls` and `connections` are how many one process and one uid may have open at once; `request_bytes` the longest
+    request, `held_bytes` all that are held at once.
     """
 
     def __init__(
         self,
         service: str,
         methods: tuple[Method, ...],
-        required: tuple[str, str],
+        required: tuple[str, str] | None,
         *,
         calls: tuple[int, int] = CALLS,
         connections: tuple[int, int] = CONNECTIONS,
+        request_bytes: int = MAX_REQUEST_BYTES,
+        held_bytes: int = HELD_BYTES,
     ) -> None:
-        self._required = required
+        self._required, self._request_bytes, self._room = required, request_bytes, Room(held_bytes)
         self._connections: weakref.WeakSet[H2Protocol] = weakref.WeakSet()
         self._calls, self._callers = Quota(*calls), Quota(*connections)
         self._methods = {f"/{service}/{method.name}": self._handler(method) for method in methods}
-        # Windows as large as one request: HTTP/2 then holds no more than that of what nobody has read yet.
-        limits = Configuration(
-            http2_connection_window_size=MAX_REQUEST_BYTES, http2_stream_window_size=MAX_REQUEST_BYTES
-        )
+        # Windows as large as one request, if it is no larger: HTTP/2 holds no more of what nobody has read yet.
+        window = min(request_bytes, WINDOW_BYTES)
+        limits = Configuration(http2_connection_window_size=window, http2_stream_window_size=window)
         super().__init__([self], config=limits)
 
     def __mapping__(self) -> dict[str, Handler]:
@@ -102,15 +106,27 @@ class UnixServer(Server):
                 raise GRPCError(Status.RESOURCE_EXHAUSTED, f"too many open calls: at most {self._calls.process}")
             try:
                 self._check_metadata(stream)
-                message = await _receive(stream, message_type(method.request))
-                await method.call(Request(peer, message, stream.send_message))
+                await self._receive(stream, method, peer)
             finally:
                 self._calls.give_back(peer)
 
         cardinality = Cardinality.UNARY_STREAM if method.stream else Cardinality.UNARY_UNARY
-        return Handler(answer, cardinality, message_type(method.request), message_type(method.reply))
+        return Handler(answer, cardinality, method.types(method.request), method.types(method.reply))
+
+    async def _receive(self, stream: Stream[Any, Any], method: Method, peer: PeerCredentials) -> None:
+        """Take the one message of a request, and have it answered; it counts among what is held until then."""
+        length = await _length(stream, self._request_bytes)
+        if not self._room.take(length):
+            raise GRPCError(Status.RESOURCE_EXHAUSTED, "too many long requests at once")
+        try:
+            message = await _message(stream, method.types(method.request), length)
+            await method.call(Request(peer, message, stream.send_message))
+        finally:
+            self._room.give_back(length)
 
     def _check_metadata(self, stream: Stream[Any, Any]) -> None:
+        if self._required is None:
+            return
         name, value = self._required
         if stream.metadata is None or stream.metadata.getall(name, []) != [value]:
             raise GRPCError(Status.INVALID_ARGUMENT, f"security header missing: send `{name}: {value}`")
@@ -164,17 +180,35 @@ def _peer(stream: Stream[Any, Any]) -> PeerCredentials:
     return peer
 
 
-async def _receive(stream: Stream[Any, Any], kind: Any) -> Any:
-    """The one message of a unary request. grpclib's own `recv_message` would take up to 4 GiB into memory."""
-    raw = stream._stream
+async def _length(stream: Stream[Any, Any], most: int) -> int:
+    """How long the message of a unary request is. grpclib's own `recv_message` would take up to 4 GiB into memory."""
+    head = await _data(stream, 5)  # gRPC over HTTP/2: 1 byte compressed flag, 4 bytes length
+    compressed, length = head[0], int.from_bytes(head[1:], "big")
+    if compressed or length > most:
+        raise GRPCError(Status.RESOURCE_EXHAUSTED, "the request is compressed or too long")
+    return length
+
+
+async def _message(stream: Stream[Any, Any], kind: Any, length: int) -> Any:
+    try:
+        return kind.FromString(await _data(stream, length))
+    except DecodeError:
+        raise _no_message() from None
+
+
+async def _data(stream: Stream[Any, Any], length: int) -> bytes:
+    """Exactly so many bytes."""
     try:
         async with asyncio.timeout(REQUEST_SECONDS):
-            head = await raw.recv_data(5)  # gRPC over HTTP/2: 1 byte compressed flag, 4 bytes length
-            compressed, length = struct.unpack(">BI", head)
-            if compressed or length > MAX_REQUEST_BYTES:
-                raise GRPCError(Status.RESOURCE_EXHAUSTED, "the request is compressed or too long")
-            return kind.FromString(await raw.recv_data(length))
+            data: bytes = await stream._stream.recv_data(length)
     except TimeoutError:
         raise GRPCError(Status.DEADLINE_EXCEEDED, "the request did not arrive in time") from None
-    except (struct.error, AssertionError, DecodeError):  # AssertionError: grpclib's Buffer, for one cut short
-        raise GRPCError(Status.INVALID_ARGUMENT, "the request is not a message of this method") from None
+    except AssertionError:  # grpclib's Buffer, for one cut short
+        raise _no_message() from None
+    if len(data) != length:
+        raise _no_message()
+    return data
+
+
+def _no_message() -> GRPCError:
+    return GRPCError(Status.INVALID_ARGUMENT, "the request is not a message of this method")

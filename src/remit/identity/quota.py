@@ -28,3 +28,20 @@ class Quota:
             counts[key] -= 1
             if not counts[key]:
                 del counts[key]
+
+
+@dataclass(slots=True)
+class Room:
+    """Bytes that may be held at once."""
+
+    left: int
+
+    def take(self, size: int) -> bool:
+        """Hold that many more, if there is room. Who gets True gives them back, once."""
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+    def give_back(self, size: int) -> None:
+        self.left += size
