@@ -22,7 +22,8 @@ from remit.errors import StateError
 from remit.identity import SpiffeId
 from remit.policy import Action
 from remit.policy.frames import pack
-from remit.policy.link import Certify, LogFailed, Refused, Svid, encode
+from remit.policy.link import Certify, LogFailed, Refused, Svid
+from remit.policy.link_json import encode
 from remit.sandbox.channel import Channel
 from remit.sandbox.child import Child, start_child
 from remit.secret import Secret

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from remit.gateway.asking import Questions
 from remit.gateway.call import Call
 from remit.gateway.circumstances import circumstances_of
 from remit.gateway.zone import Zone
@@ -34,6 +35,7 @@ def zone(policy: str) -> Zone:
         monotonic=lambda: 0.0,
         cache_key=b"",
         told=lambda _: None,
+        questions=Questions(lambda _: None),
     )
 
 
@@ -100,7 +102,7 @@ def test_a_call_is_judged_again_when_the_hour_is_another(hour: int, goes_on: boo
     cuts: list[str] = []
     call = Call.begin(LLAMA, NOW, 0.0, cuts.append)
     here.live.add(call)
-    asked = replace(intent(), circumstances=circumstances_of(intent().caller, NOW))
+    asked = replace(intent(), circumstances=circumstances_of(intent().caller, here.snapshot, NOW))
     call.may(here.engine.decide(call.asks(asked), NOW, call.id))
     call.recorded = True
     here.sweep()

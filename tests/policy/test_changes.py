@@ -11,7 +11,8 @@ from remit.inventory import Human, Workload
 from remit.policy import PolicyFile, Snapshot
 from remit.policy.changes import Changes
 from remit.policy.frames import Unpacker, pack
-from remit.policy.link import InForce, decode, encode
+from remit.policy.link import InForce
+from remit.policy.link_json import decode, encode
 from tests.policy.worlds import BOT, LLAMA, NOW, PROD, sid, snapshot, task, workload
 
 ROWS = st.builds(

@@ -15,6 +15,8 @@ from remit.policy.link import (
     FROM_CONTROL,
     FROM_WORKER,
     Ack,
+    Answer,
+    AskPeople,
     Certified,
     Certify,
     DoorKind,
@@ -24,15 +26,19 @@ from remit.policy.link import (
     Listen,
     LogFailed,
     Message,
+    Raise,
     Ready,
     Refused,
+    Reserve,
+    Said,
     Secrets,
     Serving,
+    Settle,
     Svid,
     Welcome,
-    decode,
-    encode,
+    Withdrawn,
 )
+from remit.policy.link_json import decode, encode
 from remit.secret import Secret
 from tests.policy.worlds import BOT, LLAMA, snapshot, task
 
@@ -55,6 +61,13 @@ MESSAGES: list[Message] = [
     Serving("https://127.0.0.1:1"),
     Refused("01M7", "half a pair \udc80", "default-deny", Action.INFER, LLAMA),
     LogFailed("no space", "make some"),
+    Reserve(1, "t-1", {"calls": 1}),
+    Settle("t-1", {"calls": 1}, {}),
+    Raise(2, "t-1", "confidential", True),
+    AskPeople(3, {"action": "call_tool"}),
+    Withdrawn(3),
+    Answer(3, {"pending": "a-1"}),
+    Said("t-1", Secret(HIDDEN)),
 ]
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from remit.detect import Label
-from remit.policy import Action, Engine, Intent, PolicyFile, RefusedError
+from remit.policy import Action, Engine, FlowFacts, Intent, PolicyFile, RefusedError
 from remit.policy.catalogue import NAME
 from remit.policy.circumstances import Circumstances
+from remit.policy.permit import ApprovalNeededError
 from remit.policy.thing import ThingKind
 from remit.tasks import Constraint, ToolGrant
 from tests.policy.worlds import NOW, curl, intent, sid, snapshot, task
@@ -83,7 +84,38 @@ def test_the_tools_are_named() -> None:
         'permit (principal, action, resource) when { context has task && context.task.tools.contains("mail/send") };'
     )
     decides = engine('@id("named") ' + names)
-    decides.decide(call(decides, "mail/send", EVE), NOW, "d1")
+    decides.decide(call(decides, "mail/send", BOB), NOW, "d1")
+
+
+def test_what_the_task_does_not_list_is_refused_whatever_permits_it_unless_a_person_is_asked() -> None:
+    permit = "permit (principal, action, resource);"
+    decides = engine('@id("all") ' + permit)
+    decides.decide(call(decides, "mail/send", BOB), NOW, "d1")
+    for _ in range(2):  # also from the cache
+        for tool, arguments, to in (
+            ("mail/send", EVE, None),
+            ("mail/read", BOB, None),
+            ("mail/send", BOB, "elsewhere"),
+        ):
+            with pytest.raises(RefusedError) as refused:
+                decides.decide(call(decides, tool, arguments, to), NOW, "d2")
+            assert refused.value.rule == "remit:outside-task"
+    asking = engine('@id("all") @approval("approver") ' + permit)
+    with pytest.raises(ApprovalNeededError):
+        asking.decide(call(asking, "mail/send", EVE), NOW, "d3")
+
+
+def test_what_is_above_the_task_s_ceiling_is_refused() -> None:
+    decides = engine('@id("all") permit (principal, action, resource);')
+    fine, above = (replace(call(decides, "mail/send", BOB), circumstances=flowed(high)) for high in (2, 3))
+    decides.decide(fine, NOW, "d1")
+    with pytest.raises(RefusedError) as refused:
+        decides.decide(above, NOW, "d2")
+    assert refused.value.rule == "remit:outside-task"
+
+
+def flowed(high: int) -> Circumstances:
+    return Circumstances(flow=FlowFacts(high))
 
 
 def test_arguments_are_part_of_what_is_approved() -> None:

@@ -10,7 +10,7 @@ from remit.errors import PolicyError
 from remit.policy import Action, Engine, Intent, Permit, PolicyFile, RefusedError
 from remit.policy.approval import Approval
 from remit.policy.catalogue import NAME
-from remit.policy.circumstances import Arguments, Circumstances, FlowFacts
+from remit.policy.circumstances import Arguments, Circumstances, FlowFacts, Moment
 from remit.policy.load import load
 from remit.policy.mode import Approver
 from remit.policy.permit import ApprovalNeededError
@@ -61,6 +61,11 @@ def call(decides: Engine, high: int = 0, untrusted: tuple[str, ...] = (), to: st
     return decides.decide(asked(thing, args=args, flow=FlowFacts(high), destination=to), NOW, "d")
 
 
+def approval_of(sends: Intent, decides: Engine) -> Approval:
+    policies, requester = decides.policies.digest, sends.caller.human
+    return Approval("a1", sends.binding, policies, Approver.APPROVER, "bob", requester, NOW + 60)
+
+
 def test_a_tool_is_called_within_what_its_arguments_and_the_flow_allow() -> None:
     decides = engine(SENDS)
     assert [ref.id for ref in call(decides).policies] == ["sends"]
@@ -104,16 +109,33 @@ def test_an_approval_is_of_this_intent_under_these_policies_by_somebody_who_may(
     with pytest.raises(ApprovalNeededError) as caught:
         decides.decide(sends, NOW, "d")
     assert (caught.value.approver, caught.value.policies[0].id) == ("approver", "asks")
-    good = Approval("a1", sends.digest, decides.policies.digest, Approver.APPROVER, "p-2")
+    good = approval_of(sends, decides)
     assert decides.decide(sends, NOW, "d", good).decision_id == "d"
     edited = asked(decides.thing(ThingKind.TOOL, "mail/send"), body=b'{"to": "eve"}')
     for of, approval in (
         (edited, good),
         (sends, dataclasses.replace(good, policy_set="sha256:00")),
         (sends, dataclasses.replace(good, level=Approver.OWNER)),
+        (sends, dataclasses.replace(good, expires=NOW)),
+        (sends, dataclasses.replace(good, by=good.requester)),
+        (sends, dataclasses.replace(good, requester="carol")),
     ):
         with pytest.raises(ApprovalNeededError):
             decides.decide(of, NOW, "d", approval)
+
+
+def test_an_approval_holds_while_the_hour_goes_by_and_not_once_something_came_from_outside() -> None:
+    decides = engine('@id("asks")\n@approval("approver")\npermit (principal, action, resource);')
+    tool = decides.thing(ThingKind.TOOL, "mail/send")
+    sends = asked(tool, flow=FlowFacts(1), moment=Moment(9, 1))
+    good = approval_of(sends, decides)
+    later = asked(tool, flow=FlowFacts(1, did=("retrieve",)), moment=Moment(10, 1), presence="away")
+    assert decides.decide(later, NOW, "d", good).decision_id == "d"
+    own = dataclasses.replace(good, by=good.requester, self_confirmed=True)
+    assert decides.decide(later, NOW, "e", own).decision_id == "e"
+    for flow in (FlowFacts(2), FlowFacts(1, untrusted=True), None):
+        with pytest.raises(ApprovalNeededError):
+            decides.decide(asked(tool, flow=flow, moment=Moment(9, 1)), NOW, "d", good)
 
 
 def test_an_approval_opens_nothing_that_is_forbidden() -> None:
@@ -122,7 +144,7 @@ def test_an_approval_opens_nothing_that_is_forbidden() -> None:
         '@id("never")\nforbid (principal, action, resource);',
     )
     sends = asked(decides.thing(ThingKind.TOOL, "mail/send"))
-    approval = Approval("a1", sends.digest, decides.policies.digest, Approver.APPROVER, "p-2")
+    approval = approval_of(sends, decides)
     with pytest.raises(RefusedError) as caught:
         decides.decide(sends, NOW, "d", approval)
     assert caught.value.rule == "never"

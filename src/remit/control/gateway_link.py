@@ -1,19 +1,39 @@
 """Control's side of the link: what it tells a gateway, and what it does with a gateway's messages."""
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from remit.audit import DigestKey, shard_name
 from remit.config import GatewaySettings, Places
 from remit.control.own_log import OwnLog
 from remit.control.workers import Worker
-from remit.errors import ProtocolError, StateError
+from remit.errors import ProtocolError, RemitError, StateError
 from remit.identity import SpiffeId
 from remit.inventory import Workload
-from remit.policy.link import Certified, Certify, LogFailed, Message, Refused, Serving, Welcome, name_of
+from remit.policy.link import (
+    Answer,
+    AskPeople,
+    Certified,
+    Certify,
+    LogFailed,
+    Message,
+    Raise,
+    Refused,
+    Reserve,
+    Serving,
+    Settle,
+    Welcome,
+    Withdrawn,
+    name_of,
+)
 from remit.policy.refusal import MODEL_LOST
 from remit.secret import Secret
+
+Answering = Callable[[Worker, Any], Awaitable[dict[str, Any]]]
+Taking = Callable[[Worker, Any], Awaitable[None]]
 
 CERTIFY_SECONDS: Final = 60.0  # a shard is named by the time it begins; a clock may be set meanwhile
 
@@ -36,6 +56,11 @@ class GatewayLink:
         self._model_lost = model_lost
         self._digest_key = places.state / "digest.key"
         DigestKey.open(self._digest_key)  # made the first time
+        self.answers: dict[type[Message], Answering] = {}
+        """What answers each kind of question: they register here."""
+        self.takes: dict[type[Message], Taking] = {}
+        """What takes each kind of message that is not answered."""
+        self._asked: dict[tuple[int, int], asyncio.Task[None]] = {}
 
     def welcome(self, zone: str) -> Welcome:
         return Welcome(
@@ -59,18 +84,51 @@ class GatewayLink:
             case LogFailed(why, hint):
                 worker.log_failure = why
                 self._say({"event": "error", "message": why, "hint": hint})
+            case Reserve() | Raise() | AskPeople():
+                self._ask(worker, message)
+            case Settle():
+                await self._take(worker, message)
+            case Withdrawn(ask):
+                if (asked := self._asked.pop((worker.child.pid, ask), None)) is not None:
+                    asked.cancel()
             case Serving():
                 pass  # which doors are open is known from opening them
             case _:
                 raise ProtocolError(f"a gateway does not send `{name_of(message)}`")
 
     async def died(self, worker: Worker, status: int) -> None:
+        for key in [key for key in self._asked if key[0] == worker.child.pid]:
+            self._asked.pop(key).cancel()  # nobody waits for these any more
         self._note(f"the {worker.zone} gateway died (status {status}); starting another")
         await self._log.act("worker.died", worker.zone, None, {"pid": worker.child.pid, "status": status})
 
     async def misbehaved(self, worker: Worker, why: str) -> None:
         self._note(f"the {worker.zone} gateway does not keep to its link: ending it ({why})")
         await self._log.act("worker.misbehaved", worker.zone, None, {"pid": worker.child.pid, "why": why[:200]})
+
+    def _ask(self, worker: Worker, message: Reserve | Raise | AskPeople) -> None:
+        """Answer beside what else the worker says: people take their time. Until then it can be withdrawn."""
+        answers = self.answers.get(type(message))
+        key = (worker.child.pid, message.ask)
+        if answers is None or key in self._asked:
+            raise ProtocolError(f"nothing here answers `{name_of(message)}` number {message.ask}")
+        self._asked[key] = asyncio.get_running_loop().create_task(self._answer(worker, message, answers))
+
+    async def _answer(self, worker: Worker, message: Reserve | Raise | AskPeople, answers: "Answering") -> None:
+        try:
+            what = await answers(worker, message)
+        except RemitError as error:
+            what = {"refused": str(error)}
+        finally:
+            self._asked.pop((worker.child.pid, message.ask), None)
+        with contextlib.suppress(StateError):  # it has died, and its successor asks anew
+            worker.child.channel.send(Answer(message.ask, what))
+
+    async def _take(self, worker: Worker, message: Message) -> None:
+        takes = self.takes.get(type(message))
+        if takes is None:
+            raise ProtocolError(f"nothing here takes `{name_of(message)}`")
+        await takes(worker, message)
 
     async def _certify(self, worker: Worker, asked: Certify) -> None:
         """Certify a worker's log: once, and for a shard of its own zone that begins now; raises StateError."""

@@ -125,10 +125,11 @@ async def consider(caller: Caller, ask: Ask, peer: Peer, zone: Zone, now: float)
         model=ask.asked.model,
         model_digest=digest_of(model),
         model_approved=is_approved(ask.workload, model),
+        target=ask.target,
         stream=ask.asked.stream,
         found=ask.scan.found,
         body_sha256=hashlib.sha256(ask.request.body).digest() if ask.request.body else NO_BODY,
-        circumstances=circumstances_of(caller, now),
+        circumstances=circumstances_of(caller, zone.snapshot, now),
     )
 
 

@@ -19,6 +19,7 @@ from remit.detect import Detector, KnownValues
 from remit.errors import AuditError, ProtocolError, RemitError, StateError
 from remit.gateway import mutual_tls
 from remit.gateway.answering import Door
+from remit.gateway.asking import Questions
 from remit.gateway.http1 import Listener, serve
 from remit.gateway.limits import Limits
 from remit.gateway.under_way import cut_lost
@@ -31,6 +32,7 @@ from remit.policy import Engine, Snapshot
 from remit.policy.changes import Changes
 from remit.policy.link import (
     Ack,
+    Answer,
     Certified,
     Certify,
     DoorKind,
@@ -73,6 +75,7 @@ class Worker:
         self._contexts: list[ssl.SSLContext] = []
         self._stop = asyncio.Event()
         self._log_failure_told = False
+        self._questions = Questions(self._tell)
 
     async def run(self) -> int:
         """Serve until control says stop, a signal comes, or the Snapshot's lifetime ends without control.
@@ -107,6 +110,8 @@ class Worker:
                     self._take_svid(pem)
                 case Listen():
                     await self._open(message)
+                case Answer():
+                    self._questions.answered(message)
                 case Eyes(lines):
                     *others, last = self._channel.take_fds(lines)
                     take_eyes(others)
@@ -117,6 +122,7 @@ class Worker:
 
     async def _without_control(self) -> None:
         """Control is gone: go on under the Snapshot in force until its lifetime ends."""
+        self._questions.control_gone()
         if self._zone is None:
             return
         self._zone.without_control()
@@ -151,6 +157,7 @@ class Worker:
             monotonic=time.monotonic,
             cache_key=os.urandom(32),
             told=self._tell,
+            questions=self._questions,
         )
 
     def _take_svid(self, pem: Secret) -> None:

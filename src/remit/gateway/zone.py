@@ -7,6 +7,7 @@ from typing import Any
 
 from remit.audit import AuditLog, DigestKey
 from remit.credentials import Broker
+from remit.gateway.asking import Questions
 from remit.gateway.call import Call
 from remit.gateway.circumstances import circumstances_of, moment_at
 from remit.gateway.cut_short import ended, not_guarded
@@ -30,6 +31,7 @@ class Zone:
     `clock` is Unix seconds, `monotonic` seconds. `cache_key` keeps callers out of each other's prompt cache.
     `arrivals` are the connections whose callers are being found out, `walks` what looks at all holders of a
     caller's socket; both in the threads of `executor`. `latest` judges whether what a caller shows is over.
+    `questions` are to control.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Zone:
     monotonic: Callable[[], float]
     cache_key: bytes
     told: Callable[[Refused], None]
+    questions: Questions
     live: set[Call] = field(default_factory=set)
     arrivals: Arrivals = field(init=False)
     walks: Walks = field(init=False)
@@ -132,7 +135,7 @@ class Zone:
         if call.intent is None or call.permit is None:
             return False
         now = self.clock()
-        intent = replace(call.intent, circumstances=circumstances_of(call.intent.caller, now))
+        intent = replace(call.intent, circumstances=circumstances_of(call.intent.caller, self.snapshot, now))
         try:
             permit = self.engine.decide(intent, now, call.id)
         except RefusedError:

@@ -1,6 +1,6 @@
 """May it: intents, Cedar policies, decisions, explanations, and the Snapshot that carries them to workers."""
 
-from remit.policy.circumstances import Circumstances, Moment
+from remit.policy.circumstances import Circumstances, FlowFacts, Moment
 from remit.policy.directory import read_directory, write_starter
 from remit.policy.engine import Engine
 from remit.policy.explain import explain, explain_json
@@ -15,6 +15,7 @@ __all__ = [
     "Action",
     "Circumstances",
     "Engine",
+    "FlowFacts",
     "Intent",
     "Moment",
     "Permission",

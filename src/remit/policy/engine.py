@@ -22,6 +22,7 @@ from remit.policy.refusal import (
     UNKNOWN_CALLER,
     Owned,
     Reason,
+    beyond_task,
     by_errors,
     by_verdict,
     needs_approval,
@@ -78,7 +79,8 @@ class Engine:
         4. Cedar permits it: default deny, forbid beats permit, an error never allows. While break-glass is open, its
            built-in policy stands in the place of this set for the person who opened it, and for model servers alone
         5. every finding may be let through or masked
-        6. what takes an approval has one: for this very intent, under these very policies
+        6. what takes an approval has one: for this very intent, under these very policies; and only so anything goes
+           beyond what the task lists
         7. the permit, good as long as snapshot and task are
 
         Left to the caller: to know who calls, to find what is in the text, and to write this down first.
@@ -105,7 +107,9 @@ class Engine:
             self._refuse(intent, decision_id, decided.reason, verdict.refs)
         # 6
         needed = verdict.approver
-        if needed and (approval is None or not approval.holds(intent.digest, self.policies.digest, needed)):
+        if not needed and task is not None and not fits(intent, task):
+            self._refuse(intent, decision_id, beyond_task(task, target), verdict.refs)
+        if needed and (approval is None or not approval.holds(intent, self.policies.digest, needed, now)):
             _needs_approval(intent, target, verdict, decision_id)
         # 7
         return Permit(
@@ -166,7 +170,8 @@ class Engine:
         if intent.caller.task is None:
             return None
         task = self._tasks.get(intent.caller.task)
-        covers = task is not None and task.covers(intent.action.value, intent.resource, now)
+        on = intent.resource if intent.thing is None else None
+        covers = task is not None and task.covers(intent.action.value, on, now)
         its_own = task is not None and task.human == intent.caller.human and task.held_by(intent.caller.spiffe_id)
         if task is None or not covers or not its_own:
             would = self.in_force.ask(in_a_task(self._question(intent, target, None)))
@@ -258,5 +263,5 @@ def _key(intent: Intent, task: Task | None) -> object | None:
         intent.found,
         intent.thing and (intent.thing.kind, intent.thing.id),
         intent.circumstances,
-        task is None or intent.thing is None or fits(intent, task),
+        task is None or fits(intent, task),
     )

@@ -146,8 +146,13 @@ def task_fact(task: Task, fitting: bool) -> TaskFact:
 
 
 def fits(intent: Intent, task: Task) -> bool:
-    """Whether tool and arguments, and where it sends data, are within what the task lists."""
-    thing, destination = intent.thing, intent.circumstances.destination
+    """Whether tool and arguments, where it sends data, and how sensitive data is are within what the task lists."""
+    thing, destination, flow = intent.thing, intent.circumstances.destination, intent.circumstances.flow
+    ceiling = RANKS[task.ceiling.value]
+    if flow is not None and flow.high > ceiling:
+        return False
+    if thing is not None and thing.kind is ThingKind.SOURCE and RANKS[thing.label] > ceiling:
+        return False
     if thing is not None and thing.kind is ThingKind.TOOL and not task.fits(thing.id, intent.arguments):
         return False
     if thing is not None and thing.kind is ThingKind.DESTINATION and not task.sends_to(thing.id):

@@ -168,6 +168,21 @@ def outside_task(intent: Intent, resource: Owned, task: Task | None, now: float,
     )
 
 
+def beyond_task(task: Task, resource: Owned) -> Reason:
+    """A refusal because what policies permit is more than the task lists: tool, arguments, destination, data."""
+    return Reason(
+        OUTSIDE_TASK,
+        f"its task {task.id} does not list this, so",
+        f"the task listed {resource.name} with these arguments, going there, with data this sensitive in it",
+        "a task allows only what it lists; " + asks(resource),
+    )
+
+
+def asks(resource: Owned) -> str:
+    """Whom to ask about a thing, which may have no owner."""
+    return f"ask the owner, {resource.owner}" if resource.owner else "ask whoever writes the policies on this machine"
+
+
 def refused_finding(intent: Intent, resource: Owned, verdict: Verdict) -> Reason | None:
     """The reason when a determining policy refuses what was found; rule ids only, never the values."""
     refused = {label for label, treatment in verdict.plan.items() if treatment is Treatment.REFUSE}

@@ -1,7 +1,8 @@
 """The Snapshot: all that a gateway worker decides by, whole and versioned. Control makes it, workers take it."""
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from remit.inventory import Human, Workload
@@ -24,6 +25,8 @@ class Snapshot:
     `epoch` only rises. `policy_warning` says why a newer edit of the policies is not in force, or is empty.
     `x509_authorities` are DER certificates, `jwt_authorities` a JWKS, both of the trust domain. `issuer` is what its
     access tokens name as theirs; empty: it has none. `emergency` is break-glass while it is open.
+    `facts` are the true ones of the endpoint; `presence` is by a human's name, and nobody who isn't there is known to
+    be here. `observing`: policies are not enforced.
     """
 
     epoch: int
@@ -41,6 +44,9 @@ class Snapshot:
     jwt_authorities: dict[str, Any]
     issuer: str = ""
     emergency: Emergency | None = None
+    facts: tuple[str, ...] = ()
+    presence: Mapping[str, str] = field(default_factory=dict)
+    observing: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -59,6 +65,9 @@ class Snapshot:
             "jwt_authorities": self.jwt_authorities,
             "issuer": self.issuer,
             "emergency": None if self.emergency is None else self.emergency.to_dict(),
+            "facts": list(self.facts),
+            "presence": dict(self.presence),
+            "observing": self.observing,
         }
 
     @classmethod
@@ -72,5 +81,6 @@ class Snapshot:
                 "tasks": tuple(Task.from_dict(task) for task in row["tasks"]),
                 "x509_authorities": tuple(base64.b64decode(der) for der in row["x509_authorities"]),
                 "emergency": Emergency(**row["emergency"]) if row.get("emergency") is not None else None,
+                "facts": tuple(row.get("facts", ())),
             }
         )

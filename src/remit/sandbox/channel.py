@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from remit.errors import ProtocolError, StateError
 from remit.policy.frames import Unpacker, pack
-from remit.policy.link import Message, decode, encode
+from remit.policy.link import Message
+from remit.policy.link_json import decode, encode
 
 READ_BYTES: Final = 1 << 18
 MAX_FDS: Final = 64

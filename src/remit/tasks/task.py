@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from remit.detect import Label
 from remit.identity import SpiffeId
-from remit.tasks.budget import UNLIMITED, Budget
+from remit.tasks.budget import NOTHING, UNLIMITED, Budget, Spent
 from remit.tasks.grant import ToolGrant
 from remit.tasks.narrowing import Reach, ceiling_of, within
 
@@ -22,7 +22,9 @@ class Task:
     `chain` are the workloads that it passed through, the first first: only the last may use it. Empty: any that
     acts for its human.
     `profile` is the profile that it was started from, or empty. `tools`, `ceiling`, `destinations`, `budget` and
-    `present` are as in `Reach`.
+    `present` are as in `Reach`. `high` and `untrusted` are how sensitive what came into it is, and whether anything
+    came from outside: of it, of what it was cut from and of all that was cut from that. `spent` counts what workers
+    hold of its budget as spent.
     """
 
     id: str
@@ -44,6 +46,9 @@ class Task:
     destinations: tuple[str, ...] = ()
     budget: Budget = UNLIMITED
     present: bool = False
+    high: Label = Label.PUBLIC
+    untrusted: bool = False
+    spent: Spent = NOTHING
 
     @property
     def reach(self) -> Reach:
@@ -59,9 +64,12 @@ class Task:
         """Whether the task still holds at `now` (Unix seconds)."""
         return self.ended is None and self.started <= now < self.expires
 
-    def covers(self, action: str, resource: SpiffeId, now: float) -> bool:
-        """Whether the task names this action on this workload and has not ended."""
-        return self.live(now) and action in self.actions and resource == self.on
+    def covers(self, action: str, resource: SpiffeId | None, now: float) -> bool:
+        """Whether the task names this action on this workload and has not ended.
+
+        None: on a thing that its lists name, whichever workload offers it.
+        """
+        return self.live(now) and action in self.actions and resource in {None, self.on}
 
     def fits(self, tool: str, arguments: object) -> bool:
         """Whether it lists this tool with these arguments (as JSON has them; None where they aren't known)."""
@@ -100,6 +108,9 @@ class Task:
             "destinations": list(self.destinations),
             "budget": self.budget.to_dict(),
             "present": self.present,
+            "high": self.high.value,
+            "untrusted": self.untrusted,
+            "spent": self.spent.to_dict(),
         }
 
     @classmethod
@@ -112,5 +123,7 @@ class Task:
             "ceiling": ceiling_of(row.get("ceiling", Label.RESTRICTED.value)),
             "destinations": tuple(row.get("destinations", ())),
             "budget": Budget.from_dict(row.get("budget", {})),
+            "high": ceiling_of(row.get("high", Label.PUBLIC.value)),
+            "spent": Spent(**row.get("spent", {})),
         }
         return cls(**{**row, **parsed, **declared, "chain": chain, "launched": launched})
