@@ -13,7 +13,7 @@ from remit.inventory.lifecycle import FINAL, WITHHELD
 from remit.inventory.registry import Humans, Workloads
 from remit.inventory.selectors import REGISTERED
 from remit.persons.passkey_book import Passkeys
-from remit.tasks import Session, Task
+from remit.tasks import ApprovalBook, Session, Task
 from remit.tasks.ledger import Ledger
 
 KEEP_ENDED_SECONDS: Final = 86400.0
@@ -25,7 +25,7 @@ class Acts(Protocol):
     async def __call__(self, what: str, subject: str, person: str | None, facts: dict[str, Any]) -> None: ...
 
 
-class State(Humans, Workloads, Ledger, Passkeys, Protocol):
+class State(Humans, Workloads, Ledger, Passkeys, ApprovalBook, Protocol):
     """What the book is kept in."""
 
 

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session as Connection
 from remit.errors import StateError
 from remit.inventory import Human, Workload
 from remit.persons.passkeys import Passkey
-from remit.storage.tables import HumanRow, MetaRow, PasskeyRow, SessionRow, TaskRow, WorkloadRow
-from remit.tasks import Session, Task
+from remit.storage.tables import ApprovalRow, HumanRow, MetaRow, PasskeyRow, SessionRow, TaskRow, WorkloadRow
+from remit.tasks import ApprovalRequest, Session, Task
 
-HEAD: Final = "0005"  # the newest revision in migrations/versions; a test compares them
+HEAD: Final = "0006"  # the newest revision in migrations/versions; a test compares them
 
 
 class Store:
@@ -97,6 +97,21 @@ class Store:
     def drop_passkey(self, passkey_id: bytes) -> None:
         with self._session() as session:
             session.execute(sa.delete(PasskeyRow).where(PasskeyRow.id == passkey_id))
+            session.commit()
+
+    def approvals(self) -> Sequence[ApprovalRequest]:
+        with self._session() as session:
+            rows = session.scalars(sa.select(ApprovalRow).order_by(ApprovalRow.asked)).all()
+            return [ApprovalRequest.from_dict(row.record) for row in rows]
+
+    def save_approval(self, request: ApprovalRequest) -> None:
+        row = ApprovalRow(id=request.id, state=request.state.value, asked=request.asked, record=request.to_dict())
+        self._save(row)
+
+    def drop_approvals(self, ids: Collection[str]) -> None:
+        with self._session() as session:
+            for request_id in ids:
+                session.execute(sa.delete(ApprovalRow).where(ApprovalRow.id == request_id))
             session.commit()
 
     def meta(self, key: str) -> str | None:

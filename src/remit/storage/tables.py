@@ -66,6 +66,16 @@ class PasskeyRow(Base):
     last_used: Mapped[float | None] = mapped_column(Float)
 
 
+class ApprovalRow(Base):
+    """One request for an approval. `record` is `ApprovalRequest.to_dict()`: ids and labels, no contents."""
+
+    __tablename__ = "approvals"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    asked: Mapped[float] = mapped_column(Float, index=True)
+    record: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
 class MetaRow(Base):
     """Single values of this instance, such as its trust domain."""
 

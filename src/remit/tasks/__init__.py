@@ -1,5 +1,7 @@
 """Tasks: declared jobs that end."""
 
+from remit.tasks.approval_book import ApprovalBook
+from remit.tasks.approval_request import ApprovalRequest
 from remit.tasks.budget import Accounts, Budget, Slice, Spent
 from remit.tasks.constraint import Constraint
 from remit.tasks.grant import ToolGrant
@@ -12,6 +14,8 @@ from remit.tasks.token import digest, mint
 
 __all__ = [
     "Accounts",
+    "ApprovalBook",
+    "ApprovalRequest",
     "Budget",
     "Constraint",
     "Launched",
