@@ -8,7 +8,8 @@ from remit.detect import Label
 from remit.errors import PolicyError
 from remit.policy.intent import Action
 from remit.tasks import Budget, Constraint, Narrowing, ToolGrant, WiderError
-from remit.tasks.profile import ACTIONS, MAX_SECONDS, STARTERS, of, parse, profiles, starters
+from remit.tasks.declaration import ACTIONS
+from remit.tasks.profile import MAX_SECONDS, STARTERS, of, parse, profiles, starters
 
 STARTED = profiles(starters().items())
 
@@ -148,5 +149,5 @@ def test_a_file_that_is_too_long() -> None:
 
 
 def test_its_actions_are_policies_but_those_that_widen() -> None:
-    assert {action.value for action in Action} - {*ACTIONS} == {"register_tool", "deploy_model", "approve"}
+    assert {action.value for action in Action} - {*ACTIONS} == {"register_tool", "deploy_model", "approve", "access"}
     assert {*ACTIONS} < {action.value for action in Action}

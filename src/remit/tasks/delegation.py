@@ -6,6 +6,7 @@ from typing import Final
 
 from remit.errors import RemitError
 from remit.identity import SpiffeId
+from remit.tasks.budget import NOTHING
 from remit.tasks.narrowing import AS_IT_WAS, Narrowing, Reach, WiderError, narrowed
 from remit.tasks.session import Session
 from remit.tasks.task import WORKLOAD, Task
@@ -124,6 +125,7 @@ def cut(parent: Task, wanted: Wanted, actor: SpiffeId | None, now: float, *, tas
         destinations=reach.destinations,
         budget=reach.budget,
         present=reach.present,
+        spent=NOTHING,
         purpose=wanted.purpose or parent.purpose,
         started=now,
         expires=expires,

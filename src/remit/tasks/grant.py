@@ -35,7 +35,7 @@ class ToolGrant:
 
     def covers(self, tool: str, arguments: object) -> bool:
         """Whether this call is within. `arguments` as JSON has them; None where they aren't known."""
-        if not _named(tool, self.tool):
+        if not within(tool, self.tool):
             return False
         if self.others and not self.constraints:
             return True
@@ -59,7 +59,7 @@ class ToolGrant:
 
 def narrower(child: ToolGrant, parent: ToolGrant) -> bool:
     """Whether it is certain that whatever `child` covers, `parent` covers."""
-    if not _named(child.tool, parent.tool):
+    if not within(child.tool, parent.tool):
         return False
     own = dict(child.constraints)
     if not parent.others and (child.others or not own.keys() <= dict(parent.constraints).keys()):
@@ -80,5 +80,6 @@ def _held(own: Constraint | None, bound: Constraint, others: bool) -> bool:
     return constraint.narrower(own, bound)
 
 
-def _named(tool: str, rule: str) -> bool:
+def within(tool: str, rule: str) -> bool:
+    """Whether a tool, or a rule for some, is named by this one."""
     return tool.startswith(rule[:-1]) if rule.endswith("*") else tool == rule

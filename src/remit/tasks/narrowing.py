@@ -8,6 +8,7 @@ from remit.detect import Label
 from remit.errors import RemitError
 from remit.tasks.budget import KINDS, UNLIMITED, Budget
 from remit.tasks.grant import ToolGrant, all_narrower
+from remit.tasks.tool_part import ToolPart
 
 SCALE: Final = (Label.PUBLIC, Label.INTERNAL, Label.CONFIDENTIAL, Label.RESTRICTED)
 ANY: Final = "*"
@@ -37,10 +38,13 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """The part that is asked for. What is None is as it was, and so is each kind of `budget` without a limit."""
+    """The part that is asked for. What is None is as it was, and so is each kind of `budget` without a limit.
+
+    A `ToolPart` is as it was but for what it says, a `ToolGrant` just as it is.
+    """
 
     actions: tuple[str, ...] | None = None
-    tools: tuple[ToolGrant, ...] | None = None
+    tools: tuple[ToolGrant | ToolPart, ...] | None = None
     ceiling: Label | None = None
     destinations: tuple[str, ...] | None = None
     budget: Budget | None = None
@@ -49,7 +53,8 @@ class Narrowing:
     def alone(self) -> Reach:
         """What a task has that is cut from nothing: what is said, else no tools, no destinations and no limit."""
         said = {one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) is not None}
-        return Reach(**said)
+        tools = tuple(one.alone() if isinstance(one, ToolPart) else one for one in self.tools or ())
+        return Reach(**{**said, "tools": tools})
 
 
 AS_IT_WAS: Final = Narrowing()
@@ -99,18 +104,34 @@ def _actions(may: tuple[str, ...], asked: tuple[str, ...] | None, whose: str) ->
     return tuple(action for action in may if action in asked)
 
 
-def _tools(grants: tuple[ToolGrant, ...], asked: tuple[ToolGrant, ...] | None, whose: str) -> tuple[ToolGrant, ...]:
+def _tools(
+    grants: tuple[ToolGrant, ...], asked: tuple[ToolGrant | ToolPart, ...] | None, whose: str
+) -> tuple[ToolGrant, ...]:
     if asked is None:
         return grants
-    wider = all_narrower(asked, grants)
+    parts = tuple(part for one in asked for part in _parts(one, grants, whose))
+    wider = all_narrower(parts, grants)
     if wider is not None:
-        listed = ", ".join(f"`{grant.tool}`" for grant in grants[:8]) or "none"
-        raise WiderError(
-            "tools",
-            f"`{wider.tool}` with these arguments is more than {whose} lists",
-            hint=f"it lists {listed}: name one of them, with each of its constraints as tight or tighter",
-        )
-    return asked
+        raise _wider(wider.tool, grants, whose)
+    return parts
+
+
+def _parts(asked: ToolGrant | ToolPart, grants: tuple[ToolGrant, ...], whose: str) -> tuple[ToolGrant, ...]:
+    if isinstance(asked, ToolGrant):
+        return (asked,)
+    parts = asked.of(grants)
+    if not parts:
+        raise _wider(asked.tool, grants, whose)
+    return parts
+
+
+def _wider(tool: str, grants: tuple[ToolGrant, ...], whose: str) -> WiderError:
+    listed = ", ".join(f"`{grant.tool}`" for grant in grants[:8]) or "none"
+    return WiderError(
+        "tools",
+        f"`{tool}` with these arguments is more than {whose} lists",
+        hint=f"it lists {listed}: name one of them, with each of its constraints as tight or tighter",
+    )
 
 
 def _ceiling(ceiling: Label, asked: Label | None, whose: str) -> Label:

@@ -3,41 +3,29 @@
 import functools
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from itertools import takewhile
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from remit.config.checks import nearest
 from remit.errors import PolicyError
-from remit.tasks import constraint
-from remit.tasks.budget import KINDS, UNLIMITED, Budget
-from remit.tasks.constraint import Constraint
-from remit.tasks.grant import KEYS as GRANT_KEYS
+from remit.tasks import declaration
+from remit.tasks.declaration import MAX_TOOLS, Misfit, Path, of_kind
 from remit.tasks.grant import ToolGrant
-from remit.tasks.narrowing import Narrowing, Reach, ceiling_of, narrowed
+from remit.tasks.narrowing import Narrowing, Reach, narrowed
 
 DIRECTORY: Final = "profiles"  # below the policy directory
 SUFFIX: Final = ".toml"
 STARTERS: Final = ("coding", "mail-assistant", "read-only-research")
+KEYS: Final = ("purpose", "actions", "tools", "ceiling", "destinations", "budget", "present", "seconds")
 MAX_FILE: Final = 262_144  # characters
-MAX_TOOLS: Final = 500
-MAX_LIST: Final = 1_000
 MAX_SECONDS: Final = 7 * 24 * 3600  # the longest that a task lasts
 NAME: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+){0,15}")
-# What tasks of a profile may be let do: what model servers and tools do. Nobody's template widens anybody's reach.
-ACTIONS: Final = (
-    *("infer", "embed", "list", "health", "administer", "disclose", "sample", "elicit"),
-    *("call_tool", "retrieve", "read_resource", "get_prompt", "export", "use_credential"),
-)
 _AT: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
 _PART: Final = r"""(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+)"""
 _HEADER: Final = re.compile(rf"\s*\[\s*({_PART}(?:\s*\.\s*{_PART})*)\s*\]\s*(?:#.*)?")
 _KEY: Final = re.compile(rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*=")
-
-Path = tuple[str, ...]
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,101 +67,33 @@ def parse(file: str, text: str) -> Profile:
         raise _no_toml(file, text, str(error)) from None
     try:
         return _profile(name, tree)
-    except _Misfit as misfit:
+    except Misfit as misfit:
         line, column = _place(text, misfit.path)
         raise PolicyError(misfit.message, file=file, line=line, column=column, hint=misfit.hint) from None
 
 
-class _Misfit(Exception):  # noqa: N818 - of this file alone
-    def __init__(self, path: Path, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.path, self.message, self.hint = path, message, hint
-
-
 def _profile(name: str, tree: Mapping[str, Any]) -> Profile:
-    _known((), tree, ("purpose", "actions", "tools", "ceiling", "destinations", "budget", "present", "seconds"))
+    declaration.known((), tree, KEYS)
     if "actions" not in tree:
-        raise _Misfit((), "`actions` is missing", 'a profile says what its tasks may do: `actions = ["infer"]`')
-    seconds = _of(tree, "seconds", int, MAX_SECONDS)
+        raise Misfit((), "`actions` is missing", 'a profile says what its tasks may do: `actions = ["infer"]`')
+    seconds = of_kind(tree, "seconds", int, MAX_SECONDS)
     if not 1 <= seconds <= MAX_SECONDS:
-        raise _Misfit(("seconds",), f"`seconds` must be from 1 to {MAX_SECONDS}, not `{seconds}`")
+        raise Misfit(("seconds",), f"`seconds` must be from 1 to {MAX_SECONDS}, not `{seconds}`")
     reach = Reach(
-        _actions(tree),
-        _tools(_of(tree, "tools", dict, {})),
-        _told(("ceiling",), lambda: ceiling_of(_of(tree, "ceiling", str, "internal"))),
-        _texts(tree, "destinations"),
-        _budget(_of(tree, "budget", dict, {})),
-        _of(tree, "present", bool, False),
+        declaration.actions(tree),
+        _tools(of_kind(tree, "tools", dict, {})),
+        declaration.ceiling(tree, "internal"),
+        declaration.texts(tree, "destinations"),
+        declaration.budget(tree),
+        of_kind(tree, "present", bool, False),
     )
-    return Profile(name, _of(tree, "purpose", str, ""), reach, seconds)
-
-
-def _actions(tree: Mapping[str, Any]) -> tuple[str, ...]:
-    actions = _texts(tree, "actions")
-    for action in actions:
-        if action not in ACTIONS:
-            raise _Misfit(("actions",), f"`{action}` is no action", nearest(action, list(ACTIONS), "", "actions"))
-    return tuple(dict.fromkeys(actions))
+    return Profile(name, of_kind(tree, "purpose", str, ""), reach, seconds)
 
 
 def _tools(rows: Mapping[str, Any]) -> tuple[ToolGrant, ...]:
     if len(rows) > MAX_TOOLS:
-        raise _Misfit(("tools",), f"more than {MAX_TOOLS} tools")
-    return tuple(_grant(tool, row) for tool, row in rows.items())
-
-
-def _grant(tool: str, row: Any) -> ToolGrant:
-    at: Path = ("tools", tool)
-    if not isinstance(row, dict):
-        raise _Misfit(at, f"`tools.{tool}` must be a table", f'write `[tools."{tool}"]`')
-    _known(at, row, GRANT_KEYS)
-    others = _of(row, "others", bool, True, at)
-    bounds = _of(row, "arguments", dict, {}, at)
-    constraints = tuple((name, _constraint((*at, "arguments", name), bound)) for name, bound in bounds.items())
-    return _told(at, lambda: ToolGrant(tool, constraints, others))
-
-
-def _constraint(at: Path, row: Any) -> Constraint:
-    if not isinstance(row, dict):
-        raise _Misfit(at, f"`{at[-1]}` must be a table of conditions", 'such as `{ one_of = ["a"] }`')
-    _known(at, row, constraint.KEYS)
-    return _told(at, lambda: Constraint.from_dict(row))
-
-
-def _budget(row: Mapping[str, Any]) -> Budget:
-    _known(("budget",), row, KINDS)
-    return _told(("budget",), lambda: Budget.from_dict(row)) if row else UNLIMITED
-
-
-def _told(at: Path, made: Callable[[], Value]) -> Value:
-    try:
-        return made()
-    except ValueError as error:
-        raise _Misfit(at, str(error)) from None
-
-
-def _of(row: Mapping[str, Any], key: str, kind: type[Value], unsaid: Value, at: Path = ()) -> Value:
-    value = row.get(key, unsaid)
-    if type(value) is not kind:
-        raise _Misfit((*at, key), f"`{'.'.join((*at, key))}` must be {_KINDS[kind]}, not `{value!r}`")
-    return value
-
-
-_KINDS: Final[Mapping[type, str]] = {str: "a string", int: "a whole number", bool: "true or false", dict: "a table"}
-
-
-def _texts(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    value = row.get(key, [])
-    if not isinstance(value, list) or len(value) > MAX_LIST or not all(isinstance(one, str) and one for one in value):
-        raise _Misfit((key,), f"`{key}` must be a list of strings, at most {MAX_LIST:,}")
-    return tuple(value)
-
-
-def _known(at: Path, row: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    for key in row:
-        if key not in known:
-            where = "".join(f"{part}." for part in at)
-            raise _Misfit((*at, key), f"`{where}{key}` means nothing", nearest(key, list(known), ""))
+        raise Misfit(("tools",), f"more than {MAX_TOOLS} tools")
+    return tuple(declaration.tool(name, row).alone() for name, row in rows.items())
 
 
 def _no_toml(file: str, text: str, told: str) -> PolicyError:
