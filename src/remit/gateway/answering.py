@@ -3,15 +3,14 @@
 import asyncio
 from typing import Final
 
-from remit.audit import Start
-from remit.errors import AttestationError, AuditError, IdentityError, ProtocolError, RemitError, UpstreamError
+from remit.errors import AuditError, IdentityError, ProtocolError, RemitError, UpstreamError
 from remit.gateway.call import Call
 from remit.gateway.connection import Connection
 from remit.gateway.dialects import DIALECTS, Dialect, Refusal
 from remit.gateway.exchange import exchange
 from remit.gateway.identify import Peer, meet
 from remit.gateway.message import Head, Request
-from remit.gateway.record import refused
+from remit.gateway.refusals import dialect_of, record_of, refusal_of
 from remit.gateway.reply_writer import ReplyWriter
 from remit.gateway.said import said
 from remit.gateway.unidentified import Unidentified
@@ -82,34 +81,22 @@ class Door:
         call = Call.begin(self._workload, zone.clock(), zone.monotonic(), _nothing)
         peer = None if connection is None else connection.state
         self._unidentified.count(None if peer is None else peer.seen_uid, said(str(error), zone.scrubber))
-        status, body = DIALECTS["openai"].refusal(_refusal(call, error))
+        status, body = DIALECTS["openai"].refusal(refusal_of(call, error))
         return Head(status, (JSON, *call.headers(zone.snapshot)), body=body)
 
     async def _refuse(self, request: Request, peer: Peer, call: Call, error: RemitError) -> Refusal:
         """Record a refusal before it is told; what can't be identified is counted, not recorded one by one."""
-        refusal = _refusal(call, error)
+        refusal = refusal_of(call, error)
         call.status = refusal.status
         if isinstance(error, IdentityError) and call.caller is None:
             self._unidentified.count(peer.uid, said(str(error), self._zone.scrubber))
         elif not call.recorded and not isinstance(error, AuditError):
             try:
-                await self._zone.audit.record(self._record(call, error, refusal), b"")
+                await self._zone.audit.record(record_of(call, self._zone, error), b"")
             except AuditError as failed:
-                return _refusal(call, failed)
+                return refusal_of(call, failed)
             self._tell(call, error)
         return refusal
-
-    def _record(self, call: Call, error: RemitError, refusal: Refusal) -> Start:
-        if isinstance(error, RefusedError):
-            return refused(
-                call,
-                self._zone,
-                rule=error.rule,
-                reason=str(error),
-                missing=error.missing,
-                policies=error.policies,
-            )
-        return refused(call, self._zone, rule=refusal.rule, reason=str(error))
 
     def _tell(self, call: Call, error: RemitError) -> None:
         """Tell control, so that the owner sees it in their own terminal, with the way to allow it."""
@@ -122,13 +109,7 @@ class Door:
         return Head(status, (JSON, *call.headers(self._zone.snapshot)), body=body)
 
     def _dialect(self, request: Request) -> Dialect:
-        """The shape of errors that this request's client expects, also when its route is unknown."""
-        workload = self._zone.workload(self._workload)
-        if request.path.startswith("/v1/messages"):
-            return DIALECTS["anthropic"]
-        if workload is not None and workload.server == "ollama" and request.path.startswith("/api/"):
-            return DIALECTS["ollama"]
-        return DIALECTS["openai"]
+        return dialect_of(request.path, self._zone.workload(self._workload))
 
     def _note_end(self, call: Call) -> None:
         try:
@@ -145,34 +126,3 @@ def _outcome(error: RemitError) -> str:
     if isinstance(error, UpstreamError):
         return "timed_out" if error.status == 504 else "broken"
     return "refused" if isinstance(error, (RefusedError, ProtocolError, IdentityError)) else "broken"
-
-
-def _refusal(call: Call, error: RemitError) -> Refusal:
-    status, code, rule, policies = _terms(error)
-    return Refusal(
-        status=status,
-        code=code,
-        message=str(error),
-        hint=error.hint,
-        decision_id=call.id,
-        rule=rule,
-        policies=policies,
-    )
-
-
-def _terms(error: RemitError) -> tuple[int, str, str, tuple[str, ...]]:
-    """Status, short code, rule and policies of an error."""
-    match error:
-        case RefusedError():
-            code = "no-permit" if error.rule == "default-deny" else error.rule.removeprefix("remit:")
-            return error.status, code, error.rule, tuple(str(policy) for policy in error.policies)
-        case AttestationError() | IdentityError():
-            return 401, "unidentified", "remit:unidentified", ()
-        case ProtocolError():
-            rule = getattr(error, "rule", "bad-request")
-            return error.status, rule, f"remit:{rule}", ()
-        case UpstreamError():
-            return error.status, "upstream", "remit:upstream", ()
-        case AuditError():
-            return 503, "log-unavailable", "remit:log-unavailable", ()
-    return 503, "unavailable", "remit:unavailable", ()
