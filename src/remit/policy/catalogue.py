@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from remit.errors import PolicyError
+from remit.policy.access import facts, pairs
 from remit.policy.schema import nearest
 from remit.policy.snapshot import PolicyFile
 from remit.policy.thing import NAMED, RANKS, UNKNOWN, Thing, ThingKind
@@ -24,6 +25,8 @@ _OWN: Final[Mapping[ThingKind, Mapping[str, type]]] = {
     ThingKind.DESTINATION: {"clearance": str, "internal": bool},
     ThingKind.CREDENTIAL: {},
     ThingKind.MODEL: {"approved": bool},
+    ThingKind.RESOURCE: {"facts": dict},
+    ThingKind.SUBJECT: {"facts": dict},
 }
 _AT_LINE: Final = re.compile(r"\(at line (\d+), column (\d+)\)\Z")
 
@@ -71,10 +74,19 @@ def _thing(file: PolicyFile, kind_name: str, named: str, row: Any) -> Thing:
     own: dict[str, Any] = {key: value for key, value in row.items() if key in _OWN[kind]}
     if "clearance" in own:
         own["clearance"] = RANKS[own["clearance"]]
+    if "facts" in own:
+        own["facts"] = _facts(file, f"{kind_name}.{named}", own["facts"])
     return Thing(kind, named, **{key: row[key] for key in _COMMON if key in row}, attributes={**own, "known": True})
 
 
-_TYPES: Final = {str: "string", bool: "boolean"}
+def _facts(file: PolicyFile, where: str, said: Mapping[str, Any]) -> list[str]:
+    try:
+        return list(facts(pairs(said)))
+    except ValueError as error:
+        raise _wrong(file, "facts", f"`{where}.facts`: {error}") from None
+
+
+_TYPES: Final = {str: "string", bool: "boolean", dict: "table"}
 
 
 def _near(word: str, known: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from remit.identity import SpiffeId
+from remit.policy.access import Access
 
 Json = dict[str, Any]
 PRESENCES: Final = ("here", "away", "unknown")
@@ -60,7 +61,8 @@ class Circumstances:
     """All of them. `presence` is one of PRESENCES; `facts` are the true ones of the endpoint, sorted.
 
     `destination` is the id of a listed Destination, `unknown` for one that is not. `chain` are the workloads that
-    the task passed through. Those that are None are not in the context at all: a policy asks `context has …` first.
+    the task passed through. `access` is what an enforcement point asks in its own words. Those that are None are not
+    in the context at all: a policy asks `context has …` first.
     """
 
     moment: Moment = Moment()
@@ -71,6 +73,7 @@ class Circumstances:
     flow: FlowFacts | None = None
     destination: str | None = None
     chain: tuple[SpiffeId, ...] = ()
+    access: Access | None = None
 
     def to_json(self) -> Json:
         """Its part of the context of the schema's `Call`."""
@@ -86,6 +89,8 @@ class Circumstances:
             said["flow"] = self.flow.to_json()
         if self.destination is not None:
             said["destination"] = _entity("Destination", self.destination)
+        if self.access is not None:
+            said["access"] = self.access.to_json()
         if self.chain:
             chain = [_entity("Workload", str(actor)) for actor in self.chain]
             said["delegation"] = {"depth": len(self.chain), "chain": chain}

@@ -33,6 +33,7 @@ class Action(enum.StrEnum):
     USE_CREDENTIAL = "use_credential"
     DEPLOY_MODEL = "deploy_model"
     APPROVE = "approve"
+    ACCESS = "access"  # what an enforcement point asks in its own words
 
 
 SERVER: Final = (Action.INFER, Action.EMBED, Action.LIST, Action.HEALTH, Action.ADMINISTER, Action.DISCLOSE)
@@ -86,7 +87,15 @@ class Intent:
         """
         so = self.circumstances
         flow = None if so.flow is None else (so.flow.high, so.flow.untrusted)
-        parts = (*self._bound(), repr(so.args), repr(flow), so.destination or "", so.zone, repr(so.chain))
+        parts = (
+            *self._bound(),
+            repr(so.args),
+            repr(flow),
+            so.destination or "",
+            so.zone,
+            repr(so.chain),
+            repr(so.access),
+        )
         return hashlib.sha256(_said(parts) + self.body_sha256).digest()
 
     def _bound(self) -> tuple[object, ...]:

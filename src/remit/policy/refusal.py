@@ -40,6 +40,7 @@ _ASKS: Final = {
     Action.USE_CREDENTIAL: "uses a credential",
     Action.DEPLOY_MODEL: "deploys a model",
     Action.APPROVE: "approves",
+    Action.ACCESS: "asks for access",
 }
 
 

@@ -8,6 +8,7 @@ from remit.detect import Label
 from remit.errors import RemitError, UsageError
 from remit.identity import SpiffeId
 from remit.inventory import Workload
+from remit.policy.access import Access
 from remit.policy.circumstances import PRESENCES, Arguments, FlowFacts, Moment
 from remit.policy.in_force import InForce
 from remit.policy.intent import SERVER, Action
@@ -27,8 +28,10 @@ ON: Final[Mapping[Action, ThingKind]] = {
     Action.USE_CREDENTIAL: ThingKind.CREDENTIAL,
     Action.DEPLOY_MODEL: ThingKind.MODEL,
     Action.APPROVE: ThingKind.TASK,
+    Action.ACCESS: ThingKind.RESOURCE,
 }
 ON_WORKLOADS: Final = (*SERVER, Action.SAMPLE, Action.ELICIT)
+_OF_ACCESS: Final = ("says", "who_is", "what_is", "same")
 _ARGUMENTS: Final = ("human", "trusted", "claimed", "untrusted", "unseen")
 
 
@@ -207,6 +210,15 @@ def _flow(question: Question, value: Any) -> Question:
     return _circumstance(question, flow=FlowFacts(high, untrusted, _words("flow.did", row.get("did", []))))
 
 
+def _access(question: Question, value: Any) -> Question:
+    row = _fields("access", value, ("name", "subject", "who", "what", *_OF_ACCESS))
+    words = {key: _checked(str, f"access.{key}", row.get(key, "")) for key in ("name", "who", "what")}
+    subject = _checked(str, "access.subject", row.get("subject", UNKNOWN))
+    says, who_is, what_is, same = (_words(f"access.{key}", row.get(key, [])) for key in _OF_ACCESS)
+    asked = Access(words["name"], words["who"], words["what"], subject, says, who_is, what_is, same)
+    return _circumstance(question, access=asked)
+
+
 def _time(question: Question, value: Any) -> Question:
     row = _fields("time", value, ("hour", "weekday"))
     hour, weekday = (_checked(int, f"time.{key}", row.get(key, low)) for key, low in (("hour", 0), ("weekday", 1)))
@@ -239,6 +251,7 @@ _GIVEN: Final[Mapping[str, Given]] = {
     "zone": lambda q, v: _circumstance(q, zone=_checked(str, "zone", v)),
     "args": _args,
     "flow": _flow,
+    "access": _access,
     "destination": lambda q, v: _circumstance(q, destination=_checked(str, "destination", v)),
     "chain": _chain,
 }

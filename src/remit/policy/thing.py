@@ -24,6 +24,8 @@ class ThingKind(enum.StrEnum):
     DESTINATION = "Destination"
     CREDENTIAL = "Credential"
     MODEL = "Model"
+    RESOURCE = "Resource"
+    SUBJECT = "Subject"
     TASK = "Task"
 
 
@@ -34,6 +36,8 @@ _STRICTEST: Final[Mapping[ThingKind, Mapping[str, Any]]] = {
     ThingKind.DESTINATION: {"clearance": 0, "internal": False, "known": False},
     ThingKind.CREDENTIAL: {"known": False},
     ThingKind.MODEL: {"approved": False, "known": False},
+    ThingKind.RESOURCE: {"facts": [], "known": False},
+    ThingKind.SUBJECT: {"facts": [], "known": False},
     ThingKind.TASK: {},
 }
 
