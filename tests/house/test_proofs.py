@@ -12,7 +12,7 @@ MAKERS = {
     "Receipt": "audit/log.py",
     "Clean": "redaction/clean.py",
     "Lease": "credentials/lease.py",
-    "Caller": "gateway/identify.py",
+    "Caller": "gateway/callers.py",
     "Intent": "gateway/consider.py",
 }
 

@@ -18,7 +18,7 @@ class Proof(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling. Made by `gateway/identify.py` from kernel facts or a verified SVID.
+    """Who is calling. Made by `gateway/callers.py` from kernel facts or a verified SVID.
 
     `human` is the accountable person's name; `person` the pseudonym that stands for them in the log.
     `enrolled` is false for a person's processes that are no workload of their own (identity `/user/NAME`).
