@@ -139,6 +139,7 @@ class EmergencyInstance:
             self._say,
             lambda spiffe_id: self._watches.spawn(self._guards.models.lost(spiffe_id)),
         )
+        self._realm.spending.answer(link)
         self._workers = Workers(self._tools.worker, link, self._broke, self._places.run)
         self._workers.attestor = self._tools.attestor
         self._launches = Launches(self._realm, self._workers.deliver, self._watches.spawn)

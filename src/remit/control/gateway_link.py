@@ -56,10 +56,14 @@ class GatewayLink:
         self._model_lost = model_lost
         self._digest_key = places.state / "digest.key"
         DigestKey.open(self._digest_key)  # made the first time
+        self.points: tuple[SpiffeId, ...] = ()
+        """The callers whose word about others the decisions zone takes."""
         self.answers: dict[type[Message], Answering] = {}
         """What answers each kind of question: they register here."""
         self.takes: dict[type[Message], Taking] = {}
         """What takes each kind of message that is not answered."""
+        self.lost: list[Callable[[Worker], None]] = []
+        """Told of each worker that died."""
         self._asked: dict[tuple[int, int], asyncio.Task[None]] = {}
 
     def welcome(self, zone: str) -> Welcome:
@@ -70,6 +74,7 @@ class GatewayLink:
             cache_dir=self._places.state / "cache",
             digest_key=Secret(self._digest_key.read_bytes().hex()),
             settings=self._settings,
+            points=self.points,
         )
 
     async def heard(self, worker: Worker, message: Message) -> None:
@@ -99,6 +104,8 @@ class GatewayLink:
     async def died(self, worker: Worker, status: int) -> None:
         for key in [key for key in self._asked if key[0] == worker.child.pid]:
             self._asked.pop(key).cancel()  # nobody waits for these any more
+        for lost in self.lost:
+            lost(worker)
         self._note(f"the {worker.zone} gateway died (status {status}); starting another")
         await self._log.act("worker.died", worker.zone, None, {"pid": worker.child.pid, "status": status})
 

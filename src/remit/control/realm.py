@@ -14,6 +14,7 @@ from remit.control.book import Acts, Book, State
 from remit.control.delegating import Delegating
 from remit.control.endings import since_boot
 from remit.control.lives import Lives
+from remit.control.spending import Spending
 from remit.control.tasking import Tasking
 from remit.inventory import Human, LifeState, Workload
 from remit.policy import PolicyFile, Snapshot
@@ -47,7 +48,7 @@ class Realm(Book):
     """The one place where control's view changes; whoever changes it hands the next `snapshot` to the workers.
 
     `lives`, `bindings`, `tasking` and `delegating` act on its workloads, on what those are bound to, on its
-    tasks, and on what is cut from something.
+    tasks, and on what is cut from something; `spending` keeps what tasks have spent.
     """
 
     def __init__(
@@ -70,10 +71,15 @@ class Realm(Book):
         self._epoch = 0
         self.emergency: Emergency | None = None
         """Break-glass while it is open; `BreakGlass` alone opens and closes it."""
+        self.presence: Mapping[str, str] = {}
+        """Whether each person is at this machine; `Presence` alone changes it."""
+        self.facts: Callable[[], tuple[str, ...]] = tuple
+        """The facts about this endpoint that are true now."""
         self.tasking = Tasking(self)
         self.lives = Lives(self, self.tasking)
         self.bindings = Bindings(self)
         self.delegating = Delegating(self, self.tasking)
+        self.spending = Spending(self, self.tasking)
 
     @property
     def standing(self) -> Grade:
@@ -112,6 +118,8 @@ class Realm(Book):
             jwt_authorities=self.trust.jwt_authorities,
             issuer=self.trust.issuer,
             emergency=self.emergency,
+            facts=self.facts(),
+            presence=self.presence,
         )
 
     async def meet(self, name: str, uids: Iterable[int], *, only: bool = False) -> Human:

@@ -40,6 +40,10 @@ class Spent:
     def within(self, other: "Spent") -> bool:
         return all(one <= two for one, two in zip(self.amounts(), other.amounts(), strict=True))
 
+    def lacks(self, have: "Spent") -> bool:
+        """Whether there is nothing at all of something in this."""
+        return any(one and not two for one, two in zip(self.amounts(), have.amounts(), strict=True))
+
     def to_dict(self) -> dict[str, int]:
         return dict(zip(KINDS, self.amounts(), strict=True))
 
@@ -69,6 +73,10 @@ class Budget:
     @property
     def most(self) -> Spent:
         return Spent(*(MOST if (amount := getattr(self, kind)) is None else amount for kind in KINDS))
+
+    def counted(self, amount: Spent) -> Spent:
+        """Of the kinds that have a limit."""
+        return Spent(**{kind: getattr(amount, kind) for kind in self.to_dict()})
 
     def over(self, other: "Budget") -> str:
         """The first kind of which this is more than the other, or empty."""
@@ -154,6 +162,10 @@ class Accounts:
         """No more is reserved for it. Close its parts first: they no longer count on what isn't there."""
         self._accounts.pop(task, None)
 
+    def resize(self, task: str, budget: Budget) -> None:
+        """Its budget is this one now."""
+        self._accounts[task].budget = budget
+
     def left(self, task: str) -> Spent:
         """What may still be reserved for it."""
         least = Budget().most
@@ -161,8 +173,22 @@ class Accounts:
             least = least.least(account.left)
         return least if task in self._accounts else NOTHING
 
+    def own_left(self, task: str) -> Spent:
+        """As `left`, whatever is left of those it was cut from."""
+        return self._accounts[task].left
+
     def committed(self, task: str) -> Spent:
         return self._accounts[task].committed
+
+    def held(self, task: str) -> bool:
+        """Whether some worker holds any of it: something of it is under way."""
+        return any(held != NOTHING for held in self._accounts[task].held.values())
+
+    def used_up(self, task: str) -> list[str]:
+        """The kinds of which all there was is spent for good."""
+        account = self._accounts[task]
+        most, spent = account.budget.most.amounts(), account.spent.amounts()
+        return [kind for kind, one, two in zip(KINDS, most, spent, strict=True) if two >= one]
 
     def reserve(self, task: str, worker: str, wanted: Spent) -> Spent:
         """As much of it as there is, for `worker` to spend; nothing of a task that has no account."""
