@@ -1,17 +1,22 @@
 """Which values settings may have, alone and together; an error names the key and says what it may be."""
 
 import difflib
+import ipaddress
 import os
 import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
+from remit.config.addresses import host_port
 from remit.config.places import MAX_SOCKET_PATH_BYTES
 from remit.config.settings import (
+    ApprovalSettings,
     AuthoritySettings,
+    DecisionsSettings,
     GuardSettings,
     LoginSettings,
+    PresenceSettings,
     ProofSettings,
     RolesSettings,
     Settings,
@@ -48,6 +53,7 @@ def check(settings: Settings, name: str) -> None:
         raise ConfigError(f"`{name}`: `oidc.port` must be from 1024 to 65535, or 0, not `{settings.oidc.port}`")
     if not 1 <= settings.snapshot_seconds <= 3600:
         raise ConfigError(f"`{name}`: `snapshot_seconds` must be from 1 to 3600")
+    _check_presence(settings.presence, name)
     _check_guard(settings.guard, name)
     _check_authority(settings.authority, name)
     if settings.oidc.issuer:
@@ -57,6 +63,12 @@ def check(settings: Settings, name: str) -> None:
     _check_login(settings.login, name)
     _check_roles(settings.roles, name)
     _check_proof(settings.proof, name)
+    _check_approvals(settings.approvals, name)
+
+
+def _check_presence(presence: PresenceSettings, name: str) -> None:
+    if not 30 <= presence.idle_seconds <= 86_400:
+        raise ConfigError(f"`{name}`: `presence.idle_seconds` must be from 30 to 86400")
 
 
 def _check_guard(guard: GuardSettings, name: str) -> None:
@@ -119,6 +131,18 @@ def _check_proof(proof: ProofSettings, name: str) -> None:
                 f"`{name}`: `proof.terminals` must hold absolute paths, not `{program}`",
                 hint="the program itself, where its links lead: such as `/usr/bin/tmux`",
             )
+
+
+def _check_approvals(approvals: ApprovalSettings, name: str) -> None:
+    limits = {"pause_seconds": (0, 300), "open_seconds": (10, 86_400), "confirm_seconds": (1, 3_600)}
+    for key, (least, most) in {**limits, "per_hour": (1, 1_000)}.items():
+        if not least <= getattr(approvals, key) <= most:
+            raise ConfigError(f"`{name}`: `approvals.{key}` must be from {least} to {most}")
+    if approvals.webhook and _SAFE.match(approvals.webhook) is None:
+        raise ConfigError(
+            f"`{name}`: `approvals.webhook` must be an `https` URL, not `{approvals.webhook}`",
+            hint="`http` is for this machine only",
+        )
 
 
 def _check_roles(roles: RolesSettings, name: str) -> None:

@@ -9,13 +9,16 @@ from typing import Any, Final, get_type_hints
 
 from remit.config.checks import check, nearest
 from remit.config.settings import (
+    ApprovalSettings,
     AuthoritySettings,
+    DecisionsSettings,
     DiscoverySettings,
     GatewaySettings,
     GuardSettings,
     LoginSettings,
     OidcSettings,
     PolicySettings,
+    PresenceSettings,
     ProofSettings,
     RolesSettings,
     Settings,
@@ -36,6 +39,9 @@ _TABLES: Final = frozenset(
         ProofSettings,
         RolesSettings,
         PolicySettings,
+        ApprovalSettings,
+        PresenceSettings,
+        DecisionsSettings,
     }
 )
 

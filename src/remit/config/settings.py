@@ -110,6 +110,47 @@ class PolicySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PresenceSettings:
+    """For how many seconds a sign of a person counts: a key that they pressed, a screen that they unlocked."""
+
+    idle_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionsSettings:
+    """Where enforcement points ask for decisions: `listen` and `tls` are HOST:PORT, `socket` and `envoy` paths. Or none.
+
+    `points` are the SPIFFE IDs of callers whose word about others is taken.
+    """
+
+    listen: str = ""
+    tls: str = ""
+    socket: str = ""
+    envoy: str = ""
+    points: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> bool:
+        return any((self.listen, self.tls, self.socket, self.envoy))
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalSettings:
+    """How people are asked: a call waits `pause_seconds` for them, what is asked `open_seconds` for an answer.
+
+    `single_operator`: whoever asked confirms it themselves on a one-person machine, after `confirm_seconds`.
+    `per_hour` is for how many requests of one caller they are asked; `webhook` is told that they are, or empty.
+    """
+
+    pause_seconds: float = 30.0
+    open_seconds: float = 900.0
+    single_operator: bool = False
+    confirm_seconds: float = 10.0
+    per_hour: int = 30
+    webhook: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be configured. Empty strings mean: decided by the program."""
 
@@ -127,3 +168,6 @@ class Settings:
     roles: RolesSettings = field(default_factory=RolesSettings)
     proof: ProofSettings = field(default_factory=ProofSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    presence: PresenceSettings = field(default_factory=PresenceSettings)
+    decisions: DecisionsSettings = field(default_factory=DecisionsSettings)
+    approvals: ApprovalSettings = field(default_factory=ApprovalSettings)
