@@ -152,6 +152,33 @@ def asked_of(draw: st.DrawFn, listed: list[Listed], tasks: list[str | None]) -> 
     return dataclasses.replace(made, thing=_thing(listed, kind, named), arguments=arguments, circumstances=so)
 
 
+@st.composite
+def nearly(draw: st.DrawFn, listed: list[Listed], first: Intent) -> Intent:
+    """The same request, but for one thing: a cache or an approval that leaves it out is found out."""
+    so = first.circumstances
+    flow = so.flow or FlowFacts()
+    other = draw(asked_of(listed, [first.caller.task]))
+    args = so.args or Arguments()
+    return draw(
+        st.sampled_from(
+            [
+                dataclasses.replace(first, arguments={"to": "eve"}),
+                dataclasses.replace(first, arguments={"to": "bob"}),
+                dataclasses.replace(first, circumstances=other.circumstances),
+                dataclasses.replace(first, target="/elsewhere"),
+                dataclasses.replace(
+                    first, circumstances=dataclasses.replace(so, flow=dataclasses.replace(flow, high=3))
+                ),
+                dataclasses.replace(first, circumstances=dataclasses.replace(so, flow=FlowFacts(0, untrusted=True))),
+                dataclasses.replace(
+                    first, circumstances=dataclasses.replace(so, args=dataclasses.replace(args, untrusted=("url",)))
+                ),
+                dataclasses.replace(first, caller=dataclasses.replace(first.caller, task="t1")),
+            ]
+        )
+    )
+
+
 def _thing(listed: list[Listed], kind: str, named: str) -> Thing:
     """As an enforcement point has it from the snapshot."""
     found = next((one for one in listed if one.kind == kind and one.id == named), None)
@@ -176,7 +203,8 @@ def cases(draw: st.DrawFn) -> tuple[Snapshot, list[Listed], Intent, Intent, Agre
         files=[catalogue(listed), *(PolicyFile(f"p{n}.cedar", text) for n, text in enumerate(draw(policies())))],
         tasks=[held],
     )
-    first, second = draw(asked_of(listed, [None, "t1"])), draw(asked_of(listed, [None, "t1", "other"]))
+    first = draw(asked_of(listed, [None, "t1"]))
+    second = draw(st.one_of(asked_of(listed, [None, "t1", "other"]), nearly(listed, first)))
     level = draw(st.sampled_from(["owner", "approver", None]))
     if level is None:
         return snap, listed, first, second, None, None
