@@ -112,3 +112,51 @@ def test_a_call_is_judged_again_when_the_hour_is_another(hour: int, goes_on: boo
     here.engine = Engine(replace(snap, issued=now), here.engine)
     here.sweep()
     assert (cuts == []) is goes_on
+
+
+WHILE_HERE = '@id("here") permit(principal, action, resource) when { context.presence == "here" };'
+RESTRICTED = '@id("facts") permit(principal, action, resource) when { context.facts.contains("tracing restricted") };'
+BY_GRADE = '@id("grade") permit(principal, action, resource) when { context.grade == "B" };'
+HERE: dict[str, Any] = {"presence": {"ada": "here"}, "facts": ("tracing restricted",), "grade": "B"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "change", "goes_on"),
+    [
+        (WHILE_HERE, {"presence": {"ada": "away"}}, False),
+        (WHILE_HERE, {"presence": {"ada": "unknown"}}, False),
+        (WHILE_HERE, {"presence": {}}, False),
+        (WHILE_HERE, {"presence": {"bob": "here"}}, False),
+        (WHILE_HERE, {"presence": {"ada": "here", "bob": "away"}, "facts": ()}, True),
+        (RESTRICTED, {"facts": ()}, False),
+        (RESTRICTED, {"facts": ("another", "tracing restricted"), "presence": {}}, True),
+        (BY_GRADE, {"grade": "C"}, False),
+    ],
+)
+def test_a_call_is_judged_again_when_its_person_leaves_or_the_endpoint_is_another(
+    policy: str, change: dict[str, Any], goes_on: bool
+) -> None:
+    here = zone(policy)
+    here.put(replace(snapshot(policy, epoch=2), **HERE))
+    cuts: list[str] = []
+    call = Call.begin(LLAMA, NOW, 0.0, cuts.append)
+    here.live.add(call)
+    asked = replace(intent(), circumstances=circumstances_of(intent().caller, here.snapshot, NOW))
+    call.may(here.engine.decide(call.asks(asked), NOW, call.id))
+    call.recorded = True
+    here.put(replace(here.snapshot, epoch=3, **change))
+    assert (cuts == []) is goes_on
+
+
+def test_without_control_nobody_is_known_to_be_there() -> None:
+    here = zone(WHILE_HERE)
+    here.put(replace(snapshot(WHILE_HERE, epoch=2), **HERE))
+    cuts: list[str] = []
+    call = Call.begin(LLAMA, NOW, 0.0, cuts.append)
+    here.live.add(call)
+    asked = replace(intent(), circumstances=circumstances_of(intent().caller, here.snapshot, NOW))
+    call.may(here.engine.decide(call.asks(asked), NOW, call.id))
+    call.recorded = True
+    here.without_control()
+    assert cuts
+    assert here.snapshot.presence == {}

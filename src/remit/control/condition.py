@@ -32,6 +32,7 @@ class Condition:
     def __init__(self, places: Places, attestor: int | None = None) -> None:
         self._places, self._attestor, self._uid = places, attestor, os.getuid()
         self._standing: list[Fact] = []
+        self._machine: list[Fact] = []
         self.closing: Callable[[Workload], Closing] | None = None
         """How the ways to a server around Remit are; None where nothing can close them."""
         self.on_record = ""
@@ -40,6 +41,16 @@ class Condition:
     def look(self) -> None:
         """Look at files and accounts. Walks directories: not for an event loop."""
         self._standing = standing_facts(self._places, self._uid)
+        self.look_at_machine()
+
+    def look_at_machine(self) -> None:
+        """Look at what this machine lets processes do. Reads a few small files."""
+        self._machine = machine_facts()
+
+    def true(self, workloads: Iterable[Workload]) -> tuple[str, ...]:
+        """The names of those that are true, for policies: none that is true of some servers only, or unknown."""
+        of_machine = [fact.name for fact in self._machine if fact.holds]
+        return tuple(sorted([*of_machine, *(name for name, word in self.words(workloads).items() if word == "true")]))
 
     def facts(self, workloads: Iterable[Workload]) -> list[Fact]:
         """All of them, with one about each server of `workloads`."""

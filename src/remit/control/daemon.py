@@ -29,6 +29,7 @@ from remit.control.person_door import open_person_door
 from remit.control.policy_source import Source, source
 from remit.control.proofs import Proofs
 from remit.control.realm import PoliciesInForce, Realm
+from remit.control.presence import presence
 from remit.control.renewing import renew
 from remit.control.roles import ALL
 from remit.control.serving import open_desk, serve
@@ -181,6 +182,7 @@ class Daemon:
             self._note(f"the page of passkeys is not served: {proofs.passkeys.not_served}")
         desk = open_desk(
             self._places,
+        self._watches.spawn(presence(self._settings, self._realm, self._workers.push, proofs.proving).mind())
             self._governance,
             self._realm,
             self._log,

@@ -86,6 +86,7 @@ async def open_realm(
         ended=ended,
         withheld=said.withheld(),
     )
+    realm.facts = lambda: condition.true(realm.workloads.values())
     realm.own_again(said.owners())
     await governance.meet_all(realm, note)
     await realm.tasking.record_ends(ended)

@@ -37,6 +37,7 @@ class Grading:
         self._workers, self._say = workers, say
         self._turn = asyncio.Lock()  # what is half closed is nobody's grade
         self._words: dict[str, str] = condition.words(())
+        self._facts: tuple[str, ...] = ()
 
     async def deliver(self, snapshot: Snapshot) -> bool:
         """Put a change of what is guarded in force; whether every gateway has it.
@@ -67,6 +68,10 @@ class Grading:
         await self.fencing.settle()
         with suppress(AuditError):
             await self._settled()
+        await asyncio.to_thread(self._condition.look_at_machine)
+        if (facts := self._realm.facts()) != self._facts:
+            self._facts = facts
+            self._workers.push(self._realm.snapshot())
 
     async def _lost(self, gone: list[str]) -> None:
         """In force at once and then on record, where the log takes it: `status` tells of one that takes nothing."""

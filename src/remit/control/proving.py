@@ -40,6 +40,8 @@ class Proving:
         self._settings, self._record, self._system, self._clock = settings, record, system, clock
         self._obtainable = obtainable
         self._pending = PendingActs()
+        self.proved: Callable[[int], None] = lambda _uid: None
+        """Told of each account whose person has just given a proof that a program of theirs could not give."""
         for act in settings.acts:
             if act not in {one.value for one in Act if one.widens and one not in ELSEWHERE}:
                 raise ConfigError(f"`proof.acts.{act}`: no act that needs a proof has this name", hint=_ACTS)
@@ -99,6 +101,8 @@ class Proving:
         except RemitError as error:
             await self._refused(asking, person, str(error))
             raise
+        if proof.kind.reaches(Kind.PASSWORD) and not proof.session:
+            self.proved(asking.uid)
         facts: dict[str, Any] = {"kind": proof.kind.value, "evidence": proof.evidence}
         facts |= {"arguments": asking.shown.digest, **({"session": True} if proof.session else {})}
         await self._record("person.proved", asking.act.value, person, {**facts, "pid": asking.pid})

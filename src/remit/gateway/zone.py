@@ -71,7 +71,7 @@ class Zone:
         """Decide by `snapshot` from now on, and cut every open call that it no longer permits."""
         before, self.engine = self.engine, Engine(snapshot, self.engine)
         self.sweep()
-        if before.policies.digest != self.engine.policies.digest or self._seen_otherwise(before):
+        if _as_decided(before.snapshot) != _as_decided(snapshot) or self._seen_otherwise(before):
             self._decide_again()
 
     def sweep(self) -> None:
@@ -106,11 +106,9 @@ class Zone:
         return named and not any(task.id == own and task.live(now) for task in self.snapshot.tasks)
 
     def without_control(self) -> None:
-        """Control is gone: nobody could close break-glass any more, so it is closed."""
+        """Control is gone: nobody could close break-glass any more, so it is closed; nor tells who is still here."""
         self.control_gone = True
-        if self.snapshot.emergency is not None:
-            self.engine = Engine(replace(self.snapshot, emergency=None), self.engine)
-            self.sweep()
+        self.put(replace(self.snapshot, emergency=None, presence={}))
 
     def _of_an_emergency_over(self, call: Call, now: float) -> bool:
         if call.permit is None or not by_break_glass(call.permit.policies):
@@ -150,6 +148,11 @@ class Zone:
         gone = self.workload(call.resource) is None or self.engine.idle(call.resource, call.caller) is not None
         if task_over or gone or now >= permit.expires:
             raise ended(call.id, "between the decision and its record")
+
+
+def _as_decided(snapshot: Snapshot) -> object:
+    """What may change in the decision on a call under way, workloads and tasks aside."""
+    return snapshot.policy_set, snapshot.grade, snapshot.facts, snapshot.presence, snapshot.observing
 
 
 def _as_seen(workload: Workload | None) -> dict[str, Any] | None:

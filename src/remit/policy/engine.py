@@ -31,6 +31,7 @@ from remit.policy.refusal import (
     refused_finding,
 )
 from remit.policy.snapshot import Snapshot
+from remit.policy.somebody_there import nobody_there
 from remit.policy.thing import Thing, ThingKind
 from remit.policy.verdict import Verdict
 from remit.tasks import Task
@@ -75,7 +76,8 @@ class Engine:
 
         1. the snapshot is alive
         2. resource and caller are in it, and active; what is acted on is as the catalogue has it
-        3. a task that came with the request is live, is its human's and in its hands, and covers the request
+        3. a task that came with the request is live, is its human's and in its hands, and covers the request; and its
+           human is there, where it takes that
         4. Cedar permits it: default deny, forbid beats permit, an error never allows. While break-glass is open, its
            built-in policy stands in the place of this set for the person who opened it, and for model servers alone
         5. every finding may be let through or masked
@@ -176,6 +178,8 @@ class Engine:
         if task is None or not covers or not its_own:
             would = self.in_force.ask(in_a_task(self._question(intent, target, None)))
             self._refuse(intent, decision_id, outside_task(intent, target, task, now, would))
+        if (nobody := nobody_there(task, intent)) is not None:
+            self._refuse(intent, decision_id, nobody)
         return task
 
     def _outcome(self, intent: Intent, target: Target, task: Task | None) -> _Decided:

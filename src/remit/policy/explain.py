@@ -20,6 +20,7 @@ _BUILT_IN: Final = {
     "remit:not-enrolled": "it is no enrolled workload",
     "remit:unknown-caller": "the caller is not, or no longer, enrolled",
     "remit:outside-task": "the caller's task does not cover it",
+    "remit:nobody-there": "the caller's task takes a person who is there",
     "remit:policy-error": "a policy could not be evaluated, and an error never allows",
 }
 _LABEL_WIDTH: Final = 13
