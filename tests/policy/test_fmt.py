@@ -102,4 +102,4 @@ def test_the_command_writes_or_only_checks(tmp_path: Path) -> None:
     assert json.loads(remit("fmt", "--json", state=tmp_path).stdout)["changed"] == ["mine.cedar"]
     assert (file.read_text(), file.stat().st_mode & 0o777) == (NEAT, 0o640)
     assert remit("fmt", "--check", state=tmp_path).returncode == 0
-    assert sorted(path.name for path in where.iterdir()) == ["mine.cedar", "starter.cedar"]
+    assert sorted(path.name for path in where.iterdir()) == ["mine.cedar", "profiles", "starter.cedar"]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from remit.errors import PolicyError
-from remit.policy.directory import read_directory, read_profiles, write_starter
+from remit.policy import load
+from remit.policy.directory import read_directory, write_starter
 from remit.tasks.profile import STARTERS, starters
 
 
@@ -13,27 +14,26 @@ from remit.tasks.profile import STARTERS, starters
 def home(tmp_path: Path) -> Path:
     path = tmp_path / "policies"
     assert write_starter(path)
-    (path / "profiles").mkdir(mode=0o700)
-    for name, text in starters().items():
-        (path / "profiles" / name).write_text(text)
     return path
 
 
 def refused(home: Path) -> str:
     with pytest.raises(PolicyError) as wrong:
-        read_profiles(home)
+        load(read_directory(home))
     return str(wrong.value)
 
 
 def test_those_in_the_directory_are_read_by_name(home: Path) -> None:
     (home / "profiles" / ".draft.toml").write_text("no profile")
     (home / "profiles" / "notes.txt").write_text("no profile")
-    assert sorted(read_profiles(home)) == sorted(STARTERS)
-    assert [file.name for file in read_directory(home)] == ["starter.cedar"]
+    found = read_directory(home)
+    assert sorted(load(found).profiles) == sorted(STARTERS)
+    assert [file.name for file in found] == [*sorted(f"profiles/{name}" for name in starters()), "starter.cedar"]
 
 
 def test_without_a_directory_there_are_none(tmp_path: Path) -> None:
-    assert read_profiles(tmp_path) == {}
+    (tmp_path / "own.cedar").write_text('@id("a") permit (principal, action, resource);')
+    assert load(read_directory(tmp_path)).profiles == {}
 
 
 def test_what_everybody_may_write_is_refused(home: Path) -> None:
@@ -52,4 +52,4 @@ def test_a_link_that_leads_out_is_refused(home: Path, tmp_path: Path) -> None:
 
 def test_one_that_is_no_profile_is_told_by_file_and_line(home: Path) -> None:
     (home / "profiles" / "mine.toml").write_text('purpose = "x"\nactons = ["infer"]\n')
-    assert refused(home) == "mine.toml:2:1: `actons` means nothing"
+    assert refused(home) == "profiles/mine.toml:2:1: `actons` means nothing"

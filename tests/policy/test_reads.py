@@ -1,5 +1,7 @@
 """What policies read of the context, and that leaving out the rest changes no decision."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -53,11 +55,7 @@ def question(*, tasked: bool, seen: bool) -> Question:
     asked = intent(Action.INFER, curl("ada"))
     made = of_intent(asked, "ada", workload(LLAMA, "ada"), None, "C")
     made = in_a_task(made) if tasked else made
-    return made if not seen else Question(**{**fields_of(made), "circumstances": SEEN})
-
-
-def fields_of(made: Question) -> dict[str, object]:
-    return {name: getattr(made, name) for name in Question.__slots__}
+    return dataclasses.replace(made, circumstances=SEEN) if seen else made
 
 
 @settings(max_examples=150, deadline=None)

@@ -14,8 +14,9 @@ from remit.policy.circumstances import Arguments, Circumstances, FlowFacts, Mome
 from remit.policy.in_force import InForce
 from remit.policy.kept import kept
 from remit.policy.learn import learn
-from remit.policy.outcome import Outcome
+from remit.policy.outcome import Answer, Outcome
 from remit.policy.permit import APPROVAL_NEEDED
+from remit.policy.recorded import DECLARED
 from remit.policy.replay import Replay
 from remit.policy.thing import ThingKind
 from tests.policy.test_things import CATALOGUE, SENDS
@@ -32,6 +33,7 @@ IN_TASK = (
 LIST_TOO = IN_TASK.replace("tools", "actions").replace('"x"', '"list"')
 ASKS = '@id("asks")\n@approval("owner")\npermit (principal, action, resource is Workload);'
 REFUSES = '@id("strict")\n@on_restricted("refuse")\npermit (principal, action, resource is Workload);'
+AT_NIGHT = {"time": {"hour": 23, "weekday": 1}}
 CATALOGUED = PolicyFile("catalogue.toml", CATALOGUE)
 
 
@@ -120,6 +122,12 @@ def test_what_a_policy_asks_for_tells_decisions_apart() -> None:
         ('context.asked == "POST /v1/chat/completions"', {"route": "GET /x"}),
         ('context.model.name == "smol"', {"model": "other"}),
         (f'context.model.digest == "{plain["model_digest"]}"', {"model_digest": "sha256:00"}),
+        ("context.exhaustive", {"facts": {**plain["facts"], "exhaustive": False}}),
+        ("context.time.hour < 12", {"facts": {**plain["facts"], **AT_NIGHT}}),
+        (
+            "(if principal.enrolled then context else context).time.hour < 12",
+            {"facts": {**plain["facts"], **AT_NIGHT}},
+        ),
         ("context.model.known", {"model_digest": "unknown"}),
     ):
         again = replay(HERE.replace('context.presence == "here"', asks))
@@ -145,6 +153,32 @@ def test_what_no_record_tells_of_tasks_is_unknown_only_where_it_decides() -> Non
     both = LIST_TOO.replace(" };", ' && context.task.actions.contains("administer") };')
     assert replay(both).again(record).outcome is Outcome.UNKNOWN
     assert replay(IN_TASK).again({**record, "task": None}).outcome is Outcome.REFUSED
+
+
+def test_what_a_record_keeps_of_its_task_is_what_policies_read_of_it() -> None:
+    held = dataclasses.replace(task("infer"), profile="coding", ceiling=Label.CONFIDENTIAL)
+    asked = intent(Action.INFER, curl(task="t1"))
+    record = decided(Engine(snapshot(ALL, tasks=[held])), asked)
+    record["facts"] = kept(asked, held)
+    for asks, outcome in (
+        ('context.task.profile == "coding" && context.task.ceiling == 2 && context.task.fits', Outcome.ALLOWED),
+        ('context.task.actions == ["infer"] && !context.task.tools.contains("x")', Outcome.ALLOWED),
+        ('context.task.tools.contains("x")', Outcome.REFUSED),
+        ('context.task.profile == "other"', Outcome.REFUSED),
+    ):
+        answer = replay(HERE.replace('context.presence == "here"', f"context has task && {asks}")).again(record)
+        assert answer.outcome is outcome, asks
+
+
+def test_a_workloads_own_task_is_none_to_policies() -> None:
+    own = dataclasses.replace(task("infer"), proof="workload", chain=(bot().spiffe_id,))
+    asked = intent(Action.INFER, dataclasses.replace(bot(), task="t1", chain=(bot().spiffe_id,)))
+    record = decided(Engine(snapshot(ALL, tasks=[own])), asked)
+    in_tasks = HERE.replace('context.presence == "here"', "context has task")
+    assert replay(in_tasks).again({**record, "facts": kept(asked, own)}).outcome is Outcome.REFUSED
+    before = {**record, "facts": kept(asked), "chain": [str(bot().spiffe_id)]}
+    assert replay(in_tasks).again(before) == Answer(Outcome.UNKNOWN, DECLARED)
+    assert replay(ALL).again(before).outcome is Outcome.ALLOWED
 
 
 def test_calls_of_tools_are_decided_again_by_what_was_kept_of_them() -> None:

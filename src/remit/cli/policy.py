@@ -41,11 +41,17 @@ def check(
     permits = sum(policy.effect == "permit" for policy in loaded.policies)
     forbids = len(loaded.policies) - permits
     if json:
-        counts = {"files": len(loaded.files), "permits": permits, "forbids": forbids}
+        counts = {
+            "files": len(loaded.files),
+            "permits": permits,
+            "forbids": forbids,
+            "profiles": sorted(loaded.profiles),
+        }
         print_json({"ok": True, "dir": str(where), "set": loaded.digest, **counts})
         return
+    profiles = f", {_count(len(loaded.profiles), 'profile')}" if loaded.profiles else ""
     files = f"{len(loaded.files)} file{'s' if len(loaded.files) != 1 else ''}"
-    typer.echo(f"ok   {files}, {_count(permits, 'permit')}, {_count(forbids, 'forbid')}   {where}")
+    typer.echo(f"ok   {files}, {_count(permits, 'permit')}, {_count(forbids, 'forbid')}{profiles}   {where}")
     typer.echo(f"     {loaded.digest}")
 
 

@@ -26,11 +26,11 @@ def fmt(
     """
     from remit.cli.policy import directory_of, files_in
     from remit.cli.screen import print_json
-    from remit.policy.catalogue import NAME
+    from remit.policy.directory import SUFFIX
     from remit.policy.fmt import formatted
 
     where = directory_of(directory, state)
-    made = {file: formatted(file) for file in files_in(where) if file.name != NAME}
+    made = {file: formatted(file) for file in files_in(where) if file.name.endswith(SUFFIX)}
     changed = [file.name for file, text in made.items() if text != file.text]
     if not check:
         for file, text in made.items():

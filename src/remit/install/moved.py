@@ -21,6 +21,8 @@ from remit.inventory import Human, LifeState, Workload
 from remit.inventory.selectors import REGISTERED
 from remit.persons.shown import visible
 from remit.policy import PolicyFile
+from remit.policy.catalogue import NAME as CATALOGUE
+from remit.policy.profiles import is_profile
 
 META: Final = ("trust_domain", "spire_trust_domain")
 _PSEUDONYM: Final = re.compile(r"p-[0-9a-f]{16}\Z")
@@ -93,7 +95,7 @@ def judge(facts: Mapping[str, Any], settings: Settings, person: pwd.struct_passw
         meta,
         ended,
         config,
-        tuple(PolicyFile(_name(name, ".cedar"), text) for name, text in facts["policies"]),
+        tuple(PolicyFile(_policy(name), text) for name, text in facts["policies"]),
         brought,
         tuple((_shard(name, now), int(size)) for name, size in facts["shards"]),
         tuple(facts["keys"]),
@@ -107,6 +109,11 @@ def _name(name: str, suffix: str) -> str:
     if "/" in name or name.startswith(".") or not name.endswith(suffix):
         raise StateError(f"`{visible(name)}` there is no name of a `*{suffix}` file")
     return name
+
+
+def _policy(name: str) -> str:
+    """The name of a policy file, of the catalogue or of a profile; raises StateError."""
+    return name if name == CATALOGUE or is_profile(name) else _name(name, ".cedar")
 
 
 def _shard(name: str, now: float) -> str:

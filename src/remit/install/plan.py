@@ -11,6 +11,8 @@ from remit.install import contents, places
 from remit.install.account import find_account
 from remit.install.code_copy import name_of_copy
 from remit.install.move import Move
+from remit.policy.profiles import is_profile
+from remit.tasks.profile import DIRECTORY as PROFILES
 
 Owner = Literal["root", "remit", "root:remit"]
 
@@ -170,9 +172,13 @@ def _files(here: Here, options: Options) -> list[Step]:
 def _moving(planned: list[Step], move: Move) -> list[Step]:
     """The same with a user's settings and policies; their state last, Remit's own only when all of it is there."""
     at, user = Places.system(), move.own.person.pw_name
-    policies = [
-        File(at.policies / one.name, one.text, 0o640, "root:remit", f"policies, {user}'s")
-        for one in move.what.policies
+    profiles = any(is_profile(one.name) for one in move.what.policies)
+    policies: list[Step] = [
+        *([Directory(at.policies / PROFILES, 0o750, "root:remit", f"profiles, {user}'s")] if profiles else []),
+        *(
+            File(at.policies / one.name, one.text, 0o640, "root:remit", f"policies, {user}'s")
+            for one in move.what.policies
+        ),
     ]
     files: dict[Path, list[Step]] = {
         at.state: [Directory(at.state, 0o700, "root", "state, keys and the log, to be filled")],

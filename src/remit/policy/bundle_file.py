@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from remit.errors import PolicyError, UsageError
 from remit.policy.catalogue import NAME as CATALOGUE
 from remit.policy.directory import MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES, SUFFIX
+from remit.policy.profiles import is_profile
 from remit.policy.snapshot import PolicyFile
 
 CONTEXT: Final = "remit-policy-bundle/v1"  # keeps a note from being anything else that a key signs
@@ -25,7 +26,7 @@ MAX_NOTE: Final = 4_096
 MAX_BYTES: Final = 2 * MAX_TOTAL_BYTES  # with 512 to 1,023 bytes more a file
 MAX_SERIAL: Final = 2**53 - 1
 _BLOCK: Final = 512
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,98}\Z")
+_NAME: Final = re.compile(r"(?=.{1,99}\Z)(profiles/)?[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _TEXT: Final = re.compile(
     r"(remit-policy-bundle/v1\n([1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\n)\n— ([^\s+]+) ([A-Za-z0-9+/=]+)\n"
 )
@@ -58,7 +59,9 @@ def pack(files: Iterable[PolicyFile], serial: int, key: Verifier, sign: Callable
     ordered = sorted(files, key=lambda file: file.name)
     if not 0 < serial <= MAX_SERIAL:
         raise UsageError(f"`{serial}` can't be a serial", hint=f"1 to {MAX_SERIAL}, higher than the one before")
-    for file in ordered:
+    for file, before in zip(ordered, [None, *ordered], strict=False):
+        if before is not None and before.name == file.name:
+            raise UsageError(f"`{file.name}` is there twice")
         if not _counts(file.name):
             raise UsageError(
                 f"`{file.name}` can't be in a bundle", hint="letters, digits, `.`, `_` and `-`, up to 99"
@@ -74,7 +77,7 @@ def open_bundle(data: bytes, signers: Sequence[Verifier], name: str = "the bundl
 
     1. not larger than any bundle is
     2. its first member is a note, and nothing else
-    3. the note is by one of the signers, and the signature holds
+    3. the note is by one of the signers, the signature holds, and the serial is one
     4. the rest is what the note says
     5. the rest is an archive as `pack` makes it
     """
@@ -86,12 +89,15 @@ def open_bundle(data: bytes, signers: Sequence[Verifier], name: str = "the bundl
     text, serial, stated, signer, signature = match.groups()
     # 3
     _signed(text.encode(), signer, signature, signers, name)
+    if int(serial) > MAX_SERIAL:
+        raise _refused(name, f"`{serial}` can't be a serial")
     # 4
     if _b64(hashlib.sha256(archive).digest()) != stated:
         raise _refused(name, "it is not what was signed")
     # 5
     files = _files(archive, name)
-    if _archive(files) != archive:
+    names = [file.name for file in files]
+    if _archive(files) != archive or names != sorted(set(names)):
         raise _refused(name, "its archive is not of the one form")
     return Bundle(int(serial), "sha256:" + hashlib.sha256(archive).hexdigest(), signer, tuple(files))
 
@@ -165,7 +171,9 @@ def _member(name: str, data: bytes) -> bytes:
 
 
 def _counts(name: str) -> bool:
-    return _NAME.match(name) is not None and (name.endswith(SUFFIX) or name == CATALOGUE)
+    if _NAME.match(name) is None:
+        return False
+    return is_profile(name) or ("/" not in name and (name.endswith(SUFFIX) or name == CATALOGUE))
 
 
 def _b64(raw: bytes) -> str:

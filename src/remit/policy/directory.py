@@ -9,12 +9,11 @@ from typing import Final
 
 from remit.errors import PolicyError
 from remit.policy.catalogue import NAME as CATALOGUE
+from remit.policy.profiles import PLACE, is_profile
 from remit.policy.schema import STARTER_TEXT
 from remit.policy.snapshot import PolicyFile
 from remit.policy.source import Source
-from remit.tasks.profile import DIRECTORY as PROFILES
-from remit.tasks.profile import SUFFIX as PROFILE_SUFFIX
-from remit.tasks.profile import Profile, profiles
+from remit.tasks.profile import starters
 
 SUFFIX: Final = ".cedar"
 STARTER_NAME: Final = "starter.cedar"
@@ -24,38 +23,21 @@ MAX_TOTAL_BYTES: Final = 2 * 1024 * 1024  # a Snapshot carries all of them, up t
 
 
 def read_directory(path: Path) -> tuple[PolicyFile, ...]:
-    """Every `*.cedar` file right inside `path`, and the catalogue, by name.
+    """Every `*.cedar` file right inside `path`, the catalogue, and the profiles in `profiles` below it, by name.
 
     Raises PolicyError for one that can't be trusted or read.
 
     Files whose name starts with a dot are left out. Refused: what anybody on this host may write, a link that
     leads out of the directory, anything but a plain UTF-8 file, more than the bounds above.
     """
-    return _read_those(path, _counts)
-
-
-def read_profiles(path: Path) -> dict[str, Profile]:
-    """Every profile in `profiles` below the policy directory, by name; none where there is no such directory.
-
-    Raises PolicyError, as `read_directory` does, and for the first that is no profile.
-    """
-    folder = path / PROFILES
-    if not folder.exists():
-        return {}
-    return profiles((file.name, file.text) for file in _read_those(folder, _is_profile))
-
-
-def _read_those(path: Path, counts: Callable[[str], bool]) -> tuple[PolicyFile, ...]:
     home = path.resolve()
-    try:
-        _not_for_everybody(home.stat(), home)
-        names = sorted(entry.name for entry in home.iterdir() if counts(entry.name))
-    except OSError as error:
-        raise _refused(path, f"the policy directory can't be read ({error.strerror})") from None
+    names = _names(home, "", _counts)
+    if (home / PLACE).exists():
+        names += _names(home, PLACE, is_profile)
     if len(names) > MAX_FILES:
         raise _refused(path, f"more than {MAX_FILES} policy files")
     files, total = [], 0
-    for name in names:
+    for name in sorted(names):
         data = _read(home, name)
         total += len(data)
         if total > MAX_TOTAL_BYTES:
@@ -64,24 +46,39 @@ def _read_those(path: Path, counts: Callable[[str], bool]) -> tuple[PolicyFile, 
     return tuple(files)
 
 
+def _names(home: Path, below: str, counts: Callable[[str], bool]) -> list[str]:
+    """Of the files in a directory that count, relative to `home`."""
+    folder = home / below
+    try:
+        _not_for_everybody(folder.stat(), folder)
+        return [below + entry.name for entry in folder.iterdir() if counts(below + entry.name)]
+    except OSError as error:
+        raise _refused(folder, f"the policy directory can't be read ({error.strerror})") from None
+
+
 def write_starter(path: Path) -> bool:
-    """Make `path` with the starter policies in it, unless any policy is there; says whether it wrote."""
+    """Make `path` with the starter policies and profiles, unless any policy is there; says whether it wrote."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(entry.name.endswith(SUFFIX) and _counts(entry.name) for entry in path.iterdir()):
         return False
     with contextlib.suppress(FileExistsError), (path / STARTER_NAME).open("x", encoding="utf-8") as file:
         file.write(STARTER_TEXT)
         os.fchmod(file.fileno(), 0o644)
+        _write_profiles(path / PLACE)
         return True
     return False
 
 
+def _write_profiles(folder: Path) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name, text in starters().items():
+        with contextlib.suppress(FileExistsError), (folder / name).open("x", encoding="utf-8") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), 0o644)
+
+
 def _counts(name: str) -> bool:
     return (name.endswith(SUFFIX) and not name.startswith(".")) or name == CATALOGUE
-
-
-def _is_profile(name: str) -> bool:
-    return name.endswith(PROFILE_SUFFIX) and not name.startswith(".")
 
 
 def _read(home: Path, name: str) -> bytes:

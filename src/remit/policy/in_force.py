@@ -3,7 +3,6 @@
 from remit.errors import PolicyError
 from remit.identity import Caller, SpiffeId
 from remit.inventory import Workload
-from remit.policy.catalogue import things
 from remit.policy.load import load
 from remit.policy.policy_set import PolicySet
 from remit.policy.question import Question
@@ -23,21 +22,24 @@ class InForce:
     def __init__(self, snapshot: Snapshot, after: "InForce | None" = None) -> None:
         self.snapshot = snapshot
         same = after if after is not None and after.snapshot.policy_files == snapshot.policy_files else None
-        self._listed: tuple[Thing, ...] = same._listed if same else things(snapshot.policy_files)
         self.policies: PolicySet = same.policies if same else _loaded(snapshot)
         self._slicer: Slicer = same._slicer if same else Slicer(self.policies.policies)
         before = after.world if after is not None else None
-        stays = before is not None and before.same_as(snapshot, self._listed)
-        self.world: World = before if before is not None and stays else World(snapshot, self._listed, before)
+        stays = before is not None and before.same_as(snapshot, self.policies.things)
+        self.world: World = before if before is not None and stays else World(snapshot, self.policies.things, before)
         self.ends = snapshot.issued + snapshot.lifetime
 
     def ask(self, question: Question) -> Verdict:
         """Cedar's verdict; never raises: what can't be put to it is an error, and no allow."""
+        return self.ask_of(question, self.slice(question))
+
+    def ask_of(self, question: Question, some: Slice) -> Verdict:
+        """The verdict of some policies alone."""
         try:
             entities = self.world.entities(question.principal, question.owner, enrolled=question.enrolled)
         except ValueError as error:
             return Verdict(allowed=False, policies=(), plan={}, errors=(str(error),))
-        return ask(question, self.slice(question), entities)
+        return ask(question, some, entities)
 
     def slice(self, question: Question) -> Slice:
         """The policies that could match."""

@@ -15,6 +15,7 @@ from remit.policy.intent import Action
 from remit.policy.mode import approver_of, observed
 from remit.policy.permit import PolicyRef
 from remit.policy.policy_set import Policy, PolicySet
+from remit.policy.profiles import is_profile, profiles_of
 from remit.policy.schema import schema
 from remit.policy.snapshot import PolicyFile
 from remit.policy.source import Chunk, Source, chunks, texts
@@ -31,22 +32,23 @@ _COMMAND = re.compile(r"\b(sudo|remit\s+(task|policy|approve|activate|secret|sto
 def load(files: Sequence[PolicyFile]) -> PolicySet:
     """Parse, check and number all policies of `files`; raises PolicyError at the first thing wrong.
 
-    0. what the catalogue lists can be read
+    0. what the catalogue lists can be read, and every profile
     1. every file is cut into policies and each is parsed by Cedar alone, so that an error has a place
     2. templates are refused: nothing links them
     3. annotations: `@id` is there, well formed and unique; `@on_…` mean something; no hint is a command
     4. the whole set fits the schema
     5. no policy at all is an error too: without a policy there is no decision
     """
-    things(files)
-    found = [chunk for file in files if file.name != CATALOGUE for chunk in chunks(Source(file.name, file.text))]
+    listed, profiles = things(files), profiles_of(files)
+    cedar = [file for file in files if file.name != CATALOGUE and not is_profile(file.name)]
+    found = [chunk for file in cedar for chunk in chunks(Source(file.name, file.text))]
     policies = tuple(_policy(chunk, _parsed(chunk)) for chunk in found)
     _unique(found, policies)
     _fit_schema(found)
     if not policies:
         where = files[0].name if files else "policies"
         raise PolicyError("no policy: refuse to start", file=where, line=1, column=1, hint="nothing would be decided")
-    return PolicySet(policies, tuple(file.name for file in files), policy_set_digest(files))
+    return PolicySet(policies, tuple(file.name for file in cedar), policy_set_digest(files), listed, profiles)
 
 
 def policy_set_digest(files: Sequence[PolicyFile]) -> str:

@@ -1,7 +1,7 @@
 """A loaded policy set: only `load()` makes one, so whoever holds one holds policies that fit the schema."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cedarpy import pst
 
@@ -9,6 +9,8 @@ from remit.detect import Label
 from remit.policy.intent import Action
 from remit.policy.mode import Approver
 from remit.policy.permit import PolicyRef, Treatment
+from remit.policy.thing import Thing
+from remit.tasks.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All policies in force, in file order. `digest` is `sha256:<hex>` over file names and texts."""
+    """All policies in force, in file order, and beside them what the catalogue lists, and profiles by name.
+
+    `digest` is `sha256:<hex>` over file names and texts.
+    """
 
     policies: tuple[Policy, ...]
     files: tuple[str, ...]
     digest: str
+    things: tuple[Thing, ...] = ()
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
 
     def named(self, policy_id: str) -> Policy | None:
         """The policy with this `@id`, or None."""
