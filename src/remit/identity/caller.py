@@ -14,6 +14,7 @@ class Proof(enum.StrEnum):
     UNIX = "unix"  # SO_PEERCRED and a pidfd
     LOOPBACK = "loopback"  # the kernel's socket table
     JWT_SVID = "jwt-svid"  # a bearer JWT-SVID where an API key would go
+    VOUCHED = "vouched"  # the word of a registered enforcement point
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +44,10 @@ class Caller:
         return f"{self.process.name} (pid {self.process.pid}, uid {self.process.uid})"
 
 
-_KNOWN_BY = {Proof.MTLS: "its X.509-SVID", Proof.UNIX: "uid", Proof.LOOPBACK: "uid", Proof.JWT_SVID: "its JWT-SVID"}
+_KNOWN_BY = {
+    Proof.MTLS: "its X.509-SVID",
+    Proof.UNIX: "uid",
+    Proof.LOOPBACK: "uid",
+    Proof.JWT_SVID: "its JWT-SVID",
+    Proof.VOUCHED: "an enforcement point",
+}

@@ -6,6 +6,7 @@ Takes a record of the log as a plain dict and tolerates what an older or a newer
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from remit.policy.observing import NOT_ENFORCING
 from remit.policy.policy_set import PolicySet
 from remit.policy.refusal import DEFAULT_DENY
 
@@ -14,12 +15,14 @@ _PROOFS: Final = {
     "unix": "the unix socket's peer (kernel)",
     "loopback": "the loopback socket's holder (kernel)",
     "jwt-svid": "a JWT-SVID in place of an API key",
+    "vouched": "the word of a registered enforcement point",
 }
 _BUILT_IN: Final = {
     "remit:snapshot-expired": "what is in force had not been confirmed in time",
     "remit:not-enrolled": "it is no enrolled workload",
     "remit:unknown-caller": "the caller is not, or no longer, enrolled",
     "remit:outside-task": "the caller's task does not cover it",
+    "remit:only-observed": "policies are only observed here",
     "remit:nobody-there": "the caller's task takes a person who is there",
     "remit:policy-error": "a policy could not be evaluated, and an error never allows",
 }
@@ -119,8 +122,10 @@ def _decided_by(record: Record, policies: PolicySet | None) -> str:
 
 def _observed(record: Record) -> str:
     """Policies that are only observed."""
-    named = (record.get("facts") or {}).get("observed") or ()
-    return f"{', '.join(map(str, named))} would have refused it" if named else ""
+    facts = record.get("facts") or {}
+    named = facts.get("observed") or ()
+    said = f"{', '.join(map(str, named))} would have refused it" if named else ""
+    return f"{NOT_ENFORCING}{'; ' if said else ''}{said}" if facts.get("observing") else said
 
 
 def _policy(policy: Mapping[str, Any]) -> str:

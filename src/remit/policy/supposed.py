@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from remit.detect import Label
 from remit.errors import RemitError, UsageError
-from remit.identity import SpiffeId
+from remit.identity import Proof, SpiffeId
 from remit.inventory import Workload
 from remit.policy.access import Access
 from remit.policy.circumstances import PRESENCES, Arguments, FlowFacts, Moment
@@ -236,7 +236,7 @@ def _chain(question: Question, value: Any) -> Question:
 
 Given = Callable[[Question, Any], Question]
 _GIVEN: Final[Mapping[str, Given]] = {
-    "proof": lambda q, v: replace(q, proof=_one_of("proof", v, ("mtls", "unix", "loopback", "jwt-svid"))),
+    "proof": lambda q, v: replace(q, proof=_one_of("proof", v, tuple(proof.value for proof in Proof))),
     "exhaustive": _plain("exhaustive", bool),
     "stream": _plain("stream", bool),
     "model": _model,
