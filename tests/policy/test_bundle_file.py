@@ -4,8 +4,10 @@ import base64
 import hashlib
 import io
 import json
+import os
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -147,9 +149,10 @@ def test_no_older_serial_comes_back_not_even_after_a_restart(tmp_path: Path) -> 
     path, accepted = tmp_path / "b.tar", tmp_path / "accepted.json"
     path.write_bytes(GOOD)
     reads = BundleSource(path, (KEY,), accepted)
-    assert reads() == reads() == open_bundle(GOOD, [KEY]).files
+    assert reads.read().files == reads.read().files == open_bundle(GOOD, [KEY]).files
+    assert reads.read().bundle == {"signer": "house", "serial": 7, "sha256": open_bundle(GOOD, [KEY]).digest}
     path.write_bytes(pack([STARTER], 8, KEY, PRIVATE.sign))
-    assert reads() == (STARTER,)
+    assert reads.read().files == (STARTER,)
     for older in (
         GOOD,
         pack(FILES, 8, KEY, PRIVATE.sign),
@@ -158,15 +161,21 @@ def test_no_older_serial_comes_back_not_even_after_a_restart(tmp_path: Path) -> 
         path.write_bytes(older)
         for again in (reads, BundleSource(path, (KEY,), accepted)):
             with pytest.raises(PolicyError):
-                again()
+                again.read()
     assert json.loads(accepted.read_text())["serial"] == 8
     path.write_bytes(pack([STARTER], 8, KEY, PRIVATE.sign))
     accepted.write_text("")
     with pytest.raises(PolicyError, match="which bundle was accepted last is not known"):
-        BundleSource(path, (KEY,), accepted)()
+        BundleSource(path, (KEY,), accepted).read()
     path.unlink()
     with pytest.raises(PolicyError, match="can't be read"):
-        reads()
+        reads.read()
+
+
+def test_what_is_no_plain_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "b.tar")  # nobody writes: to open it for reading would wait for ever
+    with pytest.raises(PolicyError, match="no plain file"):
+        BundleSource(tmp_path / "b.tar", (KEY,), tmp_path / "accepted.json").read()
 
 
 def test_an_endpoint_with_a_bundle_reads_no_directory(tmp_path: Path) -> None:
@@ -180,13 +189,14 @@ def test_an_endpoint_with_a_bundle_reads_no_directory(tmp_path: Path) -> None:
     assert before.files == open_bundle(GOOD, [KEY]).files
     assert not places.policies.exists()
     path.write_bytes(GOOD[:-1])
-    after, _ = policy_watch._look(reads, before)
+    after = policy_watch.Looking(reads, before).look(time.time())
+    assert after is not None
     assert (after.files, after.digest) == (before.files, before.digest)
     assert "it is not what was signed" in after.warning
     for signers in ("[]", '["rubbish"]'):
         with pytest.raises(ConfigError):
             source(places, parse(f'[policy]\nbundle = "{path}"\nsigners = {signers}'.encode(), "c"))
-    assert STARTER in source(places, parse(b"", "c"))()
+    assert STARTER in source(places, parse(b"", "c")).read().files
 
 
 def test_the_commands_pack_and_verify(tmp_path: Path) -> None:

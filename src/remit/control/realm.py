@@ -6,7 +6,7 @@ Every change is an act: recorded durably first, then kept, then put in force wit
 import dataclasses
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from remit.control.bindings import Bindings
@@ -20,17 +20,24 @@ from remit.inventory import Human, LifeState, Workload
 from remit.policy import PolicyFile, Snapshot
 from remit.policy.emergency import Emergency
 from remit.posture import Grade
+from remit.tasks.profile import Profile
 
 Grades = Callable[[Iterable[Workload]], Grade]
 
 
 @dataclass(frozen=True, slots=True)
 class PoliciesInForce:
-    """The last good policies. `warning` says why a newer edit is not in force, or is empty."""
+    """The last good policies. `warning` says why a newer edit is not in force, or is empty.
+
+    `profiles` are those beside them, by name; `bundle` says who signed them, as what serial, over what digest, and is
+    empty where they come from a directory.
+    """
 
     files: tuple[PolicyFile, ...]
     digest: str
     warning: str = ""
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    bundle: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,8 @@ class Realm(Book):
         """Break-glass while it is open; `BreakGlass` alone opens and closes it."""
         self.presence: Mapping[str, str] = {}
         """Whether each person is at this machine; `Presence` alone changes it."""
+        self.observing = False
+        """Policies are not enforced (`policy.mode`), for as long as this instance runs."""
         self.facts: Callable[[], tuple[str, ...]] = tuple
         """The facts about this endpoint that are true now."""
         self.tasking = Tasking(self)
@@ -120,6 +129,7 @@ class Realm(Book):
             emergency=self.emergency,
             facts=self.facts(),
             presence=self.presence,
+            observing=self.observing,
         )
 
     async def meet(self, name: str, uids: Iterable[int], *, only: bool = False) -> Human:
@@ -153,5 +163,5 @@ class Realm(Book):
         """Put a new set in force, or keep the last good one with a warning about the newer edit."""
         async with self.one_act:
             what = "policy.rejected" if policies.warning else "policy.loaded"
-            await self.acts(what, policies.digest, None, {"why": policies.warning})
+            await self.acts(what, policies.digest, None, {"why": policies.warning, "bundle": dict(policies.bundle)})
             self.policies = policies
