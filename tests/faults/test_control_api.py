@@ -26,6 +26,7 @@ NOBODY = 65534
 BODIES = {
     "/tasks": {"on": "x", "actions": ["infer"], "seconds": 60},
     "/tasks/{task_id}": {"why": "x"},
+    "/tasks/{task_id}/extend": {"seconds": 60},
     "/workloads": {"name": "x", "kind": "agent", "selectors": []},
     "/workload/facts": {},
     "/break-glass": {"reason": "the policies are broken", "seconds": 60},

@@ -1,17 +1,36 @@
 """`remit task`: start, list and end tasks."""
 
-import time
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Final
 
 import typer
 
-from remit.cli import task_run
+from remit.cli import task_run, task_show
 from remit.cli.durations import seconds
 from remit.cli.places import JsonOption, StateOption, places
 from remit.cli.proved import say_if_weak
+from remit.cli.task_options import (
+    AllowOption,
+    BytesOption,
+    CallsOption,
+    CeilingOption,
+    PresentOption,
+    ProfileOption,
+    PurposeOption,
+    SecondsOption,
+    TokensOption,
+    ToolOption,
+    ToOption,
+    actions,
+    limits,
+    lists,
+)
+from remit.cli.task_words import amounts, listed, until
+
+Column = tuple[str, Callable[[dict[str, Any]], str]]
 
 app = typer.Typer(
-    help="Start, list and end tasks: declared jobs that let named actions happen, and end.",
+    help="Start, show and end tasks: declared jobs that let named actions happen, and end.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -20,25 +39,52 @@ app = typer.Typer(
 @app.command()
 def start(
     on: Annotated[str, typer.Argument(metavar="WORKLOAD", help="Its name or SPIFFE ID.")],
-    allow: Annotated[str, typer.Option(metavar="ACTION[,ACTION]", help="What the task may do.")],
-    lasting: Annotated[str, typer.Option("--for", metavar="TIME", help="How long: 90s, 30m, 2h, 1d.")] = "30m",
-    purpose: Annotated[str, typer.Option(help="What it is for, in your words.")] = "",
+    allow: AllowOption = "",
+    lasting: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="How long: 90s, 30m, 2h, 1d; 30m unless it is said.")
+    ] = "",
+    purpose: PurposeOption = "",
+    profile: ProfileOption = "",
+    tool: ToolOption = None,
+    ceiling: CeilingOption = "",
+    to: ToOption = None,
+    calls: CallsOption = None,
+    tokens: TokensOption = None,
+    size: BytesOption = None,
+    spent: SecondsOption = None,
+    present: PresentOption = False,
     human: Annotated[str, typer.Option(metavar="NAME", help="Whom it is for, if not you.")] = "",
+    agent: Annotated[
+        str, typer.Option(metavar="NAME", help="The one workload that may use it, if not any of theirs.")
+    ] = "",
+    pid: Annotated[int | None, typer.Option(metavar="PID", help="A process of theirs, with which it ends.")] = None,
     json: JsonOption = False,
     state: StateOption = None,
 ) -> None:
-    """Start a task. Its token goes to stdout: give it to the caller as its API key."""
+    """Start a task. Its token goes to stdout: give it to the caller as its API key.
+
+    A task of a profile may be less than that and never more. TOOL is a name, or a name and how it may be called, as a
+    profile says it: 'mail/send arguments.to = {equals = "ada@example.com"}'.
+    """
     from remit.cli.client import ask
     from remit.cli.screen import print_json
 
-    body = {"on": on, "actions": allow.split(","), "seconds": seconds(lasting), "purpose": purpose, "human": human}
+    said = {"purpose": purpose, "human": human, "agent": agent, "pid": pid or 0}
+    body = {
+        "on": on,
+        "actions": actions(allow),
+        "seconds": seconds(lasting) if lasting else None,
+        **said,
+        **lists(profile, tool, ceiling, to, limits(calls, tokens, size, spent), present),
+    }
     answer = ask(places(state).api_socket, "POST", "tasks", body=body)
     if json:
         print_json(answer)
         return
     task = answer["task"]
-    until = time.strftime("%H:%M:%S", time.localtime(task["expires"]))
-    typer.echo(f"task {task['id']} may {', '.join(task['actions'])} on {on} until {until}", err=True)
+    typer.echo(f"task {task['id']} may {', '.join(task['actions'])} on {on} until {until(task)}", err=True)
+    for head, text in listed(task):
+        typer.echo(f"  {head}: {text}", err=True)
     say_if_weak(task["proof"])
     if answer["pending"]:
         typer.echo("  not every gateway has taken it yet", err=True)
@@ -47,13 +93,15 @@ def start(
 
 
 app.command()(task_run.run)
+app.command()(task_show.show)
+app.command()(task_show.extend)
 
 
 @app.command(name="list")
 def list_(json: JsonOption = False, state: StateOption = None) -> None:
     """List the tasks that are running."""
     from remit.cli.client import ask
-    from remit.cli.screen import age, print_json, table
+    from remit.cli.screen import print_json, table
 
     tasks = ask(places(state).api_socket, "GET", "tasks")
     if json:
@@ -62,13 +110,29 @@ def list_(json: JsonOption = False, state: StateOption = None) -> None:
     if not tasks:
         typer.echo("no task is running", err=True)
         return
-    parts = any(task["parent"] for task in tasks)
-    heads = ("task", "for", "on", "may", "left", *(("cut from",) if parts else ()), "purpose")
-    table(heads, [(*_told(t), age(t["left"]), *((t["parent"] or "",) if parts else ()), t["purpose"]) for t in tasks])
+    columns = [*_COLUMNS, *(column for column in _SOMETIMES if any(column[1](task) for task in tasks))]
+    heads = [head for head, _ in columns]
+    table((*heads, "purpose"), [(*(told(task) for _, told in columns), task["purpose"]) for task in tasks])
 
 
-def _told(task: dict[str, Any]) -> tuple[str, ...]:
-    return task["id"], task["human"], task["on_name"], ", ".join(task["actions"])
+def _age(seconds: float) -> str:
+    from remit.cli.screen import age
+
+    return age(seconds)
+
+
+_COLUMNS: Final[tuple[Column, ...]] = (
+    ("task", lambda task: task["id"]),
+    ("for", lambda task: task["human"]),
+    ("on", lambda task: task["on_name"]),
+    ("may", lambda task: ", ".join(task["actions"])),
+    ("left", lambda task: _age(task["left"])),
+)
+_SOMETIMES: Final[tuple[Column, ...]] = (
+    ("profile", lambda task: task["profile"]),
+    ("to spend", lambda task: amounts(task["left_of_budget"])),
+    ("cut from", lambda task: task["parent"] or ""),
+)
 
 
 @app.command()

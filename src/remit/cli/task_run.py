@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -11,17 +10,43 @@ import typer
 from remit.cli.durations import seconds
 from remit.cli.places import StateOption, places
 from remit.cli.proved import say_if_weak
+from remit.cli.task_options import (
+    AllowOption,
+    BytesOption,
+    CallsOption,
+    CeilingOption,
+    PresentOption,
+    ProfileOption,
+    PurposeOption,
+    SecondsOption,
+    TokensOption,
+    ToolOption,
+    ToOption,
+    actions,
+    limits,
+    lists,
+)
+from remit.cli.task_words import listed, until
 from remit.errors import UsageError
 
 
 def run(
     on: Annotated[str, typer.Argument(metavar="WORKLOAD", help="Its name or SPIFFE ID.")],
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="The command, behind `--`.")],
-    allow: Annotated[str, typer.Option(metavar="ACTION[,ACTION]", help="What the task may do.")],
+    allow: AllowOption = "",
     lasting: Annotated[
-        str, typer.Option("--for", metavar="TIME", help="How long at most: 90s, 30m, 2h, 1d.")
-    ] = "30m",
-    purpose: Annotated[str, typer.Option(help="What it is for, in your words.")] = "",
+        str, typer.Option("--for", metavar="TIME", help="How long at most: 90s, 30m, 2h, 1d; 30m unless it is said.")
+    ] = "",
+    purpose: PurposeOption = "",
+    profile: ProfileOption = "",
+    tool: ToolOption = None,
+    ceiling: CeilingOption = "",
+    to: ToOption = None,
+    calls: CallsOption = None,
+    tokens: TokensOption = None,
+    size: BytesOption = None,
+    spent: SecondsOption = None,
+    present: PresentOption = False,
     state: StateOption = None,
 ) -> None:
     """Start a task for a command, and run it: the task ends with it.
@@ -33,7 +58,9 @@ def run(
     program = shutil.which(command[0])
     if program is None:
         raise UsageError(f"`{command[0]}` is no program here", hint="name it behind `--`: `-- python agent.py`")
-    body = {"on": on, "actions": allow.split(","), "seconds": seconds(lasting), "purpose": purpose, "launched": True}
+    said = {"actions": actions(allow), "seconds": seconds(lasting) if lasting else None, "purpose": purpose}
+    more = lists(profile, tool, ceiling, to, limits(calls, tokens, size, spent), present)
+    body = {"on": on, "launched": True, **said, **more}
     answer = ask(places(state).api_socket, "POST", "tasks", body=body)
     _tell(answer, on)
     try:
@@ -56,10 +83,10 @@ def environment(own: Mapping[str, str], token: str, door: Mapping[str, str]) -> 
 
 def _tell(answer: dict[str, Any], on: str) -> None:
     task = answer["task"]
-    until = time.strftime("%H:%M:%S", time.localtime(task["expires"]))
-    typer.echo(
-        f"task {task['id']} may {', '.join(task['actions'])} on {on}, until this command ends or {until}", err=True
-    )
+    may = f"may {', '.join(task['actions'])} on {on}"
+    typer.echo(f"task {task['id']} {may}, until this command ends or {until(task)}", err=True)
+    for head, text in listed(task):
+        typer.echo(f"  {head}: {text}", err=True)
     say_if_weak(task["proof"])
     if answer["pending"]:
         typer.echo("  not every gateway has taken it yet", err=True)

@@ -14,7 +14,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from remit.control import uvicorn_server
 from remit.control.api_break_glass import about_break_glass
 from remit.control.api_proofs import about_proofs_of_persons
-from remit.control.api_workloads import MAX_NAME, PURPOSE_LENGTH, about_workloads
+from remit.control.api_tasks import about_tasks
+from remit.control.api_workloads import MAX_NAME, about_workloads
 from remit.control.desk import Desk
 from remit.control.explaining import MAX_ID
 from remit.control.roles import check_route
@@ -61,28 +62,6 @@ class PeerProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         if self._peer is not None:
             self._peer.close()
-
-
-class TaskStart(BaseModel):
-    """What a task is started with. `seconds` is its life; `human`: whom it is for, if not the caller.
-
-    `launched`: it is for the process that asks.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-    on: str
-    actions: list[str] = Field(min_length=1, max_length=16)
-    seconds: float
-    purpose: str = Field(default="", max_length=PURPOSE_LENGTH)
-    human: str = Field(default="", max_length=MAX_NAME)
-    launched: bool = False
-
-
-class Ended(BaseModel):
-    """Why a task is ended."""
-
-    model_config = ConfigDict(extra="forbid")
-    why: str = Field(default="ended by its owner", max_length=PURPOSE_LENGTH)
 
 
 class SessionBegin(BaseModel):
@@ -178,7 +157,7 @@ def build(desk: Desk) -> FastAPI:
     async def stop(who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
         return await desk.stop(who)
 
-    _about_tasks(api, desk, visitor)
+    about_tasks(api, desk, visitor)
     _about_sessions(api, desk, visitor)
     about_workloads(api, desk, visitor)
     about_break_glass(api, desk, visitor)
@@ -186,25 +165,6 @@ def build(desk: Desk) -> FastAPI:
     _about_models(api, desk, visitor)
     _about_keys(api, desk, visitor)
     return api
-
-
-def _about_tasks(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:
-    """Tasks: those that run, started and ended."""
-
-    @api.get("/tasks")
-    async def tasks(who: Annotated[Visitor, Depends(visitor)]) -> list[dict[str, Any]]:
-        return desk.seen.tasks(who.reach)
-
-    @api.post("/tasks")
-    async def start_task(body: TaskStart, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
-        actions = tuple(body.actions)
-        return await desk.start_task(
-            who, body.on, actions, body.purpose, body.seconds, human=body.human, launched=body.launched
-        )
-
-    @api.delete("/tasks/{task_id}")
-    async def end_task(task_id: str, body: Ended, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
-        return await desk.end_task(who, task_id, body.why)
 
 
 def _about_sessions(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:

@@ -13,15 +13,15 @@ from remit.control.governed import governor
 from remit.control.launches import Launches
 from remit.control.proofs import Proofs
 from remit.control.realm import Realm
-from remit.control.registering import person_named
 from remit.control.registry_desk import RegistryDesk
 from remit.control.roles import Reach
 from remit.control.sessions import Sessions
-from remit.control.survey import Keys, Survey, public
+from remit.control.survey import Keys, Survey
+from remit.control.task_desk import TaskDesk
 from remit.control.visitor import NotAdmittedError, Visitor
 from remit.errors import AttestationError
 from remit.identity import PeerCredentials, Process
-from remit.inventory import Human, Workload, binding
+from remit.inventory import Human, binding
 from remit.persons import Act, Shown
 from remit.policy import Snapshot
 
@@ -52,12 +52,13 @@ class Desk:
         break_glass: BreakGlass,
         keys: Keys,
         survey: Survey,
+        tasks: TaskDesk,
     ) -> None:
         self._realm, self._deployment, self._governance = realm, deployment, governance
         self._observe, self._terminal_proof = observe, terminal_proof
         self._deliver, self._request_stop = deliver, request_stop
         self._launches, self._sessions, self._keys = launches, sessions, keys
-        self.registry, self.break_glass, self.seen = registry, break_glass, survey
+        self.registry, self.break_glass, self.seen, self.tasks = registry, break_glass, survey, tasks
         self.proofs, self._proving = proofs, proofs.proving
 
     async def meet(self, uid: int) -> tuple[Human, Reach]:
@@ -77,53 +78,6 @@ class Desk:
         in_force = tuple(self._realm.workloads.values())
         above = await asyncio.to_thread(governor, process, in_force, self._observe)
         return Visitor(process, human, self._terminal_proof(process), above, reach=reach)
-
-    async def start_task(
-        self,
-        who: Visitor,
-        on: str,
-        actions: tuple[str, ...],
-        purpose: str,
-        seconds: float,
-        *,
-        human: str = "",
-        launched: bool = False,
-    ) -> dict[str, Any]:
-        """Start a task, for `human` or who asks; its token is in the answer and nowhere else.
-
-        `launched`: for the very process that asks.
-        """
-        shown = Shown.of(
-            on=on, actions=actions, purpose=purpose, seconds=seconds, human=human or who.human.name, launched=launched
-        )
-        proof = await self._proving.require(who, Act.TASK_START, shown)
-        workload = self._theirs(who, on)
-        process = (who.process.pid, who.process.start) if launched else None
-        task, token = await self._realm.tasking.start(
-            who.human,
-            workload.spiffe_id,
-            actions,
-            purpose=purpose,
-            seconds=seconds,
-            proof=proof.kind.value,
-            human=person_named(self._realm, human) if human else None,
-            launched=process,
-        )
-        await self._launches.watch(task)
-        settled = await self._deliver(self._realm.snapshot())
-        door = self.seen.doors.get(workload.name, {})
-        return {"task": public(task.to_dict()), "token": token, "door": door, "pending": not settled}
-
-    async def end_task(self, who: Visitor, task_id: str, why: str) -> dict[str, Any]:
-        task = self._realm.tasks.get(task_id)
-        target = self._realm.known_workloads.get(task.on) if task is not None else None
-        whose = {task.human if task else "", target.owner if target else ""}
-        if task is not None and not any(map(who.reach.governs, whose)):
-            raise NotAdmittedError(f"task `{task_id}` is another person's")
-        ended = await self._realm.tasking.end(task_id, why)
-        settled = await self._deliver(self._realm.snapshot())
-        unrecorded = self._realm.endings.unrecorded.get(task_id, "")
-        return {"task": public(ended.to_dict()), "pending": not settled, "unrecorded": unrecorded}
 
     def session_nonce(self, who: Visitor) -> dict[str, Any]:
         """What beginning a session takes."""
@@ -160,12 +114,6 @@ class Desk:
         settled = await self._deliver(self._realm.snapshot())
         told = {"model": name, "on": workload.name, "digest": bound.identity.weights}
         return {**told, "identity": bound.identity.digest, "proof": kind, "pending": not settled}
-
-    def _theirs(self, who: Visitor, name: str) -> Workload:
-        """The workload in force of that name, which is the visitor's to see."""
-        workload = self._realm.workload_named(name)
-        who.reach.check_sees(f"`{name}`", workload.owner, workload.uid)
-        return workload
 
     async def stop(self, who: Visitor) -> dict[str, Any]:
         proof = await self._proving.require(who, Act.STOP, Shown.of(instance=self._deployment.state))

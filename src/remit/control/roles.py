@@ -48,6 +48,8 @@ RULES: Final[Mapping[Route, Rule]] = {
     ("GET", "/records"): Rule.SEES,
     ("GET", "/tasks"): Rule.SEES,
     ("POST", "/tasks"): Rule.GOVERNS,
+    ("GET", "/tasks/{task_id}"): Rule.SEES,
+    ("POST", "/tasks/{task_id}/extend"): Rule.GOVERNS,
     ("DELETE", "/tasks/{task_id}"): Rule.GOVERNS,
     ("POST", "/stop"): Rule.ADMINISTERS,
     ("POST", "/session/nonce"): Rule.GOVERNS,

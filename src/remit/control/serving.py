@@ -23,6 +23,7 @@ from remit.control.registering import Registering
 from remit.control.registry_desk import RegistryDesk
 from remit.control.sessions import Sessions
 from remit.control.survey import Keys, Survey
+from remit.control.task_desk import TaskDesk
 from remit.control.workers import Workers
 from remit.identity.attestation import listeners
 from remit.identity.person import terminal_proof
@@ -86,6 +87,7 @@ def open_desk(
         break_glass=break_glass,
         keys=keys,
         survey=survey,
+        tasks=TaskDesk(realm, launches, workers.deliver, proving, launches.observe, guards.urls),
     )
 
 

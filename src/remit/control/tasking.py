@@ -6,16 +6,18 @@ from collections.abc import Callable, Container
 from typing import Any, Final
 
 from remit.control.book import Book
+from remit.detect import Label
 from remit.errors import NotFoundError, UsageError
 from remit.identity import SpiffeId
 from remit.inventory import Human
 from remit.inventory.lifecycle import LifecycleError, standing
-from remit.policy.intent import SERVER
-from remit.tasks import Task
+from remit.tasks import Budget, Reach, Task
+from remit.tasks.declaration import ACTIONS
 from remit.tasks.delegation import with_what_was_cut
+from remit.tasks.profile import MAX_SECONDS, Profile
+from remit.tasks.terms import extended
 from remit.tasks.token import mint
 
-MAX_TASK_SECONDS: Final = 7 * 86400.0
 PARTS_KEPT: Final = 3600.0  # seconds
 OVER: Final = "its time is over"
 CUT_FROM_IT: Final = "the task that it was cut from has ended"
@@ -39,33 +41,63 @@ class Tasking:
         proof: str,
         human: Human | None = None,
         launched: tuple[int, int] | None = None,
+        reach: Reach | None = None,
+        profile: str = "",
+        agent: SpiffeId | None = None,
     ) -> tuple[Task, str]:
         """Start a task for `human`, or for its starter; the task and its bearer token, which is kept nowhere.
 
-        `launched` is the process that is about to become what the task is for.
+        `launched` is the process with which it ends. `reach` is what it lists beside its actions. With an `agent`
+        nobody else can use it.
         """
         async with self._book.one_act:
-            if not 0 < seconds <= MAX_TASK_SECONDS:
+            if not 0 < seconds <= MAX_SECONDS:
                 raise UsageError(
                     "a task lasts more than 0 seconds and at most 7 days", hint="for example `--for 30m`"
                 )
             self.check(starter, on, actions)
             now, human = self._book.clock(), human or starter
+            self._check_agent(agent, human)
             token, digest = mint(secrets.token_bytes(32))
+            chain, lists = (agent,) if agent is not None else (), reach or Reach()
             task = Task(
-                fresh_id(), human.name, on, actions, purpose, now, now + seconds, digest, proof, launched=launched
-            )
+                fresh_id(), human.name, on, actions, purpose, now, now + seconds, digest, proof,
+                chain=chain, launched=launched, profile=profile, tools=lists.tools, ceiling=lists.ceiling,
+                destinations=lists.destinations, budget=lists.budget, present=lists.present,
+            )  # fmt: skip
             await self._book.acts("task.started", task.id, starter.person, {**facts(task), "for": human.person})
             self._book.keep_task(task)
             return task, token
 
+    async def extend(
+        self, task_id: str, by: Human, proof: str, *, seconds: float | None, budget: Budget, profile: Profile | None
+    ) -> Task:
+        """Let a task go on for longer, or spend more; raises NotFoundError, UsageError, WiderError.
+
+        On record before it is in force. What is counted meanwhile stays counted.
+        """
+        async with self._book.one_act:
+            task = self.running(task_id)
+            self.check(by, task.on, task.actions)
+            more = extended(task, seconds, budget, profile, self._book.clock())
+            told = {**facts(more), "proof": proof, "was": round(task.expires, 3)}
+            await self._book.acts("task.extended", task_id, by.person, told)
+            kept = dataclasses.replace(self._book.tasks[task_id], expires=more.expires, budget=more.budget)
+            self._book.keep_task(kept)
+            self._book.deadlines.forget(kept)
+            return kept
+
+    def running(self, task_id: str) -> Task:
+        """The live task of this id; raises NotFoundError."""
+        task = self._book.tasks.get(task_id)
+        if task is None or task.ended is not None or self._book.clock() >= task.expires:
+            raise NotFoundError(f"no task `{task_id}` is running", hint="`remit task list` shows those that are")
+        return task
+
     async def end(self, task_id: str, why: str) -> Task:
         """End a task; it stays ended, also when that can't be written (`Book.unrecorded`). Raises NotFoundError."""
         async with self._book.one_act:
-            task = self._book.tasks.get(task_id)
-            now = self._book.clock()
-            if task is None or task.ended is not None or now >= task.expires:
-                raise NotFoundError(f"no task `{task_id}` is running", hint="`remit task list` shows those that are")
+            self.running(task_id)
             await self._end_those(lambda one: one.id == task_id, why)
             return self._book.tasks[task_id]
 
@@ -131,17 +163,26 @@ class Tasking:
 
     def check_what(self, on: SpiffeId, actions: tuple[str, ...]) -> None:
         """Whether there are such actions and such a workload; raises UsageError or LifecycleError."""
-        known = {action.value for action in SERVER}
-        unknown = [action for action in actions if action not in known]
+        unknown = [action for action in actions if action not in ACTIONS]
         if unknown or not actions:
             raise UsageError(
-                f"`{unknown[0] if unknown else ''}` is not an action", hint=f"actions are {', '.join(SERVER)}"
+                f"`{unknown[0] if unknown else ''}` is not an action", hint=f"actions are {', '.join(ACTIONS)}"
             )
         workload = self._book.workloads.get(on)
         if workload is None:
             raise UsageError(f"`{on}` is no workload that is in force here")
         if not workload.active:
             raise LifecycleError(f"no task can be started: {standing(workload)}")
+
+    def _check_agent(self, agent: SpiffeId | None, human: Human) -> None:
+        """Whoever gets it acts for the person whose it is."""
+        if agent is None:
+            return
+        holder = self._book.workloads.get(agent)
+        if holder is None or holder.owner != human.name:
+            raise UsageError(f"`{agent}` doesn't act for {human.name}", hint="name a workload that they own")
+        if not holder.active:
+            raise LifecycleError(f"no task can be given to it: {standing(holder)}")
 
 
 def fresh_id() -> str:
@@ -159,4 +200,18 @@ def facts(task: Task) -> dict[str, Any]:
         **({"parent": task.parent} if task.parent else {}),
         **({"pid": task.launched[0]} if task.launched else {}),
         **({"chain": [str(actor) for actor in task.chain]} if task.chain else {}),
+        **_lists(task),
     }
+
+
+def _lists(task: Task) -> dict[str, Any]:
+    """What it lists: tools by name, as the values that bound their arguments may be anybody's."""
+    said: dict[str, Any] = {
+        "profile": task.profile,
+        "tools": [grant.tool for grant in task.tools],
+        "destinations": list(task.destinations),
+        "budget": task.budget.to_dict(),
+        "present": task.present,
+        "ceiling": "" if task.ceiling is Label.RESTRICTED else task.ceiling.value,
+    }
+    return {key: value for key, value in said.items() if value}

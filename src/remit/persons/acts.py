@@ -13,6 +13,7 @@ class Act(enum.StrEnum):
     """What is asked for."""
 
     TASK_START = "task.start"
+    TASK_EXTEND = "task.extend"
     TASK_END = "task.end"
     SESSION_BEGIN = "session.begin"
     SESSION_END = "session.end"
@@ -77,6 +78,8 @@ ROUTES: Final[Mapping[str, Act | str]] = {
     "GET /workloads": _READS,
     "GET /workload": _READS,
     "POST /tasks": Act.TASK_START,
+    "GET /tasks/{task_id}": _READS,
+    "POST /tasks/{task_id}/extend": Act.TASK_EXTEND,
     "DELETE /tasks/{task_id}": Act.TASK_END,
     "POST /session/nonce": "a number that is of use only to begin a session, which takes a proof",
     "POST /session": Act.SESSION_BEGIN,
@@ -140,6 +143,8 @@ COMMANDS: Final[Mapping[str, Act | str]] = {
     "task start": Act.TASK_START,
     "task run": Act.TASK_START,
     "task list": _READS,
+    "task show": _READS,
+    "task extend": Act.TASK_EXTEND,
     "task end": Act.TASK_END,
     "policy check": _OWN_FILES,
     "policy show": _READS,

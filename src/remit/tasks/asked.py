@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from remit.errors import UsageError
 from remit.tasks import declaration
+from remit.tasks.budget import UNLIMITED, Budget
 from remit.tasks.declaration import MAX_TOOLS, Misfit
 from remit.tasks.narrowing import Narrowing, Reach
 from remit.tasks.tool_part import ToolPart
 
 KEYS: Final = ("tools", "ceiling", "destinations", "budget", "present")
-MAX_LISTED: Final = 65_536  # characters of a task's tools and destinations as JSON: each is in every Snapshot
+MAX_LISTED: Final = 32_768  # characters of a task's tools and destinations as JSON: they fit a record of the log
 
 
 def narrowing_of(row: Mapping[str, Any]) -> Narrowing:
@@ -34,6 +35,11 @@ def narrowing_of(row: Mapping[str, Any]) -> Narrowing:
         raise UsageError(misfit.message, hint=misfit.hint) from None
     except RecursionError:
         raise UsageError("what is asked of the task is nested too deeply") from None
+
+
+def budget_of(row: Mapping[str, Any]) -> Budget:
+    """Raises UsageError."""
+    return narrowing_of({"budget": row}).budget or UNLIMITED
 
 
 def check_size(reach: Reach) -> None:

@@ -31,6 +31,8 @@ def terms(asked: Narrowing, seconds: float | None, purpose: str, profile: Profil
     Left to the caller: who may start such a task, and whether there is its workload.
     """
     reach = asked.alone() if profile is None else of_a_profile.of(profile, asked)
+    if not reach.actions:
+        raise UsageError("no action is named", hint="say what the task may do, or name its profile")
     if asked.tools and CALL not in reach.actions:
         raise UsageError(
             "tools are listed, and the task may not call any", hint=f"it needs `{CALL}` among its actions"
