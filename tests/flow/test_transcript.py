@@ -111,6 +111,10 @@ def test_a_homograph_of_a_persons_recipient_is_not_theirs(homograph: str) -> Non
     assert Origin.HUMAN not in heard().origins(homograph, RECIPIENT)
 
 
+def test_a_sigma_is_one_letter_wherever_it_stands() -> None:
+    assert heard("\u039f\u0394\u039f\u03a3").origins("\u03bf\u03b4\u03bf\u03c3", RECIPIENT) == {Origin.HUMAN}
+
+
 def test_a_kelvin_sign_is_not_a_k() -> None:
     assert heard("tell Kim").origins("\u212aim", RECIPIENT) == frozenset()
 

@@ -27,6 +27,7 @@ _LOOKS_LIKE: Final = {
     "u": "υս", "v": "ѵᴠ", "w": "ԝѡա", "x": "хχ", "y": "уγү", "z": "ᴢ", "/": "⁄∕", ".": "․", "-": "‐‑‒–—−",
 }  # fmt: skip
 _LOOK_ALIKES: Final = str.maketrans({odd: plain for plain, odds in _LOOKS_LIKE.items() for odd in odds})
+_DOTS: Final = str.maketrans("\u3002\u2024", "..")  # UTS 46: what a browser takes for the dot of a host name
 _JSON_ESCAPE: Final = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
 _JSON_CONTROL: Final = {"b": " ", "f": " ", "n": "\n", "r": "\n", "t": "\t"}
 _PUNYCODE: Final = re.compile(r"\bxn--([a-z0-9-]{1,59})\b")
@@ -35,7 +36,7 @@ _PUNYCODE: Final = re.compile(r"\bxn--([a-z0-9-]{1,59})\b")
 def strict(text: str) -> str:
     if text.isascii():
         return text.lower()
-    return unicodedata.normalize("NFC", text.translate(_BECOME_ASCII)).lower()
+    return unicodedata.normalize("NFC", text.translate(_BECOME_ASCII)).lower().replace("\u03c2", "\u03c3")
 
 
 def loose(text: str) -> str:
@@ -47,6 +48,13 @@ def loose(text: str) -> str:
 def _looking(text: str) -> str:
     seen = INVISIBLE.sub("", unicodedata.normalize("NFKC", INVISIBLE.sub("", text)).casefold())
     return unicodedata.normalize("NFKC", seen.translate(_LOOK_ALIKES))
+
+
+def seen(text: str) -> str:
+    """A text as a program may show and link it: compatible letters are one, invisible ones gone, dots are dots."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFKC", INVISIBLE.sub("", text)).translate(_DOTS)
 
 
 def visible(text: str) -> str:

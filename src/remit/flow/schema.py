@@ -5,10 +5,13 @@ General rules, in English; where they are wrong, an override names the class. No
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
+from remit.errors import ProtocolError
 from remit.flow.argument import DEEPEST, ArgumentClass
 
+MOST_PARTS: Final = 65_536  # of one schema, counted each time one is come by: what refers to itself has no end
 FORMATS: Final = {
     "email": ArgumentClass.RECIPIENT,
     "idn-email": ArgumentClass.RECIPIENT,
@@ -56,8 +59,12 @@ _WORDS: Final = tuple((kind, frozenset(words.split())) for kind, words in NAMES.
 def classes(
     schema: Mapping[str, object], override: Mapping[str, ArgumentClass] | None = None
 ) -> dict[str, ArgumentClass]:
-    """By pointer into the arguments, without the numbers of a list's items: `/recipients`, `/attachments/path`."""
-    return {**dict(_properties(schema, schema, "", 0)), **(override or {})}
+    """By pointer into the arguments, without the numbers of a list's items: `/recipients`, `/attachments/path`.
+
+    A part that refers to itself is read twice on one path; deeper places are judged by their names. Raises
+    ProtocolError for a schema that unfolds to more than MOST_PARTS.
+    """
+    return {**dict(_Reading(schema).places(schema, "", ())), **(override or {})}
 
 
 def named_so(name: str) -> ArgumentClass | None:
@@ -68,32 +75,51 @@ def named_so(name: str) -> ArgumentClass | None:
     return next((kind for kind, known in _WORDS if not known.isdisjoint(words)), None)
 
 
-def _properties(
-    root: Mapping[str, object], schema: Mapping[str, object], pointer: str, depth: int
-) -> Iterator[tuple[str, ArgumentClass]]:
-    for part in _alternatives(root, schema, depth):
-        inner = part.get("properties")
-        for name, said in inner.items() if isinstance(inner, Mapping) else ():
-            if isinstance(said, Mapping):
-                place = f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}"
-                yield place, _class(str(name), said, [*_alternatives(root, said, depth)])
-                yield from _properties(root, said, place, depth + 1)
+@dataclass(slots=True)
+class _Reading:
+    """One schema; `left` is how many parts of it may still be looked at."""
+
+    root: Mapping[str, object]
+    left: int = MOST_PARTS
+
+    def places(
+        self, schema: Mapping[str, object], pointer: str, above: tuple[int, ...]
+    ) -> Iterator[tuple[str, ArgumentClass]]:
+        """`above` are the parts whose properties lead here."""
+        for part in self.alternatives(schema) if len(above) <= DEEPEST else ():
+            inner = part.get("properties")
+            if not isinstance(inner, Mapping) or above.count(id(inner)) > 1:
+                continue
+            for name, said in inner.items():
+                if isinstance(said, Mapping):
+                    place = f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}"
+                    yield place, _class(str(name), said, self.alternatives(said))
+                    yield from self.places(said, place, (*above, id(inner)))
+
+    def alternatives(self, schema: Mapping[str, object]) -> list[Mapping[str, object]]:
+        """A schema and what it is made of, each once: `$ref` within the document, `anyOf` and so on, items."""
+        found = {id(schema): schema}
+        waiting = [schema]
+        while waiting:
+            self._one_more()
+            for part in _parts(self.root, waiting.pop(0)):
+                if id(part) not in found:
+                    found[id(part)] = part
+                    waiting.append(part)
+        return list(found.values())
+
+    def _one_more(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise ProtocolError(f"a tool's schema unfolds to more than {MOST_PARTS} parts")
 
 
-def _alternatives(
-    root: Mapping[str, object], schema: Mapping[str, object], depth: int
-) -> Iterator[Mapping[str, object]]:
-    """A schema and what it is made of: `$ref` within the document, `anyOf`, `oneOf`, `allOf`, and a list's items."""
-    if depth > DEEPEST:
-        return
-    yield schema
+def _parts(root: Mapping[str, object], schema: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     parts = [schema.get("items"), _referred(root, schema.get("$ref"))]
     for word in ("anyOf", "oneOf", "allOf"):
         several = schema.get(word)
         parts += several if isinstance(several, list) else []
-    for part in parts:
-        if isinstance(part, Mapping):
-            yield from _alternatives(root, part, depth + 1)
+    yield from (part for part in parts if isinstance(part, Mapping))
 
 
 def _referred(root: Mapping[str, object], reference: object) -> object:

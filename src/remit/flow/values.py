@@ -5,25 +5,18 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from remit.flow.argument import DEEPEST, ArgumentClass, Value
+from remit.flow.links import UNREAD, links
 from remit.flow.normal import trimmed
 from remit.flow.schema import named_so
 
 MOST_VALUES: Final = 512  # of one call: beyond, one more of each class, that was seen nowhere
 _SEVERAL: Final = re.compile(r"[,;\n]")
 _WITH_NAME: Final = re.compile(r"[^,;<>\n]{0,256}<([^<>@\s]{1,256}@[^<>@\s]{1,256})>")
-# What programs make a link of: a URL, or a bare host name that doesn't end like a file's.
-_LINK: Final = re.compile(
-    r"(?:\b[A-Za-z][A-Za-z0-9+.-]{0,15}://|\bwww\.)[^\s<>\"'`|\\^{}]{1,2048}"
-    r"|(?<![\w@./%:-])(?:[\w-]{1,63}\.){1,8}"
-    r"(?!(?:docx?|xlsx?|pptx?|pdf|txt|csv|tsv|md|rst|json|ya?ml|toml|xml|html?|png|jpe?g|gif|svg|log|zip|gz|tar|py|js|ts"
-    r"|rs|go|c|h|cpp|java|rb|sh|sql|ini|cfg|conf|lock|eml|ics|mp[34])\b)[a-z]{2,24}(?:[/?#][^\s<>\"'`|\\^{}]{0,2048})?(?![\w@-])"
-)
-_TRAILING: Final = ".,;:!?)]}'\""
 
 
 # A value nobody can have said, for what is too deep or too many to look at.
 def _unread(pointer: str) -> Iterator[Value]:
-    return (Value(pointer, kind, "\x00") for kind in ArgumentClass)
+    return (Value(pointer, kind, UNREAD) for kind in ArgumentClass)
 
 
 def values(arguments: object, classes: Mapping[str, ArgumentClass]) -> list[Value]:
@@ -75,4 +68,4 @@ def _leaf(text: str, pointer: str, kind: ArgumentClass) -> Iterator[Value]:
         return
     yield Value(pointer, kind, text)
     if kind in {ArgumentClass.TEXT, ArgumentClass.OTHER}:
-        yield from (Value(pointer, ArgumentClass.LINK, link[0].rstrip(_TRAILING)) for link in _LINK.finditer(text))
+        yield from (Value(pointer, ArgumentClass.LINK, link) for link in links(text))
