@@ -36,7 +36,7 @@ class FakeWorkloadApi:
         once = Method("FetchJWTSVID", "JWTSVIDRequest", "JWTSVIDResponse", False, self._once)
         self._server = UnixServer("SpiffeWorkloadAPI", (*streams, once), HEADER)
         self._listening = ListeningSocket.bind(self._path)
-        await self._server.listen(self._listening)
+        await self._server.listen(self._listening.socket)
 
     async def stop(self) -> None:
         await self._server.stop()

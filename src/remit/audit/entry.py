@@ -145,6 +145,8 @@ class Start:
 class End:
     """A governed call is over. `outcome` is `done`, `broken`, `hung_up`, `timed_out`, `refused` or `cut`.
 
+    Or `decided`: another enforcement point goes on with it, which tells no end.
+
     `masked` counts what was masked per rule, both ways; `duration_ms` runs from the start record.
     """
 

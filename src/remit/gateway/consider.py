@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from remit.credentials import Lease
 from remit.errors import ProtocolError, SpentError
@@ -17,7 +17,7 @@ from remit.gateway.routes import Route, match, profile, query
 from remit.gateway.strict_json import parse
 from remit.gateway.visitors import check_visitor
 from remit.gateway.zone import Zone
-from remit.identity import Caller
+from remit.identity import Caller, SpiffeId
 from remit.inventory import Workload
 from remit.policy import Action, Intent
 from remit.redaction import Clean, Scan
@@ -42,6 +42,16 @@ class SharedCacheError(ProtocolError):
     """Not the owner, on a server whose prompt cache they would share. `rule` is `shared-prompt-cache`."""
 
     rule = "shared-prompt-cache"
+
+
+class Place(Protocol):
+    """Where a request came in: for which workload, and by which Host headers (None: any)."""
+
+    @property
+    def door(self) -> SpiffeId: ...
+
+    @property
+    def hosts(self) -> frozenset[str] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +84,10 @@ class Ask:
         return self.workload.upstream, self.route.method, self.target, headers, cleaned.body
 
 
-def read(request: Request, caller: Caller, peer: Peer, zone: Zone) -> Ask:
+def read(request: Request, caller: Caller, at: Place, zone: Zone) -> Ask:
     """Read a request; raises ProtocolError (VisitorError, RouteError, FieldError) for what can't be taken."""
-    check_visitor(request, peer.hosts)
-    workload = zone.workload(peer.door)
+    check_visitor(request, at.hosts)
+    workload = zone.workload(at.door)
     if workload is None:
         raise not_guarded()
     headers = forwarded(request.headers)
@@ -101,13 +111,13 @@ def read(request: Request, caller: Caller, peer: Peer, zone: Zone) -> Ask:
     )
 
 
-async def consider(caller: Caller, ask: Ask, peer: Peer, zone: Zone, now: float) -> Intent:
+async def consider(caller: Caller, ask: Ask, peer: Peer | None, zone: Zone, now: float) -> Intent:
     """The intent: who asks what of which server, with what was found in it.
 
     For more than the least remit, and under break-glass, every holder of the connection is looked at first; raises
-    AttestationError.
+    AttestationError. Without a `peer` the caller is at another's door, and not known by the kernel.
     """
-    if ask.route.action not in LEAST or _in_emergency(caller, zone):
+    if peer is not None and (ask.route.action not in LEAST or _in_emergency(caller, zone)):
         caller = await every_holder(peer, caller, zone)
     if zone.control_gone and ask.route.action is Action.ADMINISTER:
         raise WithoutControlError(

@@ -1,6 +1,7 @@
 """A gRPC server on one unix socket: the only file that knows grpclib's inner parts."""
 
 import asyncio
+import socket
 import weakref
 from asyncio import BaseTransport
 from collections.abc import Awaitable, Callable
@@ -18,7 +19,6 @@ from remit.errors import AttestationError
 from remit.identity.peer import PeerCredentials
 from remit.identity.quota import Quota, Room
 from remit.identity.spiffe_proto import message_type
-from remit.identity.unix_socket import ListeningSocket
 
 MAX_REQUEST_BYTES: Final = 65_536  # a token of 8 KiB and 16 audiences of 1 KiB fit
 REQUEST_SECONDS: Final = 10.0  # for a message's head, and for the rest
@@ -56,7 +56,7 @@ class UnixServer(Server):
     """Serves `methods` of `service`; each caller must send the metadata `required` (name, value), if any is.
 
     `calls` and `connections` are how many one process and one uid may have open at once; `request_bytes` the longest
-    request, `held_bytes` all that are held at once.
+    request, `held_bytes` all that are held at once. `gone` hears of each caller whose connection ended.
     """
 
     def __init__(
@@ -69,8 +69,10 @@ class UnixServer(Server):
         connections: tuple[int, int] = CONNECTIONS,
         request_bytes: int = MAX_REQUEST_BYTES,
         held_bytes: int = HELD_BYTES,
+        gone: Callable[[PeerCredentials], None] | None = None,
     ) -> None:
         self._required, self._request_bytes, self._room = required, request_bytes, Room(held_bytes)
+        self._gone = gone
         self._connections: weakref.WeakSet[H2Protocol] = weakref.WeakSet()
         self._calls, self._callers = Quota(*calls), Quota(*connections)
         self._methods = {f"/{service}/{method.name}": self._handler(method) for method in methods}
@@ -82,9 +84,9 @@ class UnixServer(Server):
     def __mapping__(self) -> dict[str, Handler]:
         return self._methods
 
-    async def listen(self, listening: ListeningSocket) -> None:
+    async def listen(self, sock: socket.socket) -> None:
         """Accept on a socket that is already bound: grpclib itself would bind by path, open to all for a moment."""
-        self._server = await self._loop.create_unix_server(self._protocol_factory, sock=listening.socket)
+        self._server = await self._loop.create_unix_server(self._protocol_factory, sock=sock)
         self._server_closed_fut = self._loop.create_future()
 
     async def stop(self) -> None:
@@ -95,7 +97,7 @@ class UnixServer(Server):
         await asyncio.gather(*(handler.wait_closed() for handler in self._handlers))
 
     def _protocol_factory(self) -> H2Protocol:
-        protocol = _Counted(super()._protocol_factory(), self._callers)
+        protocol = _Counted(super()._protocol_factory(), self._callers, self._gone)
         self._connections.add(protocol)
         return protocol
 
@@ -138,9 +140,9 @@ class _Counted(H2Protocol):
     `peer` is who made it, held by a handle until it ends: every call on it is that process's, as it is then.
     """
 
-    def __init__(self, plain: H2Protocol, callers: Quota) -> None:
+    def __init__(self, plain: H2Protocol, callers: Quota, gone: Callable[[PeerCredentials], None] | None) -> None:
         super().__init__(plain.handler, plain.config, plain.h2_config)
-        self._callers = callers
+        self._callers, self._gone = callers, gone
         self.peer: PeerCredentials | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -168,6 +170,8 @@ class _Counted(H2Protocol):
         super().connection_lost(exc)
         if self.peer is not None:
             self._callers.give_back(self.peer)
+            if self._gone is not None:
+                self._gone(self.peer)
             self.peer.close()
             self.peer = None
 

@@ -75,7 +75,7 @@ class WorkloadApi:
             raise StateError(f"the Workload API already listens at `{self._listening.path}`")
         self._listening = ListeningSocket.bind(path, mode)
         self._server = UnixServer("SpiffeWorkloadAPI", self._methods(), _SECURITY_HEADER)
-        await self._server.listen(self._listening)
+        await self._server.listen(self._listening.socket)
 
     async def close(self) -> None:
         """End all streams and remove the socket; does nothing when it is not serving."""
