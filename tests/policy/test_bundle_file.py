@@ -224,3 +224,24 @@ def test_the_commands_pack_and_verify(tmp_path: Path) -> None:
     out.write_bytes(GOOD[:-1])
     bad = remit("verify", str(out), state=tmp_path)
     assert (bad.returncode, "it is not what was signed" in bad.stderr) == (2, True)
+
+
+def test_while_a_bundle_is_in_force_the_commands_are_about_it(tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir(mode=0o700)
+    (tmp_path / "policies" / "left.cedar").write_text('@id("left-behind") permit (principal, action, resource);')
+    out = tmp_path / "b.tar"
+    out.write_bytes(GOOD)
+    (tmp_path / "config.toml").write_text(f'[policy]\nbundle = "{out}"\nsigners = ["{KEY}"]')
+    shown = json.loads(remit("show", "--json", state=tmp_path).stdout)
+    assert (shown["dir"], shown["signed"]) == (str(out), "signed by house, serial 7")
+    assert "left-behind" not in [policy["id"] for policy in shown["policies"]]
+    assert "signed by house, serial 7" in remit("check", state=tmp_path).stdout
+    named = remit("check", str(tmp_path / "policies"), state=tmp_path)
+    assert named.stdout.startswith("ok   1 file, 1 permit, 0 forbids")
+    for command in ("test", "fmt"):
+        refused_here = remit(command, state=tmp_path)
+        assert refused_here.returncode == 2
+        assert "come from a signed bundle" in refused_here.stderr
+    out.write_bytes(pack(FILES, 7, STRANGER, OTHER.sign))
+    unsigned = remit("show", state=tmp_path)
+    assert (unsigned.returncode, unsigned.stdout) == (2, "")

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from remit.cli import policy_cases, policy_diff, policy_fmt, policy_pack, policy_replay
-from remit.cli.places import JsonOption, StateOption, places
+from remit.cli.places import JsonOption, StateOption
+from remit.cli.policy_in_force import PolicyPlace, policies_at
 
 if TYPE_CHECKING:
-    from remit.policy import Policy, PolicyFile, PolicySet
+    from remit.policy import Policy
 
 app = typer.Typer(
     help="Check and show the policies that decide who may do what.", no_args_is_help=True, rich_markup_mode=None
@@ -35,9 +36,10 @@ def check(
     The first error is told with file, line and column, and ends with exit code 2.
     """
     from remit.cli.screen import print_json
+    from remit.policy import load
 
-    where = directory or _directory(policies, state)
-    loaded = _loaded(where)
+    at = policies_at(directory or policies, state)
+    loaded = load(at.files)
     permits = sum(policy.effect == "permit" for policy in loaded.policies)
     forbids = len(loaded.policies) - permits
     if json:
@@ -47,12 +49,12 @@ def check(
             "forbids": forbids,
             "profiles": sorted(loaded.profiles),
         }
-        print_json({"ok": True, "dir": str(where), "set": loaded.digest, **counts})
+        print_json({"ok": True, **_place(at), "set": loaded.digest, **counts})
         return
     profiles = f", {_count(len(loaded.profiles), 'profile')}" if loaded.profiles else ""
     files = f"{len(loaded.files)} file{'s' if len(loaded.files) != 1 else ''}"
-    typer.echo(f"ok   {files}, {_count(permits, 'permit')}, {_count(forbids, 'forbid')}{profiles}   {where}")
-    typer.echo(f"     {loaded.digest}")
+    typer.echo(f"ok   {files}, {_count(permits, 'permit')}, {_count(forbids, 'forbid')}{profiles}   {at.path}")
+    typer.echo(f"     {loaded.digest}" + (f"   {at.signed}" if at.signed else ""))
 
 
 @app.command()
@@ -66,11 +68,12 @@ def show(
     Its id and place, which actions it permits or forbids, why it exists, and what it lets happen to findings.
     """
     from remit.cli.screen import print_json
+    from remit.policy import load
 
-    where = _directory(policies, state)
-    loaded = _loaded(where)
+    at = policies_at(policies, state)
+    loaded = load(at.files)
     if json:
-        print_json({"dir": str(where), "set": loaded.digest, "policies": [_facts(one) for one in loaded.policies]})
+        print_json({**_place(at), "set": loaded.digest, "policies": [_facts(one) for one in loaded.policies]})
         return
     width = max(len(policy.ref.id) for policy in loaded.policies)
     for policy in loaded.policies:
@@ -89,35 +92,8 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'s' if number != 1 else ''}"
 
 
-def _directory(policies: Path | None, state: Path | None) -> Path:
-    return policies or places(state).policies
-
-
-def _loaded(directory: Path) -> "PolicySet":
-    from remit.policy import load
-
-    return load(files_in(directory))
-
-
-def directory_of(directory: Path | None, state: Path | None) -> Path:
-    """The one that was named, or this instance's own."""
-    return directory or places(state).policies
-
-
-def files_in(directory: Path) -> "tuple[PolicyFile, ...]":
-    """The policy files there; raises UsageError where there is none."""
-    from remit.errors import UsageError
-    from remit.policy import read_directory
-
-    if not directory.is_dir():
-        raise UsageError(
-            f"there is no policy directory `{directory}`",
-            hint="`remit up` writes the starter policies on first start",
-        )
-    files = read_directory(directory)
-    if not files:
-        raise UsageError(f"no policy file is in `{directory}`", hint="policies are files named `*.cedar`")
-    return files
+def _place(at: PolicyPlace) -> dict[str, str]:
+    return {"dir": str(at.path), "signed": at.signed}
 
 
 def _facts(policy: "Policy") -> dict[str, Any]:

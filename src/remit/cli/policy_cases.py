@@ -24,7 +24,7 @@ def try_cases(
 
     Each says who asks for what, in which circumstances, and what must come out. Exit code 1 when one doesn't hold.
     """
-    from remit.cli.policy import directory_of, files_in
+    from remit.cli.policy_in_force import directory_of, files_in
     from remit.cli.screen import print_json
     from remit.policy.cases import tried
 

@@ -33,7 +33,7 @@ def diff(
     All known people, workloads and things are tried with every action, in all circumstances at once. `may gain` is
     where conditions differ and nothing shows that the new ones are narrower.
     """
-    from remit.cli.policy import files_in
+    from remit.cli.policy_in_force import files_in
     from remit.cli.screen import print_json
     from remit.policy.in_force import InForce
     from remit.policy.reach import compare

@@ -24,7 +24,7 @@ def fmt(
 
     Comments stay, and what the policies say never changes: a file that Cedar would make another of is left alone.
     """
-    from remit.cli.policy import directory_of, files_in
+    from remit.cli.policy_in_force import directory_of, files_in
     from remit.cli.screen import print_json
     from remit.policy.directory import SUFFIX
     from remit.policy.fmt import formatted

@@ -30,7 +30,7 @@ def pack(
     The same files, serial and key make the same bytes. Prints the signer's public key as `[policy] signers` takes it.
     """
     from remit.audit.note import VerifierKey
-    from remit.cli.policy import files_in
+    from remit.cli.policy_in_force import files_in
     from remit.cli.screen import print_json
     from remit.policy import load
     from remit.policy.bundle_file import open_bundle

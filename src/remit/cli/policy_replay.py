@@ -25,7 +25,7 @@ def replay(
     The log keeps what a decision reads, never contents. Where the outcome hangs on a value that was not kept, it is
     told as unknown. Workloads and the catalogue are taken as they are today.
     """
-    from remit.cli.policy import files_in
+    from remit.cli.policy_in_force import files_in
     from remit.cli.screen import print_json
     from remit.policy.in_force import InForce
     from remit.policy.replay import Replay
