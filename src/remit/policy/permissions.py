@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from remit.identity import SpiffeId
+from remit.policy.circumstances import NONE, Circumstances, Moment
 from remit.policy.in_force import InForce
 from remit.policy.intent import SERVER, Action
 from remit.policy.mode import Approver
@@ -22,11 +23,11 @@ class Permission:
 
 
 def permissions(
-    in_force: InForce, principal: SpiffeId, human: str, resource: SpiffeId, now: float
+    in_force: InForce, principal: SpiffeId, human: str, resource: SpiffeId, now: float, moment: Moment = NONE.moment
 ) -> dict[Action, Permission]:
-    """What `principal`, for whom `human` answers, may do on `resource`: each action, by which policies.
+    """What `principal`, for whom `human` answers, may do on `resource` at `now`: each action, by which policies.
 
-    Asked as a well-known caller with a known model and nothing found in what it sends.
+    Asked as a well-known caller with a known model and nothing found in what it sends, of the endpoint as it is.
     """
     world = in_force.world
     target, own = world.workloads.get(resource), world.workloads.get(principal)
@@ -34,7 +35,9 @@ def permissions(
     idle = any(one is not None and not one.active for one in (target, own))
     if target is None or not known or idle or now >= in_force.ends:
         return {action: Permission("no", ()) for action in SERVER}
-    asked = in_general(principal, own, human, target, in_force.snapshot.grade)
+    snapshot = in_force.snapshot
+    so = Circumstances(moment, snapshot.presence.get(human, "unknown"), snapshot.facts)
+    asked = replace(in_general(principal, own, human, target, snapshot.grade), circumstances=so)
     return {action: _permission(in_force, replace(asked, action=action)) for action in SERVER}
 
 

@@ -1,0 +1,31 @@
+"""What somebody may do, as `whois` shows it: by the hour it is, with whoever is there, on this endpoint as it is."""
+
+import dataclasses
+
+import pytest
+
+from remit.policy import Action, Moment, Snapshot
+from remit.policy.in_force import InForce
+from remit.policy.permissions import permissions
+from tests.policy.worlds import LLAMA, NOW, sid, snapshot
+
+
+def infers(snap: Snapshot, moment: Moment) -> str:
+    asked = permissions(InForce(snap), sid("user", "ada"), "ada", LLAMA, NOW, moment)
+    return asked[Action.INFER].answer
+
+
+@pytest.mark.parametrize(("hour", "weekday", "answer"), [(10, 1, "yes"), (3, 1, "no"), (10, 7, "no")])
+def test_it_is_asked_at_this_hour(hour: int, weekday: int, answer: str) -> None:
+    by_day = "context.time.hour >= 9 && context.time.weekday < 6"
+    snap = snapshot(f'@id("day") permit (principal, action, resource is Workload) when {{ {by_day} }};')
+    assert infers(snap, Moment(hour, weekday)) == answer
+
+
+def test_it_is_asked_with_whoever_is_there_and_of_this_endpoint() -> None:
+    conditions = 'context.presence == "here" && context.facts.contains("disk-encrypted")'
+    snap = snapshot(f'@id("here") permit (principal, action, resource is Workload) when {{ {conditions} }};')
+    assert infers(snap, Moment()) == "no"
+    there = dataclasses.replace(snap, presence={"ada": "here"}, facts=("disk-encrypted",))
+    assert infers(there, Moment()) == "yes"
+    assert infers(dataclasses.replace(there, presence={"bob": "here"}), Moment()) == "no"
