@@ -16,7 +16,7 @@ from remit.control.oauth_form import MAX_FORM_BYTES, bad
 from remit.control.token_endpoint import TokenEndpoint
 from remit.errors import AttestationError, RemitError, StateError
 from remit.identity.oidc import DISCOVERY_PATH, KEYS_PATH, authorization_server, discovery
-from remit.policy.intent import SERVER
+from remit.tasks.declaration import ACTIONS
 from remit.tasks.delegation import UNAVAILABLE, DelegationError
 
 METADATA_PATH: Final = ".well-known/oauth-authorization-server"  # RFC 8414 3
@@ -75,7 +75,7 @@ def build(endpoint: TokenEndpoint, source: IdentitySource, clients: Clients, bas
 
     @api.get(f"/{METADATA_PATH}")
     async def metadata() -> dict[str, Any]:
-        return authorization_server(endpoint.issuer, base, [action.value for action in SERVER])
+        return authorization_server(endpoint.issuer, base, list(ACTIONS))
 
     @api.get(f"/{DISCOVERY_PATH}")
     async def configuration() -> dict[str, Any]:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from remit.errors import UsageError
 from remit.identity.oidc import TASK_DETAILS, TOKEN_EXCHANGE
+from remit.tasks import Narrowing, asked
 from remit.tasks.delegation import DelegationError
+from remit.tasks.narrowing import AS_IT_WAS
 
 MAX_FORM_BYTES: Final = 65_536
 MAX_FIELDS: Final = 32
@@ -16,7 +19,7 @@ ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S
 JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
 SPIFFE_ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe"
 _SEVERAL: Final = {"resource", "audience"}
-_DETAIL: Final = {"type", "actions", "locations", "seconds", "purpose"}
+_DETAIL: Final = {"type", "actions", "locations", "seconds", "purpose", *asked.KEYS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Asked:
     actions: tuple[str, ...] | None
     seconds: float | None
     purpose: str
+    part: Narrowing = AS_IT_WAS
 
 
 def bad(message: str, hint: str = "") -> DelegationError:
@@ -75,6 +79,7 @@ def exchange(form: Mapping[str, list[str]]) -> Asked:
         _actions(one(form, "scope"), detail),
         _seconds(detail),
         _purpose(detail),
+        _part(detail),
     )
 
 
@@ -145,6 +150,14 @@ def _purpose(detail: Mapping[str, Any]) -> str:
     if not _is_a_line(value) or len(value) > PURPOSE_LENGTH:
         raise _bad_detail(f"has a `purpose` that is no line of at most {PURPOSE_LENGTH} characters")
     return str(value)
+
+
+def _part(detail: Mapping[str, Any]) -> Narrowing:
+    """The rest of it: tools, ceiling, destinations, budget, and whether a person must be present."""
+    try:
+        return asked.narrowing_of({key: detail[key] for key in asked.KEYS if key in detail})
+    except UsageError as error:
+        raise DelegationError("invalid_authorization_details", str(error), hint=error.hint) from None
 
 
 def _is_a_line(value: object) -> bool:

@@ -16,6 +16,7 @@ from remit.inventory import Workload
 from remit.inventory.lifecycle import standing
 from remit.secret import Secret
 from remit.tasks import Session, Task
+from remit.tasks.asked import KEYS
 from remit.tasks.delegation import UNAVAILABLE, DelegationError, Wanted
 from remit.tasks.token import SESSION_PREFIX, digest
 
@@ -59,7 +60,8 @@ class TokenEndpoint:
             # 3
             actor = caller if asked.actor is None else self._workload(asked.actor, "actor_token")
             # 4
-            wanted = Wanted(self._target(asked.where), asked.actions, asked.seconds, asked.purpose)
+            where = self._target(asked.where)
+            wanted = Wanted(where, asked.actions, asked.seconds, asked.purpose, asked.part)
             task, token = await self._realm.delegating.hand_on(source, wanted, actor, self._sign)
         except DelegationError as error:
             await self._refused(client, error)
@@ -181,7 +183,7 @@ class TokenEndpoint:
             "token_type": "Bearer",
             "expires_in": int(task.expires) - int(task.started),
             "scope": " ".join(task.actions),
-            "authorization_details": [_details(task)],
+            "authorization_details": [{**_details(task), **_lists(task)}],
         }
 
     async def _refused(self, client: Client, error: DelegationError) -> None:
@@ -197,3 +199,9 @@ def _check_active(caller: Workload | None) -> None:
 
 def _details(task: Task) -> dict[str, Any]:
     return {"type": TASK_DETAILS, "task": task.id, "actions": list(task.actions), "locations": [str(task.on)]}
+
+
+def _lists(task: Task) -> dict[str, Any]:
+    """What it lists, where it lists anything; its token names the task, so a gateway needs none of it there."""
+    row = task.to_dict()
+    return {key: row[key] for key in KEYS if row[key]} if task.tools or task.destinations or row["budget"] else {}

@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from remit.errors import RemitError
+from remit.errors import RemitError, UsageError
 from remit.identity import SpiffeId
+from remit.tasks.asked import check_size, listed
 from remit.tasks.budget import NOTHING
 from remit.tasks.narrowing import AS_IT_WAS, Narrowing, Reach, WiderError, narrowed
 from remit.tasks.session import Session
@@ -13,6 +14,7 @@ from remit.tasks.task import WORKLOAD, Task
 
 MAX_CHAIN: Final = 5  # a person's agent, its agent, and so on: nobody can answer for more
 MAX_PARTS: Final = 1_000  # of one person, live at once: each is in every Snapshot
+MAX_PARTS_LISTED: Final = 4 << 20  # characters that the parts of one person list together: a Snapshot has 16 MiB
 MAX_SECONDS: Final = 3600.0  # of an access token: its key is kept no longer once it signs no more
 
 UNAVAILABLE: Final = "temporarily_unavailable"  # RFC 6749 4.1.2.1: the same may be had later
@@ -75,6 +77,7 @@ def begun(origin: Origin, wanted: Wanted, actor: SpiffeId | None, now: float, *,
         raise DelegationError("invalid_scope", "no actions are named", hint="say which: `scope`")
     expires = _sooner(origin.expires, wanted.seconds, now)
     reach = wanted.part.alone()
+    _check_size(reach)
     return Task(
         task_id,
         origin.human,
@@ -138,13 +141,11 @@ def cut(parent: Task, wanted: Wanted, actor: SpiffeId | None, now: float, *, tas
 
 def check_room(human: str, tasks: Iterable[Task], now: float) -> None:
     """Raises DelegationError when as much as may be is cut for this person at once."""
-    parts = (one for one in tasks if one.human == human and (one.parent or not one.of_a_person))
-    if sum(one.live(now) for one in parts) >= MAX_PARTS:
-        raise DelegationError(
-            UNAVAILABLE,
-            f"{MAX_PARTS:,} parts are live for {human}, which is the most at once",
-            hint="use one for many calls, ask for shorter ones, or revoke those that are done",
-        )
+    parts = [one for one in tasks if one.human == human and (one.parent or not one.of_a_person) and one.live(now)]
+    if len(parts) >= MAX_PARTS:
+        raise _no_room(f"{MAX_PARTS:,} parts are live for {human}, which is the most at once")
+    if sum(listed(one.reach) for one in parts) >= MAX_PARTS_LISTED:
+        raise _no_room(f"the parts that are live for {human} list as many tools as there may be at once")
 
 
 def with_what_was_cut(first: Collection[str], tasks: Iterable[Task]) -> list[Task]:
@@ -166,10 +167,24 @@ def with_what_was_cut(first: Collection[str], tasks: Iterable[Task]) -> list[Tas
 
 def _fewer(parent: Task, wanted: Wanted) -> Reach:
     try:
-        return narrowed(parent.reach, replace(wanted.part, actions=wanted.actions))
+        reach = narrowed(parent.reach, replace(wanted.part, actions=wanted.actions))
     except WiderError as error:
         code = "invalid_scope" if error.key == "actions" else "invalid_authorization_details"
         raise DelegationError(code, str(error), hint=error.hint) from error
+    _check_size(reach)
+    return reach
+
+
+def _check_size(reach: Reach) -> None:
+    try:
+        check_size(reach)
+    except UsageError as error:
+        raise DelegationError("invalid_authorization_details", str(error), hint=error.hint) from error
+
+
+def _no_room(message: str) -> DelegationError:
+    hint = "use one for many calls, ask for shorter ones, or revoke those that are done"
+    return DelegationError(UNAVAILABLE, message, hint=hint)
 
 
 def _sooner(expires: float, seconds: float | None, now: float) -> float:
