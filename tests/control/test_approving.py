@@ -61,6 +61,7 @@ class World:
             break_glass=missing,
             keys=missing,
             survey=world,
+            approvals=missing,
             tasks=world,
         )
 

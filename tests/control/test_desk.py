@@ -51,6 +51,7 @@ def test_a_process_whose_uid_is_not_its_sockets_is_not_admitted() -> None:
         keys=nothing,
         survey=nothing,
         tasks=nothing,
+        approvals=nothing,
     )
     with pytest.raises(NotAdmittedError, match=rf"made by uid {FakeDeployment.uid} and is held by uid {os.getuid()}"):
         asyncio.run(desk.admit(peer))

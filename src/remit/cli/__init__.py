@@ -9,6 +9,7 @@ import typer
 
 from remit import __version__
 from remit.cli import (
+    approvals,
     audit,
     authority,
     break_glass,
@@ -61,6 +62,7 @@ for _command in COMMANDS:
 app.add_typer(workload.app, name="workload")
 app.add_typer(model.app, name="model")
 app.add_typer(task.app, name="task")
+app.add_typer(approvals.app, name="approvals")
 app.add_typer(passkey.app, name="passkey")
 app.add_typer(break_glass.app, name="break-glass")
 app.add_typer(policy.app, name="policy")

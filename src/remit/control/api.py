@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from remit.control import uvicorn_server
+from remit.control.api_approvals import about_approvals
 from remit.control.api_break_glass import about_break_glass
 from remit.control.api_proofs import about_proofs_of_persons
 from remit.control.api_tasks import about_tasks
@@ -160,6 +161,7 @@ def build(desk: Desk) -> FastAPI:
     about_tasks(api, desk, visitor)
     _about_sessions(api, desk, visitor)
     about_workloads(api, desk, visitor)
+    about_approvals(api, desk, visitor)
     about_break_glass(api, desk, visitor)
     about_proofs_of_persons(api, desk, visitor)
     _about_models(api, desk, visitor)

@@ -136,8 +136,7 @@ class BreakGlass:
         await self.proofs.require(who, Act.BREAK_GLASS_REVIEW, Shown.of(opening=opening_id, note=note))
         async with self._one_change:
             opening = break_glass.named(self.book.openings(), opening_id)
-            alone = not self.shared or sum(bool(human.uids) for human in self._realm.humans.values()) <= 1
-            review = break_glass.reviewed(opening, who.human.name, note, self._moment(), alone=alone)
+            review = break_glass.reviewed(opening, who.human.name, note, self._moment(), alone=self.alone())
             self.book.reviewed(opening, review)
         await self._catch_up()
         return self.shown(opening_id)
@@ -148,6 +147,10 @@ class BreakGlass:
         code = self._seal(who.human.name, who.human.uids)
         await self._realm.acts("break-glass.sealed", DIRECTORY, who.human.person, {})
         return {"code": code.reveal()}
+
+    def alone(self) -> bool:
+        """Whether nobody else than its owner is admitted here."""
+        return not self.shared or sum(bool(human.uids) for human in self._realm.humans.values()) <= 1
 
     def listed(self, reach: Reach) -> dict[str, Any]:
         """The openings that one of that reach may see, and what shows that the list is not whole."""

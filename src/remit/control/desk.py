@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from remit.control.approval_desk import ApprovalDesk
 from remit.control.approving import meant
 from remit.control.break_glass import BreakGlass
 from remit.control.deployment import Deployment
@@ -53,12 +54,14 @@ class Desk:
         keys: Keys,
         survey: Survey,
         tasks: TaskDesk,
+        approvals: ApprovalDesk,
     ) -> None:
         self._realm, self._deployment, self._governance = realm, deployment, governance
         self._observe, self._terminal_proof = observe, terminal_proof
         self._deliver, self._request_stop = deliver, request_stop
         self._launches, self._sessions, self._keys = launches, sessions, keys
         self.registry, self.break_glass, self.seen, self.tasks = registry, break_glass, survey, tasks
+        self.approvals = approvals
         self.proofs, self._proving = proofs, proofs.proving
 
     async def meet(self, uid: int) -> tuple[Human, Reach]:

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from remit.audit import DigestKey
 from remit.config import Places, Settings
+from remit.control.approval_hook import Hook
+from remit.control.approvals import Approvals
 from remit.control.attestor import Attestor
 from remit.control.book import State
 from remit.control.break_glass import BreakGlass, Deliveries
@@ -15,6 +18,7 @@ from remit.control.condition import Condition
 from remit.control.ended import closed_openings
 from remit.control.fence import Fence
 from remit.control.fencing import Fencing
+from remit.control.gateway_link import GatewayLink
 from remit.control.governance import Governance
 from remit.control.grading import Grading
 from remit.control.guards import Guards
@@ -34,8 +38,24 @@ from remit.models import Hasher, KeptDigests
 from remit.persons.break_glass import MAX_SECONDS
 from remit.persons.openings_book import OpeningsBook
 from remit.persons.sealing import DIRECTORY
+from remit.policy.link import AskPeople
+from remit.policy.observing import OBSERVE
 
 Say = Callable[[dict[str, Any]], None]
+
+
+def open_approvals(
+    places: Places, settings: Settings, realm: Realm, link: GatewayLink, watches: Watches, say: Say
+) -> Approvals:
+    """What asks people, and answers gateways. Raises StateError where what was kept can't be read."""
+    key = DigestKey.open(places.state / "digest.key")
+    hook = Hook(settings.approvals.webhook, lambda text: say({"event": "note", "text": text}))
+    approvals = Approvals(realm, settings.approvals, key.digest, say, hook.tell)
+    approvals.take_up()
+    link.answers[AskPeople] = approvals.answer
+    watches.spawn(hook.mind())
+    watches.spawn(approvals.mind())
+    return approvals
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +106,7 @@ async def open_realm(
         ended=ended,
         withheld=said.withheld(),
     )
+    realm.observing = settings.policy.mode == OBSERVE
     realm.facts = lambda: condition.true(realm.workloads.values())
     realm.own_again(said.owners())
     await governance.meet_all(realm, note)

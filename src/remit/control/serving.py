@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from remit.config import Places, Settings
 from remit.control import api
+from remit.control.approval_desk import ApprovalDesk
+from remit.control.approvals import Approvals
 from remit.control.break_glass import BreakGlass
 from remit.control.condition import Condition
 from remit.control.deployment import Deployment
@@ -45,6 +47,7 @@ def open_desk(
     condition: Condition,
     break_glass: BreakGlass,
     proofs: Proofs,
+    approvals: Approvals,
 ) -> Desk:
     """The desk over all that runs in this instance."""
     break_glass.proofs = proving = proofs.proving
@@ -88,6 +91,7 @@ def open_desk(
         keys=keys,
         survey=survey,
         tasks=TaskDesk(realm, launches, workers.deliver, proving, launches.observe, guards.urls),
+        approvals=ApprovalDesk(realm, approvals, proving, settings.approvals, launches.observe, break_glass.alone),
     )
 
 

@@ -44,6 +44,7 @@ def refusal_of(call: Call, error: RemitError) -> Refusal:
         decision_id=call.id,
         rule=rule,
         policies=policies,
+        approval=getattr(error, "handle", ""),
     )
 
 

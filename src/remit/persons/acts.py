@@ -26,6 +26,8 @@ class Act(enum.StrEnum):
     WORKLOAD_TRANSFER = "workload.transfer"
     WORKLOAD_RETIRE = "workload.retire"
     MODEL_APPROVE = "model.approve"
+    APPROVAL_APPROVE = "approval.approve"
+    APPROVAL_DENY = "approval.deny"
     AUTHORITY_ROTATE = "authority.rotate"
     POLICY_CHANGE = "policy.change"
     CONFIG_CHANGE = "config.change"
@@ -48,6 +50,7 @@ class Act(enum.StrEnum):
 NARROWS: Final[Mapping[Act, str]] = {
     Act.TASK_END: "it only ends what was allowed; who sees something go wrong must not be asked for a password first",
     Act.BREAK_GLASS_CLOSE: "it only takes reach away",
+    Act.APPROVAL_DENY: "it only refuses, or takes back what was not used",
     Act.SESSION_END: "it only ends what was allowed",
     Act.WORKLOAD_SUSPEND: "it only takes reach away, and resuming takes a proof",
 }
@@ -94,6 +97,10 @@ ROUTES: Final[Mapping[str, Act | str]] = {
     "POST /workload/retire": Act.WORKLOAD_RETIRE,
     "POST /models/approve": Act.MODEL_APPROVE,
     "POST /authority/rotate": Act.AUTHORITY_ROTATE,
+    "GET /approvals": _READS,
+    "GET /approvals/{approval_id}": _READS,
+    "POST /approvals/{approval_id}/approve": Act.APPROVAL_APPROVE,
+    "POST /approvals/{approval_id}/deny": Act.APPROVAL_DENY,
     "GET /break-glass": _READS,
     "POST /break-glass": Act.BREAK_GLASS_OPEN,
     "POST /break-glass/close": Act.BREAK_GLASS_CLOSE,
@@ -131,6 +138,10 @@ COMMANDS: Final[Mapping[str, Act | str]] = {
     "workload retire": Act.WORKLOAD_RETIRE,
     "model list": _READS,
     "model approve": Act.MODEL_APPROVE,
+    "approvals list": _READS,
+    "approvals show": _READS,
+    "approvals approve": Act.APPROVAL_APPROVE,
+    "approvals deny": Act.APPROVAL_DENY,
     "break-glass open": Act.BREAK_GLASS_OPEN,
     "break-glass close": Act.BREAK_GLASS_CLOSE,
     "break-glass list": _READS,

@@ -77,9 +77,24 @@ class RefusedError(RemitError):
 
 
 class ApprovalNeededError(RefusedError):
-    """Policies permit it once somebody has agreed: `approver` is `owner`, or `approver` for another person."""
+    """Policies permit it once somebody has agreed: `approver` is `owner`, or `approver` for another person.
 
-    def __init__(self, message: str, *, approver: str, decision_id: str, policies: tuple[PolicyRef, ...]) -> None:
-        hint = "in this version nobody can give one: ask whoever writes the policies"
+    `handle` is the id of the request that people were asked under, or empty where nobody was.
+    """
+
+    def __init__(
+        self, message: str, *, approver: str, decision_id: str, policies: tuple[PolicyRef, ...], handle: str = ""
+    ) -> None:
+        hint = "people are asked: ask for exactly the same again once they agreed" if handle else "nobody was asked"
         super().__init__(message, decision_id=decision_id, rule=APPROVAL_NEEDED, policies=policies, hint=hint)
-        self.approver = approver
+        self.approver, self.handle = approver, handle
+
+    def waiting(self, handle: str) -> "ApprovalNeededError":
+        """The same, while people are asked under that id."""
+        return ApprovalNeededError(
+            f"{self} (asked as {handle})",
+            approver=self.approver,
+            decision_id=self.decision_id,
+            policies=self.policies,
+            handle=handle,
+        )

@@ -91,11 +91,20 @@ class ApprovalRequest:
         return replace(self, calls=self.calls + 1)
 
     def approved(
-        self, by: str, extent: Extent, now: float, *, proof: str, why: str, until: float, self_confirmed: bool = False
+        self,
+        by: str,
+        extent: Extent,
+        now: float,
+        *,
+        proof: str,
+        why: str,
+        until: float,
+        uses: int = 1,
+        self_confirmed: bool = False,
     ) -> Self:
-        """Somebody agreed. `until` is the end of its task, for that extent. Raises ApprovalError.
+        """Somebody agreed. `until` is the end of its task, for that extent; `uses` the calls that waited, for that.
 
-        Not checked here: whether they may (`four_eyes`), and that a person did it.
+        Raises ApprovalError. Not checked here: whether they may (`four_eyes`), and that a person did it.
         """
         self._check_open(now)
         if extent is Extent.TASK and self.task is None:
@@ -109,7 +118,7 @@ class ApprovalRequest:
             why=why,
             answered=now,
             self_confirmed=self_confirmed,
-            uses=self.calls if extent is Extent.WAITING else 1,
+            uses=max(1, uses) if extent is Extent.WAITING else 1,
             expires=until if extent is Extent.TASK else now + GOOD_SECONDS,
         )
 

@@ -31,7 +31,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One refusal in the words of the gateway. `code` is short (`no-permit`), `policies` are `id (file:line)`."""
+    """One refusal in the words of the gateway. `code` is short (`no-permit`), `policies` are `id (file:line)`.
+
+    `approval` is the id under which people are asked, where they are.
+    """
 
     status: int
     code: str
@@ -40,10 +43,12 @@ class Refusal:
     decision_id: str = ""
     rule: str = ""
     policies: tuple[str, ...] = ()
+    approval: str = ""
 
     def details(self) -> dict[str, Any]:
         """What every dialect adds to its own error shape."""
         said = {"hint": self.hint, "decision": self.decision_id, "rule": self.rule, "policies": list(self.policies)}
+        said["approval"] = self.approval
         return {name: value for name, value in said.items() if value}
 
 
