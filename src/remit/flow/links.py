@@ -27,8 +27,8 @@ _TOP: Final = re.compile(r"[^\W\d_]{2,63}|xn--[a-z0-9-]{1,59}", re.IGNORECASE)
 _FOUR_NUMBERS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,15}):[/\\]+")
 # Endings of files, of which some are top-level domains too: a bare name that ends so is no link.
-_ENDINGS: Final = """doc docx xls xlsx ppt pptx pdf txt csv tsv md rst json yaml yml toml xml htm html png jpg jpeg gif
-    svg log zip gz tar py js ts rs go c h cpp java rb sh sql ini cfg conf lock eml ics mp3 mp4"""
+_ENDINGS: Final = """doc docx xls xlsx ppt pptx pdf txt csv tsv md rst json yaml yml toml xml htm html png jpg jpeg
+    gif svg log zip gz tar py js ts rs go c h cpp java rb sh sql ini cfg conf lock eml ics mp3 mp4"""
 _FILES: Final = frozenset(_ENDINGS.split())
 _TRAILING: Final = ".,;:!?)]}'\""
 
