@@ -60,5 +60,7 @@ def _print(answer: dict[str, Any], who: str, what: str) -> None:
         typer.echo(
             harmless(f"  NOT ENFORCED {policy['id']} ({policy['file']}:{policy['line']}) would have refused it")
         )
+    if answer["not_enforcing"]:
+        typer.echo(f"  {answer['not_enforcing']}")
     if answer["would"]:
         typer.echo(harmless(f"  would be allowed if  {answer['would']}"))

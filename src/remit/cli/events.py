@@ -7,7 +7,7 @@ from typing import Any, Final
 from rich.markup import escape
 
 from remit.cli.screen import ERR, OUT, line, print_instance, short, verbs
-from remit.cli.status_screen import print_closed
+from remit.cli.status_screen import print_closed, print_not_enforced
 
 
 def print_event(event: dict[str, Any]) -> None:
@@ -39,6 +39,7 @@ def _ready(event: dict[str, Any]) -> None:
         _how_to_call(server, several=len(event["guarded"]) > 1)
     OUT.print()
     line("policies", escape(event["policies"]["dir"]))
+    print_not_enforced(event)
     line("log", escape(event["audit"]["dir"]))
     line("watch", "remit audit tail -f          [cyan]ask[/]  remit whois :8080".replace(":8080", _ask(event)))
     line("stop", "Ctrl-C")

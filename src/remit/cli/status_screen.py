@@ -1,7 +1,7 @@
 """`remit status` for a person."""
 
 import time
-from typing import Any
+from typing import Any, Final
 
 from rich.markup import escape
 
@@ -22,8 +22,11 @@ def print_status(status: dict[str, Any]) -> None:
     line("policies", f"{escape(policies['dir'])}   set {short(policies['set'])}")
     if policies["warning"]:
         line("policy", f"a newer edit is NOT in force: {escape(policies['warning'])}", "red")
+    print_not_enforced(status)
     _break_glass(status["break_glass"])
     _handed_out(status)
+    for person, presence in sorted(status["presence"].items()):
+        line("person", f"{escape(person)}   {_PRESENCE[presence]}")
     line("log", escape(status["audit"]["dir"]))
     for failure in status["audit"]["failures"]:
         line("log", f"NO CALL GOES THROUGH: {escape(failure)}", "red")
@@ -31,6 +34,15 @@ def print_status(status: dict[str, Any]) -> None:
         line("log", f"the end of {escape(ended)} is NOT ON RECORD: {escape(why)}", "red")
     workers = ", ".join(f"{name} pid {pid}" for name, pid in status["workers"].items())
     line("runs", f"control pid {status['pid']}, {workers}; up {age(status['up_seconds'])}")
+
+
+def print_not_enforced(status: dict[str, Any]) -> None:
+    """That policies are only observed, all of them or some, and what they would have refused."""
+    if status["policies"]["not_enforcing"]:
+        line("policy", status["policies"]["not_enforcing"], "red")
+    for one in status["would_refuse"]["most"]:
+        times = f"{one['number']} call{'s' if one['number'] > 1 else ''}, {one['newest']} the newest"
+        line("observed", f"{one['rule']} would have refused {one['action']} on {escape(one['on'])}: {times}", "red")
 
 
 def print_closed(status: dict[str, Any]) -> None:
@@ -117,6 +129,13 @@ def _keys(keys: dict[str, Any]) -> str:
         text = f"the next are published from {_moment(keys['next_published_from'])[:10]} on"
     former = keys["former_kept_until"]
     return text + (f"; the former go at {_moment(former)}" if former is not None else "")
+
+
+_PRESENCE: Final = {
+    "here": "here: at this machine",
+    "away": "away: at no terminal or screen of theirs here",
+    "unknown": "unknown: whether they are at this machine can't be told",
+}
 
 
 def _moment(at: float) -> str:

@@ -34,6 +34,7 @@ def print_whois(answer: dict[str, Any]) -> None:
         fact_line("reaches", text)
     fact_line("lately", answer["lately"]["text"])
     fact_line("grade", answer["grade"]["text"])
+    fact_line("policies", answer["policies"]["not_enforcing"])
     fact_line("policies", answer["policies"]["warning"] and "a newer edit is NOT in force: see `remit status`")
 
 

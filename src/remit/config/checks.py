@@ -26,6 +26,7 @@ from remit.errors import ConfigError
 MAX_ISSUER: Final = 255  # AWS IAM takes no longer one
 ENVIRONMENTS: Final = ("dev", "test", "staging", "prod")
 RAW_PORTS: Final = ("open", "local", "closed")
+POLICY_MODES: Final = ("enforce", "observe")
 PROOF_KINDS: Final = ("uid", "terminal", "password", "passkey")  # weakest first: remit.persons.kinds
 _ISSUER: Final = re.compile(r"https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)*")
 _SAFE: Final = re.compile(r"https://|http://(127\.0\.0\.1|\[::1\]|localhost)[:/]")  # where secrets may go
@@ -54,6 +55,7 @@ def check(settings: Settings, name: str) -> None:
     if not 1 <= settings.snapshot_seconds <= 3600:
         raise ConfigError(f"`{name}`: `snapshot_seconds` must be from 1 to 3600")
     _check_presence(settings.presence, name)
+    _check_mode(settings.policy.mode, name)
     _check_guard(settings.guard, name)
     _check_authority(settings.authority, name)
     if settings.oidc.issuer:
@@ -64,6 +66,14 @@ def check(settings: Settings, name: str) -> None:
     _check_roles(settings.roles, name)
     _check_proof(settings.proof, name)
     _check_approvals(settings.approvals, name)
+
+
+def _check_mode(mode: str, name: str) -> None:
+    if mode not in POLICY_MODES:
+        raise ConfigError(
+            f"`{name}`: `policy.mode` must be one of {', '.join(POLICY_MODES)}, not `{mode}`",
+            hint=nearest(mode, list(POLICY_MODES), "", "known words"),
+        )
 
 
 def _check_presence(presence: PresenceSettings, name: str) -> None:

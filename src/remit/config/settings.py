@@ -103,8 +103,12 @@ class RolesSettings:
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
-    """Where the policies come from, if not from the policy directory: a signed bundle, and who may sign it."""
+    """Where the policies come from, if not from the policy directory: a signed bundle, and who may sign it.
 
+    `mode`: `enforce`, or `observe` for policies that refuse nothing yet.
+    """
+
+    mode: str = "enforce"
     bundle: str = ""
     signers: tuple[str, ...] = ()
 

@@ -39,6 +39,8 @@ from remit.control.watches import Watches
 from remit.control.workers import Workers
 from remit.errors import AuditError, StateError
 from remit.inventory import Discovered
+from remit.policy.link import Observed
+from remit.policy.observing import OBSERVE
 
 ZONE: Final = "inference"
 
@@ -177,6 +179,7 @@ class Daemon:
         record = Sparing(self._log.act)
         self._watches.spawn(record.mind())
         proofs = Proofs(self._places, self._settings, self._realm, record)
+        self._watches.spawn(presence(self._settings, self._realm, self._workers.push, proofs.proving).mind())
         tokens = await self._serve_tokens(stack, proofs)
         if proofs.passkeys.not_served:
             self._note(f"the page of passkeys is not served: {proofs.passkeys.not_served}")
@@ -224,7 +227,8 @@ class Daemon:
         await asyncio.to_thread(self._condition.look)
         found = self._condition.grade(())
         self._condition.on_record = found.letter
-        await self._log.act("started", "control", None, {"version": __version__, "grade": found.letter})
+        mode = {"policies": "not enforced"} if self._settings.policy.mode == OBSERVE else {}
+        await self._log.act("started", "control", None, {"version": __version__, "grade": found.letter, **mode})
 
     def _close_log(self) -> None:
         try:
@@ -250,6 +254,7 @@ class Daemon:
         )
         workers = Workers(self._tools.worker, link, self._broke, self._places.run)
         workers.attestor = self._tools.attestor
+        link.takes[Observed] = self._realm.would_refuse.take
         return link, workers
 
     def _attestor_ended(self, status: int) -> None:

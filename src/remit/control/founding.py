@@ -38,6 +38,7 @@ from remit.models import Hasher, KeptDigests
 from remit.persons.break_glass import MAX_SECONDS
 from remit.persons.openings_book import OpeningsBook
 from remit.persons.sealing import DIRECTORY
+from remit.policy.observing import OBSERVE
 from remit.policy.link import AskPeople
 from remit.policy.observing import OBSERVE
 

@@ -20,6 +20,7 @@ from remit.policy.link import (
     Certify,
     LogFailed,
     Message,
+    Observed,
     Raise,
     Refused,
     Reserve,
@@ -91,7 +92,7 @@ class GatewayLink:
                 self._say({"event": "error", "message": why, "hint": hint})
             case Reserve() | Raise() | AskPeople():
                 self._ask(worker, message)
-            case Settle():
+            case Settle() | Observed():
                 await self._take(worker, message)
             case Withdrawn(ask):
                 if (asked := self._asked.pop((worker.child.pid, ask), None)) is not None:

@@ -10,6 +10,7 @@ from remit.identity import Process, SpiffeId
 from remit.inventory import Human, Workload
 from remit.inventory.lifecycle import standing
 from remit.policy import Engine
+from remit.policy.observing import said
 from remit.tasks import Task
 
 ADVISORY: Final = {"C": "ADVISORY", "B": "enforced from its own uid", "A": "contained"}
@@ -207,6 +208,7 @@ def _policies(realm: Realm) -> dict[str, Any]:
         "set": realm.policies.digest,
         "files": [file.name for file in realm.policies.files],
         "warning": realm.policies.warning,
+        **said(realm.observing),
     }
 
 

@@ -16,6 +16,7 @@ from remit.control.endings import since_boot
 from remit.control.lives import Lives
 from remit.control.spending import Spending
 from remit.control.tasking import Tasking
+from remit.control.would_refuse import WouldRefuse
 from remit.inventory import Human, LifeState, Workload
 from remit.policy import PolicyFile, Snapshot
 from remit.policy.emergency import Emergency
@@ -82,6 +83,8 @@ class Realm(Book):
         """Whether each person is at this machine; `Presence` alone changes it."""
         self.observing = False
         """Policies are not enforced (`policy.mode`), for as long as this instance runs."""
+        self.would_refuse = WouldRefuse()
+        """What went through that they would have refused."""
         self.facts: Callable[[], tuple[str, ...]] = tuple
         """The facts about this endpoint that are true now."""
         self.tasking = Tasking(self)

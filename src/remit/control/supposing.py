@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from remit.policy import Engine
 from remit.policy.in_force import InForce
 from remit.policy.intent import Action
 from remit.policy.missing import missing
+from remit.policy.observing import said
 from remit.policy.outcome import Answer, Outcome, answer_of
 from remit.policy.question import Question, task_fact
 from remit.policy.refusal import NOT_ACTIVE
@@ -28,7 +30,7 @@ def can(realm: Realm, reach: Reach, supposed: Supposed, task_id: str, now: float
     in_force = Engine(realm.current()).in_force
     _check_seen(in_force, reach, supposed)
     try:
-        question = question_of(in_force, _by_now(supposed, now))
+        question = _as_it_is(question_of(in_force, _by_now(supposed, now)), realm, supposed.given)
     except UsageError as error:
         raise error if reach.role is not Role.PERSON else UsageError(str(error), hint=_YOURS) from None
     if task_id:
@@ -44,6 +46,7 @@ def can(realm: Realm, reach: Reach, supposed: Supposed, task_id: str, now: float
         "reasons": [policy.reason for policy in answer.policies],
         "would": lacking.words if lacking is not None else "",
         "policy_set": in_force.policies.digest,
+        "not_enforcing": said(realm.observing)["not_enforcing"],
     }
 
 
@@ -62,6 +65,13 @@ def _by_now(supposed: Supposed, now: float) -> Supposed:
     """At this hour, unless another one is supposed."""
     local = time.localtime(now)
     return replace(supposed, given={"time": {"hour": local.tm_hour, "weekday": local.tm_wday + 1}, **supposed.given})
+
+
+def _as_it_is(question: Question, realm: Realm, given: Mapping[str, Any]) -> Question:
+    """With whether the person is there, and the facts of this endpoint, unless others are supposed."""
+    now = {"presence": realm.presence.get(question.human, "unknown"), "facts": realm.facts()}
+    known = {key: value for key, value in now.items() if key not in given}
+    return replace(question, circumstances=replace(question.circumstances, **known))
 
 
 def given_of(text: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from remit.identity import Process, SpiffeId
 from remit.inventory import Workload
 from remit.inventory.binding import standing_of
 from remit.policy import Engine
+from remit.policy.observing import said
 from remit.policy.supposed import Supposed
 
 
@@ -89,6 +90,8 @@ class Survey:
             "closed": closed_ways(self.condition, self.realm.workloads.values(), self.seen(reach), self.doors),
             "registered": self.registry.registered(reach),
             "policies": self.policies(),
+            "would_refuse": self.realm.would_refuse.shown(self.realm.workloads.values(), reach),
+            "presence": {name: so for name, so in self.realm.presence.items() if reach.sees(name)},
             "break_glass": self.break_glass.standing(),
             "tasks": self.tasks(reach),
             "sessions": [one for one in self.sessions.open() if reach.sees(one["human"])],
@@ -147,6 +150,7 @@ class Survey:
             "set": policies.digest,
             "files": [file.name for file in policies.files],
             "warning": policies.warning,
+            **said(self.realm.observing),
         }
 
     def names(self, reach: Reach) -> dict[str, str]:

@@ -12,6 +12,7 @@ from remit.errors import RemitError
 from remit.identity import Caller, SpiffeId
 from remit.policy import Intent, Permit, Snapshot
 from remit.policy.emergency import HEADER
+from remit.policy.observing import header as not_enforcing
 from remit.posture import Grade
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # as ULID writes it
@@ -75,7 +76,9 @@ class Call:
     def headers(self, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
         """What every reply says of Remit: the decision, the grade, open break-glass, a policy edit not in force."""
         grade = Grade(snapshot.grade).header
-        headers: tuple[tuple[str, str], ...] = (("remit-decision", self.id), ("remit-grade", grade))
+        observed = self.permit.observed if self.permit is not None else ()
+        not_enforced = not_enforcing(snapshot.observing, observed)
+        headers: tuple[tuple[str, str], ...] = (("remit-decision", self.id), ("remit-grade", grade), *not_enforced)
         if snapshot.emergency is not None and self.now < snapshot.emergency.until:
             headers = (*headers, (HEADER, snapshot.emergency.said))
         if snapshot.policy_warning:

@@ -9,6 +9,7 @@ from remit.gateway.zone import Zone
 from remit.identity import Caller
 from remit.policy import Intent, Permit, PolicyRef
 from remit.policy.kept import kept
+from remit.policy.observing import ONLY_OBSERVED
 
 
 def started(call: Call, intent: Intent, permit: Permit, zone: Zone) -> Start:
@@ -21,7 +22,7 @@ def started(call: Call, intent: Intent, permit: Permit, zone: Zone) -> Start:
         zone,
         outcome="allowed",
         policies=permit.policies,
-        rule=first.id if first else "",
+        rule=first.id if first else ONLY_OBSERVED,
         reason=first.reason if first else "",
         observed=permit.observed,
     )
@@ -61,6 +62,8 @@ def _start(
     what = _what(call, intent, zone)
     if observed:  # not enforced: what they would have refused is on record all the same
         what["facts"] = {**what["facts"], "observed": [ref.id for ref in observed]}
+    if snapshot.observing:
+        what["facts"] = {**what.get("facts", {}), "observing": True}
     return Start(
         id=call.id,
         outcome=outcome,

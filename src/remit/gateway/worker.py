@@ -196,6 +196,7 @@ class Worker:
             await asyncio.sleep(SWEEP_SECONDS)
             if self._zone is not None:
                 self._zone.sweep()
+                self._zone.not_enforced.tell(self._tell)
             self._unidentified.flush()
             self._tell_log_failure()
 

@@ -11,6 +11,7 @@ from remit.gateway.asking import Questions
 from remit.gateway.call import Call
 from remit.gateway.circumstances import circumstances_of, moment_at
 from remit.gateway.cut_short import ended, not_guarded
+from remit.gateway.not_enforced import NotEnforced
 from remit.gateway.upstream import Upstream
 from remit.gateway.upstream_connection import Timeouts
 from remit.identity import Caller, SpiffeId
@@ -49,6 +50,7 @@ class Zone:
     told: Callable[[Refused], None]
     questions: Questions
     live: set[Call] = field(default_factory=set)
+    not_enforced: NotEnforced = field(default_factory=NotEnforced)
     arrivals: Arrivals = field(init=False)
     walks: Walks = field(init=False)
     latest: Latest = field(init=False)

@@ -6,6 +6,7 @@ from typing import Final, NoReturn
 
 from remit.identity import Caller, Process, SpiffeId
 from remit.inventory import Workload
+from remit.policy import observing as observed
 from remit.policy.approval import Approval
 from remit.policy.emergency import Emergency, under_one_of
 from remit.policy.in_force import InForce
@@ -85,6 +86,8 @@ class Engine:
            beyond what the task lists
         7. the permit, good as long as snapshot and task are
 
+        Where policies are only observed, what they refuse in steps 4 to 6 goes through (`observing.py`).
+
         Left to the caller: to know who calls, to find what is in the text, and to write this down first.
         """
         # 1
@@ -104,25 +107,26 @@ class Engine:
         if emergency is not None and intent.action in SERVER and self.in_emergency(intent.caller, now):
             return self._by_break_glass(intent, emergency, decision_id)
         decided = self._outcome(intent, target, task)
-        verdict = decided.verdict
-        if decided.reason is not None:
+        verdict, observing = decided.verdict, self.snapshot.observing
+        if decided.reason is not None and not (observing and observed.goes_through(decided.reason)):
             self._refuse(intent, decision_id, decided.reason, verdict.refs)
         # 6
         needed = verdict.approver
         if not needed and task is not None and not fits(intent, task):
             self._refuse(intent, decision_id, beyond_task(task, target), verdict.refs)
-        if needed and (approval is None or not approval.holds(intent, self.policies.digest, needed, now)):
+        asks = bool(needed) and (approval is None or not approval.holds(intent, self.policies.digest, needed, now))
+        if asks and not (observing and (task is None or fits(intent, task))):
             _needs_approval(intent, target, verdict, decision_id)
         # 7
         return Permit(
             decision_id,
             intent.digest,
-            verdict.refs,
-            verdict.plan,
+            verdict.refs if verdict.allowed else (),
+            observed.masked(verdict.plan) if observing else verdict.plan,
             self.policies.digest,
             self.snapshot.epoch,
             ends if task is None else min(ends, task.expires),
-            tuple(policy.ref for policy in verdict.observed),
+            observed.would_refuse(verdict, decided.reason, asks=asks),
         )
 
     def in_emergency(self, caller: Caller, now: float) -> bool:

@@ -125,6 +125,17 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """So many calls went through that the rule would have refused, were it enforced; `newest` is a decision's id."""
+
+    rule: str
+    action: Action
+    workload: SpiffeId
+    number: int
+    newest: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogFailed:
     """The worker's log takes no more records: no call goes through."""
 
@@ -193,7 +204,7 @@ class Withdrawn:
 
 FromControl = Welcome | Certified | InForce | Changes | Secrets | Svid | Listen | Eyes | Answer | Said
 Asking = Reserve | Raise | AskPeople
-FromWorker = Certify | Ready | Failed | Ack | Serving | Refused | LogFailed | Asking | Settle | Withdrawn
+FromWorker = Certify | Ready | Failed | Ack | Serving | Refused | Observed | LogFailed | Asking | Settle | Withdrawn
 Message = FromControl | FromWorker
 
 FROM_CONTROL: Final[dict[str, type[FromControl]]] = {
@@ -215,6 +226,7 @@ FROM_WORKER: Final[dict[str, type[FromWorker]]] = {
     "ack": Ack,
     "serving": Serving,
     "refused": Refused,
+    "observed": Observed,
     "log_failed": LogFailed,
     "reserve": Reserve,
     "settle": Settle,
