@@ -185,7 +185,6 @@ class Daemon:
             self._note(f"the page of passkeys is not served: {proofs.passkeys.not_served}")
         desk = open_desk(
             self._places,
-        self._watches.spawn(presence(self._settings, self._realm, self._workers.push, proofs.proving).mind())
             self._governance,
             self._realm,
             self._log,
