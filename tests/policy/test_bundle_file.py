@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from remit.audit.note import VerifierKey
 from remit.config import Places, parse
 from remit.control import policy_watch
-from remit.control.policy_source import BundleSource, source
+from remit.control.policy_bundle import BundleSource
+from remit.control.policy_source import source
 from remit.errors import ConfigError, PolicyError, UsageError
 from remit.policy import PolicyFile, load
 from remit.policy.bundle_file import CONTEXT, MAX_BYTES, MAX_SERIAL, NOTE, open_bundle, pack

@@ -80,6 +80,7 @@ def learn(
         )
     if json:
         counts = {"from": learned.from_calls, "refused": learned.refused, "skipped": learned.skipped}
+        counts["unlisted"] = learned.unlisted
         print_json({"policies": learned.policies, **counts, "text": learned.text})
     else:
         typer.echo(learned.text, nl=False)

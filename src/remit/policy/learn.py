@@ -10,12 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from remit.policy.explain import printable
+from remit.policy.mode import Approver
 from remit.policy.quoting import quoted
+from remit.policy.seen_when import SeenWhen
+from remit.policy.thing import UNKNOWN
 from remit.policy.treatment import LABELS
 
 MAX_NAMED: Final = 16  # models named one by one; of more the permit names none
 MAX_LEARNED: Final = 2_000
 ROWS: Final = 3
+APPROVER: Final = Approver.APPROVER.word  # the strictest: whose it was is not on record
+_UNLISTED: Final = f"::{quoted(UNKNOWN)}"
 _WORD: Final = re.compile(r"[^A-Za-z0-9]+")
 
 Record = Mapping[str, Any]
@@ -32,17 +37,23 @@ class _Seen:
     digests_known: bool = True
     exhaustive: bool = True
     in_tasks: bool = True
+    approver: str = ""
+    when: SeenWhen = field(default_factory=SeenWhen)
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """`text` are the policies; `from_calls` were let through, `refused` and `skipped` were not learned from."""
+    """`text` are the policies; `from_calls` were let through, `refused` and `skipped` were not learned from.
+
+    Of `unlisted` were calls of what no catalogue lists: a permit for one of these would permit them all.
+    """
 
     text: str
     policies: int
     from_calls: int
     refused: int
     skipped: int
+    unlisted: int = 0
 
 
 def learn(records: Iterable[Record], names: Mapping[str, str], trust_domain: str) -> Learned:
@@ -50,28 +61,32 @@ def learn(records: Iterable[Record], names: Mapping[str, str], trust_domain: str
     rows = list(records)
     cut = {row.get("id") for row in rows if row.get("kind") == "end" and row.get("outcome") in {"refused", "cut"}}
     seen: dict[tuple[str, str, str], _Seen] = {}
-    refused = skipped = learned = 0
+    refused = skipped = learned = unlisted = 0
     for row in rows:
         if row.get("kind") != "start":
             continue
         key = _key(row, names, trust_domain)
         if row.get("outcome") != "allowed":
             refused += 1
-        elif (
-            key is None
-            or row.get("id") in cut
-            or str(row.get("rule")).startswith("remit:")
-            or not row.get("policies")
-        ):
+        elif key is None or row.get("id") in cut or _let_through_otherwise(row):
             skipped += 1
+        elif key[2].endswith(_UNLISTED) or (row.get("facts") or {}).get("destination") == UNKNOWN:
+            unlisted += 1
         elif key in seen or len(seen) < MAX_LEARNED:
             learned += 1
             _add(seen.setdefault(key, _Seen()), row)
         else:
             skipped += 1
     texts = [_permit(number, key, one) for number, (key, one) in enumerate(sorted(seen.items()), 1)]
-    head = _head(learned, refused, skipped)
-    return Learned("\n\n".join([head, *texts]) + "\n", len(texts), learned, refused, skipped)
+    head = _head(learned, refused, skipped, unlisted)
+    return Learned("\n\n".join([head, *texts]) + "\n", len(texts), learned, refused, skipped, unlisted)
+
+
+def _let_through_otherwise(row: Record) -> bool:
+    """By a built-in rule, or because policies were only observed."""
+    facts = row.get("facts") or {}
+    observed = facts.get("observing") and facts.get("observed")
+    return bool(observed) or str(row.get("rule")).startswith("remit:") or not row.get("policies")
 
 
 def _key(row: Record, names: Mapping[str, str], domain: str) -> tuple[str, str, str] | None:
@@ -92,6 +107,10 @@ def _add(seen: _Seen, row: Record) -> None:
     seen.digests_known &= str(row.get("model_digest")).startswith("sha256:")
     seen.exhaustive &= (row.get("facts") or {}).get("exhaustive") is True
     seen.in_tasks &= bool(row.get("task"))
+    facts = row.get("facts") or {}
+    seen.when.add(facts)
+    if facts.get("approval"):
+        seen.approver = APPROVER
 
 
 def _permit(number: int, key: tuple[str, str, str], seen: _Seen) -> str:
@@ -101,6 +120,7 @@ def _permit(number: int, key: tuple[str, str, str], seen: _Seen) -> str:
         *_why(seen),
         f'@id("learned-{number}-{slug}")',
         f'@reason("observed {len(seen.rows)} times")',
+        *([f'@approval("{seen.approver}")'] if seen.approver else []),
         *(f'@on_{label.value}("{"mask" if label.value in seen.labels else "refuse"}")' for label in LABELS),
         "permit (",
         f"  principal == {principal},",
@@ -137,15 +157,19 @@ def _conditions(action: str, seen: _Seen) -> list[str]:
         found.append("context.exhaustive")
     if seen.in_tasks:
         found.append(f"context has task && context.task.actions.contains({quoted(action)})")
-    return found
+    return [*found, *seen.when.conditions()]
 
 
-def _head(learned: int, refused: int, skipped: int) -> str:
+def _head(learned: int, refused: int, skipped: int, unlisted: int) -> str:
+    more = (
+        f"\n// Not from {unlisted} of what the catalogue doesn't list: a permit for one of these would permit all\n"
+        "// of it. List it there first."
+    )
     return (
         f"// Learned from {learned} calls that were allowed. Not from: {refused} that were refused, {skipped} that\n"
         "// a built-in rule let through, that were ended early, or of nobody known. Read it before you put it in\n"
         "// force: what was observed is not yet what should be."
-    )
+    ) + (more if unlisted else "")
 
 
 def _comment(text: str) -> str:

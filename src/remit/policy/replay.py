@@ -24,6 +24,7 @@ _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _CIRCUMSTANCES: Final = frozenset(
     {"exhaustive", "stream", "approved", "time", "presence", "facts", "zone", "args", "flow", "destination"}
 )
+_BY_POLICIES: Final = frozenset({POLICY_ERROR, APPROVAL_NEEDED, "remit:only-observed"})
 _NAMES: Final = _CIRCUMSTANCES | {"asked", "name", "digest"}
 
 
@@ -75,11 +76,10 @@ class Replay:
     def _tell(self, record: Record, told: Replayed) -> None:
         told.decisions += 1
         rule = str(record.get("rule"))
-        if rule.startswith("remit:") and rule not in {POLICY_ERROR, APPROVAL_NEEDED}:
+        if rule.startswith("remit:") and rule not in _BY_POLICIES:
             told.built_in += 1
             return
-        answer = self.again(record)
-        was = Outcome.NEEDS_APPROVAL.value if rule == APPROVAL_NEEDED else str(record.get("outcome"))
+        answer, was = self.again(record), _was(record, rule)
         if answer.outcome is Outcome.UNKNOWN:
             told.unknown[answer.rule] += 1
         elif answer.outcome.value == was:
@@ -106,6 +106,17 @@ class Replay:
     def _fresh(self, record: Record) -> Answer:
         asked = recorded(record, self._again.in_force, self._names)
         return Answer(Outcome.UNKNOWN, asked) if isinstance(asked, str) else self._again.answer(asked)
+
+
+def _was(record: Record, rule: str) -> str:
+    """What policies said to it: it went through with somebody's approval, or because policies were only observed."""
+    facts = record.get("facts") or {}
+    if rule == APPROVAL_NEEDED or facts.get("approval"):
+        return Outcome.NEEDS_APPROVAL.value
+    if not facts.get("observing") or not facts.get("observed"):
+        return str(record.get("outcome"))
+    asks = set(facts["observed"]) == {APPROVAL_NEEDED}
+    return Outcome.NEEDS_APPROVAL.value if asks else Outcome.REFUSED.value
 
 
 def _read_by(policies: Sequence[Policy]) -> frozenset[str]:
