@@ -6,11 +6,14 @@ from typing import Any, Final
 
 from remit.control.lately import Lately
 from remit.control.realm import Realm
+from remit.control.this_hour import moment_at
 from remit.identity import Process, SpiffeId
 from remit.inventory import Human, Workload
 from remit.inventory.lifecycle import standing
-from remit.policy import Engine
+from remit.policy.in_force import InForce
+from remit.policy.intent import Action
 from remit.policy.observing import said
+from remit.policy.permissions import Permission, permissions
 from remit.tasks import Task
 
 ADVISORY: Final = {"C": "ADVISORY", "B": "enforced from its own uid", "A": "contained"}
@@ -29,7 +32,7 @@ class Sources:
     """Where the answer's facts come from. `control` and `gateways` are process ids."""
 
     realm: Realm
-    engine: Engine
+    in_force: InForce
     observe: Callable[[int], Process]
     ports: Callable[[int], list[int]]
     doors: Mapping[str, Mapping[str, str]]
@@ -127,13 +130,18 @@ def _row(human: Human, workload: Workload, sources: Sources) -> dict[str, Any]:
 
 
 def _permitted(who: str, principal: SpiffeId, human: str, workload: Workload, sources: Sources) -> dict[str, Any]:
-    permissions = sources.engine.permissions(principal, human, workload.spiffe_id, sources.now)
+    allowed = _asked(principal, human, workload, sources)
     return {
         "who": who,
         "on": workload.name,
-        "permissions": {action.value: permission.answer for action, permission in permissions.items()},
-        "by": {action.value: [str(ref) for ref in permission.policies] for action, permission in permissions.items()},
+        "permissions": {action.value: permission.answer for action, permission in allowed.items()},
+        "by": {action.value: [str(ref) for ref in permission.policies] for action, permission in allowed.items()},
     }
+
+
+def _asked(principal: SpiffeId, human: str, workload: Workload, sources: Sources) -> dict[Action, Permission]:
+    now = sources.now
+    return permissions(sources.in_force, principal, human, workload.spiffe_id, now, moment_at(now))
 
 
 def _callers(workload: Workload, sources: Sources) -> list[Human]:
@@ -164,8 +172,8 @@ def _task(task: Task, now: float) -> dict[str, Any]:
 
 def _anything(human: Human, workload: Workload, sources: Sources) -> bool:
     principal = SpiffeId.of(sources.realm.trust.domain, "user", human.name)
-    permissions = sources.engine.permissions(principal, human.name, workload.spiffe_id, sources.now)
-    return any(permission.answer == "yes" for permission in permissions.values())
+    allowed = _asked(principal, human.name, workload, sources)
+    return any(permission.answer == "yes" for permission in allowed.values())
 
 
 def _server_proof(workload: Workload) -> dict[str, Any]:

@@ -1,16 +1,15 @@
 """Asked without acting: what the policies in force say, as far as one may know of who and what it is about."""
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from remit.control.realm import Realm
 from remit.control.roles import Reach, Role
+from remit.control.this_hour import moment_at
 from remit.detect import Label
 from remit.errors import UsageError
-from remit.policy import Engine
 from remit.policy.in_force import InForce
 from remit.policy.intent import Action
 from remit.policy.missing import missing
@@ -25,9 +24,10 @@ MAX_GIVEN: Final = 8_192  # characters
 _YOURS: Final = "`remit status` lists what is yours"
 
 
-def can(realm: Realm, reach: Reach, supposed: Supposed, task_id: str, now: float) -> dict[str, Any]:
+def can(
+    realm: Realm, in_force: InForce, reach: Reach, supposed: Supposed, task_id: str, now: float
+) -> dict[str, Any]:
     """Outcome, what decides, and of a refusal what would allow it. Raises UsageError and NotAdmittedError."""
-    in_force = Engine(realm.current()).in_force
     _check_seen(in_force, reach, supposed)
     try:
         question = _as_it_is(question_of(in_force, _by_now(supposed, now)), realm, supposed.given)
@@ -63,13 +63,12 @@ def _not_active(in_force: InForce, question: Question) -> Answer | None:
 
 def _by_now(supposed: Supposed, now: float) -> Supposed:
     """At this hour, unless another one is supposed."""
-    local = time.localtime(now)
-    return replace(supposed, given={"time": {"hour": local.tm_hour, "weekday": local.tm_wday + 1}, **supposed.given})
+    return replace(supposed, given={"time": moment_at(now).to_json(), **supposed.given})
 
 
 def _as_it_is(question: Question, realm: Realm, given: Mapping[str, Any]) -> Question:
     """With whether the person is there, and the facts of this endpoint, unless others are supposed."""
-    now = {"presence": realm.presence.get(question.human, "unknown"), "facts": realm.facts()}
+    now: dict[str, Any] = {"presence": realm.presence.get(question.human, "unknown"), "facts": realm.facts()}
     known = {key: value for key, value in now.items() if key not in given}
     return replace(question, circumstances=replace(question.circumstances, **known))
 

@@ -3,15 +3,17 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from remit.control import records_shown
+from remit.control import records_shown, task_rows
 from remit.control.approving import described
 from remit.control.break_glass import BreakGlass
 from remit.control.closed_ways import closed_ways
 from remit.control.condition import Condition, raises, why
+from remit.control.consulted import Consulted
 from remit.control.deployment import Deployment
 from remit.control.explaining import explained, names_seen
 from remit.control.lately import Lately
@@ -26,7 +28,7 @@ from remit.control.whois import seen_by
 from remit.identity import Process, SpiffeId
 from remit.inventory import Workload
 from remit.inventory.binding import standing_of
-from remit.policy import Engine
+from remit.policy.in_force import InForce
 from remit.policy.observing import said
 from remit.policy.supposed import Supposed
 
@@ -66,6 +68,7 @@ class Survey:
     break_glass: BreakGlass
     tokens: str = ""
     issuer: str = ""
+    consulted: Consulted = field(default_factory=Consulted)
 
     def status(self, reach: Reach) -> dict[str, Any]:
         """Everything `remit status` shows to somebody of that reach."""
@@ -170,40 +173,36 @@ class Survey:
         return await asyncio.to_thread(records_shown.newest, audit, count, self.realm, who.reach)
 
     def tasks(self, reach: Reach) -> list[dict[str, Any]]:
-        now = time.time()
-        names = {workload.spiffe_id: workload.name for workload in self.realm.workloads.values()}
-        known = self.realm.known_workloads
-        owners = {task.on: known[task.on].owner for task in self.realm.tasks.values() if task.on in known}
-        return [
-            {
-                **public(task.to_dict()),
-                "on_name": names.get(task.on, str(task.on)),
-                "left": round(task.expires - now, 1),
-            }
-            for task in self.realm.tasks.values()
-            if task.live(now) and (reach.sees(task.human) or reach.sees(owners.get(task.on, "")))
-        ]
+        """Those that run."""
+        return task_rows.running(self.realm, reach, time.time())
 
     async def can(self, who: Visitor, supposed: Supposed, task_id: str) -> dict[str, Any]:
         """What the policies in force say to it, were it asked for."""
-        return await asyncio.to_thread(can, self.realm, who.reach, supposed, task_id, time.time())
+        now = time.time()
+        return await self.consulted.ask(
+            self.realm.current(), lambda in_force: can(self.realm, in_force, who.reach, supposed, task_id, now)
+        )
 
     async def whois(self, who: Visitor, what: str) -> dict[str, Any]:
         now = time.time()
+        asked = partial(self._whois, who, what, self.lately(now), now)
+        return await self.consulted.ask(self.realm.current(), asked)
+
+    def _whois(self, who: Visitor, what: str, lately: Lately, now: float, in_force: InForce) -> dict[str, Any]:
         sources = Sources(
             realm=self.realm,
-            engine=Engine(self.realm.current()),
+            in_force=in_force,
             observe=self.observe,
             ports=self.ports,
             doors=self.doors,
-            lately=self.lately(now),
+            lately=lately,
             control=self.deployment.pid,
             gateways=self.workers(),
             grade_why=why(self.realm.standing),
             now=now,
             given=self.keys.described().get("spiffe_id", ""),
         )
-        return await asyncio.to_thread(seen_by, who.reach, what, sources)
+        return seen_by(who.reach, what, sources)
 
     def models(self, reach: Reach) -> list[dict[str, Any]]:
         """The models of all guarded servers, and how each stands to what its server is bound to."""
@@ -219,8 +218,3 @@ class Survey:
 
     def seen(self, reach: Reach) -> list[Workload]:
         return [one for one in self.realm.workloads.values() if reach.sees(one.owner, one.uid)]
-
-
-def public(task: dict[str, Any]) -> dict[str, Any]:
-    """A task as it may be shown: without the digest of its token."""
-    return {key: value for key, value in task.items() if key != "token_sha256"}

@@ -9,6 +9,7 @@ from typing import Final
 from remit.policy.again import Again
 from remit.policy.in_force import InForce
 from remit.policy.kept import UNREADABLE
+from remit.policy.observing import ONLY_OBSERVED
 from remit.policy.outcome import Answer, Outcome
 from remit.policy.permit import APPROVAL_NEEDED
 from remit.policy.policy_set import Policy
@@ -24,7 +25,7 @@ _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _CIRCUMSTANCES: Final = frozenset(
     {"exhaustive", "stream", "approved", "time", "presence", "facts", "zone", "args", "flow", "destination"}
 )
-_BY_POLICIES: Final = frozenset({POLICY_ERROR, APPROVAL_NEEDED, "remit:only-observed"})
+_BY_POLICIES: Final = frozenset({POLICY_ERROR, APPROVAL_NEEDED, ONLY_OBSERVED})
 _NAMES: Final = _CIRCUMSTANCES | {"asked", "name", "digest"}
 
 

@@ -36,8 +36,9 @@ class SeenWhen:
             self.weekdays.add(int(moment["weekday"]))
         self.here &= facts.get("presence") == "here"
         self.with_args &= args is not None
-        for standing in DOUBTED if args is not None else ():
-            self.args.setdefault(standing, set()).update(args[standing])
+        if args is not None:
+            for standing in DOUBTED:
+                self.args.setdefault(standing, set()).update(args[standing])
         self.with_flow &= flow is not None
         if flow is not None:
             self.high, self.untrusted = max(self.high, int(flow["high"])), self.untrusted or bool(flow["untrusted"])
