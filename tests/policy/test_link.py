@@ -113,8 +113,18 @@ def test_a_secret_is_not_in_its_repr(message: Message) -> None:
         ({"type": "svid", "pem": [HIDDEN]}, "`svid`: `pem` is not a secret"),
         ({"type": "secrets", "held": {"demo": 1}}, "`held` is not an object of secrets"),
         ({"type": "secrets", "held": HIDDEN}, "`held` is not an object of secrets"),
-        ({"type": "listen", "workload": "no", "kind": "tcp", "url": "x"}, "`workload` is not a SPIFFE ID"),
-        ({"type": "listen", "workload": str(LLAMA), "kind": "udp", "url": "x"}, "`kind` is not a kind of door"),
+        (
+            {"type": "listen", "workload": "no", "kind": "tcp", "url": "x", "skin": "server"},
+            "`workload` is not a SPIFFE ID",
+        ),
+        (
+            {"type": "listen", "workload": str(LLAMA), "kind": "udp", "url": "x", "skin": "server"},
+            "`kind` is not a kind of door",
+        ),
+        (
+            {"type": "listen", "workload": str(LLAMA), "kind": "tcp", "url": "x", "skin": "soap"},
+            "`skin` is not what is spoken at a door",
+        ),
         ({"type": "certify", "shard": "s", "public": "zz", "started": 1}, "`public` is not hexadecimal"),
         ({"type": "certify", "shard": "s", "public": "11", "started": float("inf")}, "`started` is not a number"),
         ({"type": "certify", "shard": "s", "public": "11", "started": "1"}, "`started` is not a number"),

@@ -65,7 +65,31 @@ def check(settings: Settings, name: str) -> None:
     _check_login(settings.login, name)
     _check_roles(settings.roles, name)
     _check_proof(settings.proof, name)
+    _check_decisions(settings.decisions, name)
     _check_approvals(settings.approvals, name)
+
+
+def _check_decisions(decisions: DecisionsSettings, name: str) -> None:
+    for key in ("listen", "tls"):
+        said = getattr(decisions, key)
+        try:
+            loopback = not said or ipaddress.ip_address(host_port(said)[0]).is_loopback
+        except ValueError:
+            raise ConfigError(
+                f"`{name}`: `decisions.{key}` must be an IP address and a port, not `{said}`",
+                hint="such as `127.0.0.1:7390`",
+            ) from None
+        if key == "listen" and not loopback:
+            raise ConfigError(
+                f"`{name}`: `decisions.listen` must be on this machine, not `{said}`",
+                hint="callers elsewhere can't be attested: `decisions.tls` is for them",
+            )
+    for key in ("socket", "envoy"):
+        path = getattr(decisions, key)
+        if path and (not Path(path).is_absolute() or len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES):
+            raise ConfigError(
+                f"`{name}`: `decisions.{key}` must be an absolute path of at most {MAX_SOCKET_PATH_BYTES} bytes"
+            )
 
 
 def _check_mode(mode: str, name: str) -> None:

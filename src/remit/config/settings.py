@@ -122,7 +122,7 @@ class PresenceSettings:
 
 @dataclass(frozen=True, slots=True)
 class DecisionsSettings:
-    """Where enforcement points ask for decisions: `listen` and `tls` are HOST:PORT, `socket` and `envoy` paths. Or none.
+    """Where enforcement points ask: `listen` and `tls` are HOST:PORT, `socket` and `envoy` paths of sockets. Or none.
 
     `points` are the SPIFFE IDs of callers whose word about others is taken.
     """

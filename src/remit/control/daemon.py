@@ -9,11 +9,22 @@ from typing import Any, Final
 from remit import __version__
 from remit.config import Places, Settings
 from remit.control import policy_watch
+from remit.control.approvals import Approvals
 from remit.control.attestor import mind_attestor
 from remit.control.break_glass import BreakGlass
 from remit.control.condition import Condition
+from remit.control.decision_zone import open_decisions, points
 from remit.control.desk import Desk
-from remit.control.founding import Tools, open_break_glass, open_grading, open_guards, open_realm, open_source
+from remit.control.doors import DECISIONS, INFERENCE
+from remit.control.founding import (
+    Tools,
+    open_approvals,
+    open_break_glass,
+    open_grading,
+    open_guards,
+    open_realm,
+    open_source,
+)
 from remit.control.gateway_link import GatewayLink
 from remit.control.governance import Governance
 from remit.control.grading import Grading
@@ -27,9 +38,9 @@ from remit.control.orphans import end_orphan, worker_file
 from remit.control.own_log import OwnLog
 from remit.control.person_door import open_person_door
 from remit.control.policy_source import Source, source
+from remit.control.presence import presence
 from remit.control.proofs import Proofs
 from remit.control.realm import PoliciesInForce, Realm
-from remit.control.presence import presence
 from remit.control.renewing import renew
 from remit.control.roles import ALL
 from remit.control.serving import open_desk, serve
@@ -42,7 +53,7 @@ from remit.inventory import Discovered
 from remit.policy.link import Observed
 from remit.policy.observing import OBSERVE
 
-ZONE: Final = "inference"
+ZONE: Final = INFERENCE
 
 
 class Daemon:
@@ -77,6 +88,7 @@ class Daemon:
         self._grading: Grading
         self._source: IdentitySource
         self._glass: BreakGlass
+        self._approvals: Approvals
 
     def request_stop(self, why: str) -> None:
         self._why = self._why or why
@@ -130,6 +142,7 @@ class Daemon:
             note=self._note,
         )
         self._link, self._workers = self._open_link()
+        self._approvals = open_approvals(places, settings, self._realm, self._link, self._watches, self._say)
         self._realm.narrowed = lambda: self._workers.push(self._realm.snapshot())
         self._glass = open_break_glass(places, self._realm, self._workers.deliver, self._say, self._note)
 
@@ -176,6 +189,9 @@ class Daemon:
             await self._guards.start_demo()
 
     async def _answer(self, stack: contextlib.AsyncExitStack, launches: Launches) -> None:
+        decisions = await open_decisions(
+            stack, self._places, self._settings.decisions, self._workers, self._source, self._domain
+        )
         record = Sparing(self._log.act)
         self._watches.spawn(record.mind())
         proofs = Proofs(self._places, self._settings, self._realm, record)
@@ -198,11 +214,12 @@ class Daemon:
             self._condition,
             self._glass,
             proofs,
+            self._approvals,
         )
         await serve(stack, self._places, desk, self._source, self._realm, self._log)
         await open_person_door(stack, self._places, self._settings, self._tools, desk, record)
         self._source.changed = self._keys_changed
-        self._ready(desk)
+        self._ready(desk, decisions)
 
     async def _serve_tokens(self, stack: contextlib.AsyncExitStack, proofs: Proofs) -> str:
         """The token endpoint's address; without its port all else goes on, and that is said."""
@@ -236,10 +253,11 @@ class Daemon:
             self._tell_failure(error)
 
     async def _end_orphan(self) -> None:
-        pid = await end_orphan(worker_file(self._places.run, ZONE))
-        if pid is not None:
-            self._note(f"ended the gateway that an earlier run left behind (pid {pid})")
-            await self._log.act("worker.orphan", ZONE, None, {"pid": pid})
+        for zone in (ZONE, DECISIONS):
+            pid = await end_orphan(worker_file(self._places.run, zone))
+            if pid is not None:
+                self._note(f"ended the gateway that an earlier run left behind (pid {pid})")
+                await self._log.act("worker.orphan", zone, None, {"pid": pid})
 
     def _open_link(self) -> tuple[GatewayLink, Workers]:
         link = GatewayLink(
@@ -251,8 +269,10 @@ class Daemon:
             self._say,
             lambda spiffe_id: self._watches.spawn(self._guards.models.lost(spiffe_id)),
         )
+        link.points = points(self._settings.decisions, self._domain)
         workers = Workers(self._tools.worker, link, self._broke, self._places.run)
         workers.attestor = self._tools.attestor
+        self._realm.spending.answer(link)
         link.takes[Observed] = self._realm.would_refuse.take
         return link, workers
 
@@ -286,6 +306,7 @@ class Daemon:
             await self._grading.fencing.lift()
 
     async def _start_worker(self, stack: contextlib.AsyncExitStack) -> None:
+        stack.push_async_callback(self._realm.spending.close)
         stack.push_async_callback(self._workers.stop)
         self._workers.push(self._realm.snapshot())
         self._workers.tell(self._source.gateway_svid(ZONE))
@@ -314,8 +335,8 @@ class Daemon:
             "grade": self._realm.grade,
         }
 
-    def _ready(self, desk: Desk) -> None:
-        status = desk.seen.status(ALL)
+    def _ready(self, desk: Desk, decisions: dict[str, str]) -> None:
+        status = {**desk.seen.status(ALL), **({"decisions": decisions} if decisions else {})}
         urls = [server["base_url"] for server in status["guarded"] if "base_url" in server]
         write_run_file(self._places.run_file, {"pid": os.getpid(), "urls": urls, "api": status["api"]})
         self._say({"event": "ready", **status})
@@ -330,11 +351,11 @@ class Daemon:
                 self._workers,
                 self._source,
                 self._condition,
-                zone=ZONE,
                 lifetime=self._settings.snapshot_seconds,
             )
         )
         self._watches.spawn(mind_ends(self._realm, self._workers.deliver))
+        self._watches.spawn(self._realm.spending.mind())
         self._watches.spawn(self._source.mind(self._note))
         self._watches.spawn(self._grading.mind())
         if demo:
@@ -360,5 +381,5 @@ class Daemon:
     async def _keys_changed(self, svid: bool) -> None:
         self._realm.trust = self._source.trust()
         await self._workers.deliver(self._realm.snapshot())
-        if svid:
-            self._workers.tell(self._source.gateway_svid(ZONE))
+        for zone in self._workers.live if svid else ():
+            self._workers.tell(self._source.gateway_svid(zone), zone)

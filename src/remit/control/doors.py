@@ -11,19 +11,22 @@ from remit.errors import StateError
 from remit.identity import SpiffeId
 from remit.identity.unix_socket import ListeningSocket
 from remit.inventory import Workload
-from remit.policy.link import DoorKind
+from remit.policy.link import DoorKind, Skin
 
 TRIES: Final = 100  # ports looked at above the first one, and as often any that is free
 _ANY: Final = 0  # ip(7): the kernel chooses
 TLS_OFFSET: Final = 100
 BACKLOG: Final = 1024
+INFERENCE: Final = "inference"
+DECISIONS: Final = "decisions"
 _OTHER: Final = {"127.0.0.1": "::1", "::1": "127.0.0.1"}  # `localhost` is both, and clients try both
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One listening socket for one workload. `file` is a unix socket's, with its place.
+    """One listening socket for one workload, served by the worker of `zone`.
 
+    `file` is a unix socket's, with its place.
     `other_half` is the same port of `localhost`'s other address: bound, so that nobody else answers there.
     """
 
@@ -33,6 +36,8 @@ class Door:
     sock: socket.socket
     file: ListeningSocket | None = None
     other_half: socket.socket | None = None
+    zone: str = INFERENCE
+    skin: Skin = Skin.SERVER
 
 
 def open_doors(
@@ -73,6 +78,14 @@ def close_doors(doors: list[Door]) -> None:
         if door.other_half is not None:
             door.other_half.close()
         door.sock.close()
+
+
+def bound(address: str, port: int) -> socket.socket:
+    """A socket that listens exactly there; raises StateError when it can't."""
+    try:
+        return _listening(address, port)
+    except OSError as error:
+        raise StateError(f"can't listen on `{address}:{port}`: {error.strerror}") from error
 
 
 def _tcp(address: str, first: int, opened: contextlib.ExitStack) -> tuple[socket.socket, socket.socket | None]:

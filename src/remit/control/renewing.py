@@ -13,7 +13,7 @@ SVID_SECONDS: Final = 1800.0  # half of an X.509-SVID's hour
 
 
 async def renew(
-    realm: Realm, workers: Workers, source: IdentitySource, condition: Condition, *, zone: str, lifetime: float
+    realm: Realm, workers: Workers, source: IdentitySource, condition: Condition, *, lifetime: float
 ) -> None:
     """Never ends. `lifetime` is a Snapshot's, in seconds; what the grade rests on is looked at before each."""
     svid_at = time.monotonic()
@@ -23,4 +23,5 @@ async def renew(
         await workers.deliver(realm.snapshot())
         if time.monotonic() - svid_at > SVID_SECONDS:
             svid_at = time.monotonic()
-            workers.tell(source.gateway_svid(zone))
+            for zone in workers.live:
+                workers.tell(source.gateway_svid(zone), zone)

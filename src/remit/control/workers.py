@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from remit.control.attestor import Attestor
-from remit.control.doors import Door
+from remit.control.doors import INFERENCE, Door
 from remit.control.orphans import forget, remember, worker_file
 from remit.errors import AttestationError, AuditError, RemitError, StateError
 from remit.policy import Snapshot
@@ -74,10 +74,10 @@ class Workers:
         self.live: dict[str, Worker] = {}
         self._snapshot: Snapshot | None = None
         self._doors: list[Door] = []
-        self._extra: dict[type[FromControl], FromControl] = {}
+        self._extra: dict[tuple[str, type[FromControl]], FromControl] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
-        self._starts: list[float] = []
+        self._starts: dict[str, list[float]] = {}
         self.attestor: Attestor | None = None
         """Through whom workers look at other users' processes (system mode)."""
 
@@ -96,19 +96,26 @@ class Workers:
     def _brief(self, worker: Worker) -> None:
         """Tell a worker that is ready all that is in force; from then on it hears of each change."""
         self._give_eyes(worker)
-        for message in self._extra.values():
-            self._send(worker, message)
+        for (zone, _), message in self._extra.items():
+            if zone == worker.zone:
+                self._send(worker, message)
         if self._snapshot is not None:
             self._put(worker, self._snapshot)
         for door in self._doors:
-            self._hand_over(worker, door)
+            if door.zone == worker.zone:
+                self._hand_over(worker, door)
         worker.ready.set()
 
-    def tell(self, message: Secrets | Svid) -> None:
-        """Send a message to every worker, and to those that start later (the last of each type counts)."""
-        self._extra[type(message)] = message
+    def tell(self, message: Secrets | Svid, zone: str = INFERENCE) -> None:
+        """Send a message to a zone's worker, and to one that starts later (the last of each type counts)."""
+        self._extra[zone, type(message)] = message
+        self.send(zone, message)
+
+    def send(self, zone: str, message: FromControl) -> None:
+        """Send a message to the zone's worker, if one is ready to take it: its successor never hears of it."""
         for worker in self._briefed():
-            self._send(worker, message)
+            if worker.zone == zone:
+                self._send(worker, message)
 
     def push(self, snapshot: Snapshot) -> None:
         """Send a Snapshot to every worker."""
@@ -126,10 +133,11 @@ class Workers:
         return [worker.log_failure for worker in self.live.values() if worker.log_failure]
 
     def listen(self, door: Door) -> None:
-        """Give every worker one more listening socket; control keeps its own copy for a worker's successor."""
+        """Give its zone's worker one more listening socket; control keeps its own copy for a worker's successor."""
         self._doors.append(door)
         for worker in self._briefed():
-            self._hand_over(worker, door)
+            if worker.zone == door.zone:
+                self._hand_over(worker, door)
 
     def _briefed(self) -> list[Worker]:
         return [worker for worker in self.live.values() if worker.ready.is_set()]
@@ -184,7 +192,7 @@ class Workers:
             return  # it has died: `_watch` starts its successor, which is told everything anew
 
     def _hand_over(self, worker: Worker, door: Door) -> None:
-        self._send(worker, Listen(door.workload, door.kind, door.url), (door.sock.fileno(),))
+        self._send(worker, Listen(door.workload, door.kind, door.url, door.skin), (door.sock.fileno(),))
 
     def _give_eyes(self, worker: Worker) -> None:
         """Before any door: who calls is asked from the first connection on. Each worker has lines of its own."""
@@ -252,10 +260,11 @@ class Workers:
         """Start a dead worker's successor: at once, then slower, and not for ever. It may die before it is ready."""
         while not self._stopping:
             now = time.monotonic()
-            self._starts = [start for start in self._starts if now - start < RESTART_WINDOW_SECONDS] + [now]
-            if len(self._starts) > MAX_RESTARTS:
+            starts = [start for start in self._starts.get(zone, []) if now - start < RESTART_WINDOW_SECONDS] + [now]
+            self._starts[zone] = starts
+            if len(starts) > MAX_RESTARTS:
                 raise StateError(f"the {zone} gateway died more than {MAX_RESTARTS} times within a minute: {why}")
-            await asyncio.sleep(0.2 * (len(self._starts) - 1))
+            await asyncio.sleep(0.2 * (len(starts) - 1))
             try:
                 await self.start(zone)
             except StateError as error:

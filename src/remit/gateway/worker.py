@@ -20,8 +20,11 @@ from remit.errors import AuditError, ProtocolError, RemitError, StateError
 from remit.gateway import mutual_tls
 from remit.gateway.answering import Door
 from remit.gateway.asking import Questions
+from remit.gateway.decisions.authzen_door import AuthzenDoor
+from remit.gateway.decisions.decisions import Decisions
 from remit.gateway.http1 import Listener, serve
 from remit.gateway.limits import Limits
+from remit.gateway.server_protocol import App
 from remit.gateway.under_way import cut_lost
 from remit.gateway.unidentified import Unidentified
 from remit.gateway.upstream import Upstream
@@ -43,8 +46,10 @@ from remit.policy.link import (
     Listen,
     LogFailed,
     Ready,
+    Said,
     Secrets,
     Serving,
+    Skin,
     Svid,
     Welcome,
     name_of,
@@ -76,6 +81,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._log_failure_told = False
         self._questions = Questions(self._tell)
+        self._deciding: Decisions | None = None
 
     async def run(self) -> int:
         """Serve until control says stop, a signal comes, or the Snapshot's lifetime ends without control.
@@ -112,6 +118,8 @@ class Worker:
                     await self._open(message)
                 case Answer():
                     self._questions.answered(message)
+                case Said(task, text) if self._zone is not None:
+                    self._decisions(self._zone).said(task, text)
                 case Eyes(lines):
                     *others, last = self._channel.take_fds(lines)
                     take_eyes(others)
@@ -180,9 +188,22 @@ class Worker:
             raise StateError("a listening socket came before the first snapshot")
         tls = self._tls(self._zone) if door.kind is DoorKind.TLS else None
         hosts = None if door.kind is DoorKind.UNIX else _hosts(sock)
-        behind = Door(self._zone, door.workload, self._unidentified, hosts)
+        behind = self._behind(door, self._zone, hosts)
         self._servers.append(await serve(sock, behind, self._limits, tls))
         self._tell(Serving(door.url))
+
+    def _behind(self, door: Listen, zone: Zone, hosts: frozenset[str] | None) -> App:
+        """What answers at this door."""
+        if door.skin is Skin.AUTHZEN:
+            url = door.url if door.kind is not DoorKind.UNIX else ""
+            return AuthzenDoor(self._decisions(zone), door.workload, url, self._unidentified, hosts)
+        return Door(zone, door.workload, self._unidentified, hosts)
+
+    def _decisions(self, zone: Zone) -> Decisions:
+        """What decides for other enforcement points, one for all doors of this zone."""
+        if self._deciding is None:
+            self._deciding = Decisions(zone, frozenset(self._welcome.points))
+        return self._deciding
 
     def _tls(self, zone: Zone) -> ssl.SSLContext:
         if self._svid is None:
@@ -197,6 +218,8 @@ class Worker:
             if self._zone is not None:
                 self._zone.sweep()
                 self._zone.not_enforced.tell(self._tell)
+            if self._deciding is not None:
+                self._deciding.sweep()
             self._unidentified.flush()
             self._tell_log_failure()
 

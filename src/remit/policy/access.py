@@ -11,6 +11,7 @@ from remit.policy.thing import UNKNOWN
 
 MAX_FACTS: Final = 64  # of one subject, action or resource: more are refused
 MAX_FACT: Final = 512  # characters of a key and its value
+ID: Final = "id"
 DEEPEST: Final = 4  # levels of properties that are looked at
 
 Facts = tuple[str, ...]  # `key=value`, sorted

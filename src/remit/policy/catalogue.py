@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from remit.errors import PolicyError
+from remit.flow import ArgumentClass
 from remit.policy.access import facts, pairs
 from remit.policy.schema import nearest
 from remit.policy.snapshot import PolicyFile
@@ -20,7 +21,7 @@ MAX_ID: Final = 512  # characters
 _KINDS: Final = {kind.value.lower(): kind for kind in NAMED}
 _COMMON: Final[Mapping[str, type]] = {"owner": str, "environment": str, "label": str}
 _OWN: Final[Mapping[ThingKind, Mapping[str, type]]] = {
-    ThingKind.TOOL: {"server": str, "side_effects": bool},
+    ThingKind.TOOL: {"server": str, "side_effects": bool, "classes": dict},
     ThingKind.SOURCE: {"trusted": bool},
     ThingKind.DESTINATION: {"clearance": str, "internal": bool},
     ThingKind.CREDENTIAL: {},
@@ -28,6 +29,7 @@ _OWN: Final[Mapping[ThingKind, Mapping[str, type]]] = {
     ThingKind.RESOURCE: {"facts": dict},
     ThingKind.SUBJECT: {"facts": dict},
 }
+_CLASSES: Final = {one.value: one for one in ArgumentClass}
 _AT_LINE: Final = re.compile(r"\(at line (\d+), column (\d+)\)\Z")
 
 
@@ -76,7 +78,21 @@ def _thing(file: PolicyFile, kind_name: str, named: str, row: Any) -> Thing:
         own["clearance"] = RANKS[own["clearance"]]
     if "facts" in own:
         own["facts"] = _facts(file, f"{kind_name}.{named}", own["facts"])
-    return Thing(kind, named, **{key: row[key] for key in _COMMON if key in row}, attributes={**own, "known": True})
+    classes = _classes(file, f"{kind_name}.{named}", own.pop("classes", {}))
+    common = {key: row[key] for key in _COMMON if key in row}
+    return Thing(kind, named, **common, attributes={**own, "known": True}, classes=classes)
+
+
+def _classes(file: PolicyFile, where: str, said: Mapping[str, Any]) -> dict[str, ArgumentClass]:
+    found = {}
+    for pointer, name in said.items():
+        if name not in _CLASSES:
+            hint = _near(str(name), _CLASSES)
+            raise _wrong(file, str(name), f"`{where}.classes`: no class is called `{name}`", hint)
+        if not pointer.startswith("/"):
+            raise _wrong(file, pointer, f"`{where}.classes`: `{pointer}` is no pointer", f"write `/{pointer}`")
+        found[pointer] = _CLASSES[name]
+    return found
 
 
 def _facts(file: PolicyFile, where: str, said: Mapping[str, Any]) -> list[str]:

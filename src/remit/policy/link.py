@@ -22,9 +22,20 @@ class DoorKind(enum.StrEnum):
     UNIX = "unix"
 
 
+class Skin(enum.StrEnum):
+    """What is spoken at a door."""
+
+    SERVER = "server"  # what the guarded server behind it speaks
+    AUTHZEN = "authzen"
+    EXT_AUTHZ = "ext_authz"
+
+
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The first message to a new worker: what doesn't change in its life. `digest_key` is hex."""
+    """The first message to a new worker: what doesn't change in its life. `digest_key` is hex.
+
+    `points` are the callers whose word about others is taken.
+    """
 
     zone: str
     trust_domain: str
@@ -32,6 +43,7 @@ class Welcome:
     cache_dir: Path
     digest_key: Secret
     settings: GatewaySettings
+    points: tuple[SpiffeId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +104,12 @@ class Svid:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """A door of `workload`; its listening socket's descriptor comes beside the message."""
+    """A door of `workload`, or of the zone itself; its listening socket's descriptor comes beside the message."""
 
     workload: SpiffeId
     kind: DoorKind
     url: str
+    skin: Skin = Skin.SERVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from remit.config import GatewaySettings
 from remit.errors import ProtocolError, RemitError
 from remit.identity import SpiffeId
 from remit.policy.intent import Action
-from remit.policy.link import MESSAGES, DoorKind, Message, name_of
+from remit.policy.link import MESSAGES, DoorKind, Message, Skin, name_of
 from remit.policy.snapshot import Snapshot
 from remit.secret import Secret
 
@@ -114,6 +114,7 @@ _FORMS: Final[dict[Any, _Form]] = {
         lambda ids: [str(one) for one in ids],
     ),
     DoorKind: _Form("a kind of door", DoorKind, str),
+    Skin: _Form("what is spoken at a door", Skin, str),
     Action: _Form("an action", Action, str),
     Snapshot: _Form("a snapshot", _snapshot, Snapshot.to_dict),
     GatewaySettings: _Form(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from remit.detect import Label
+from remit.flow import ArgumentClass
 
 UNKNOWN: Final = "unknown"  # the id of what no catalogue lists, of each kind
 RANKS: Final[Mapping[str, int]] = {
@@ -44,7 +45,10 @@ _STRICTEST: Final[Mapping[ThingKind, Mapping[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One of them. `owner` is a person's name, or empty. `attributes` are its kind's own; unsaid, the strictest."""
+    """One of them. `owner` is a person's name, or empty. `attributes` are its kind's own; unsaid, the strictest.
+
+    `classes` say where a tool's schema is wrong or silent: the class of an argument, by its pointer (RFC 6901).
+    """
 
     kind: ThingKind
     id: str
@@ -52,6 +56,7 @@ class Thing:
     environment: str = ""
     label: str = Label.RESTRICTED.value
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    classes: Mapping[str, ArgumentClass] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -1,0 +1,106 @@
+"""One evaluation or several, decided, recorded and answered as AuthZEN has it."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from remit.errors import AttestationError, ProtocolError, RemitError, StateError
+from remit.gateway.call import Call
+from remit.gateway.decisions.about import NotYoursError
+from remit.gateway.decisions.asked import Asked, asked
+from remit.gateway.decisions.authzen import Evaluation, batch, evaluation
+from remit.gateway.decisions.decide import decide, refuse
+from remit.gateway.decisions.decisions import Decisions
+from remit.gateway.refusals import refusal_of
+from remit.identity import Caller, SpiffeId
+from remit.policy import Permit, RefusedError
+from remit.policy.permit import ApprovalNeededError
+
+Answer = dict[str, Any]
+
+
+async def evaluate(body: Mapping[str, Any], caller: Caller, decisions: Decisions) -> Answer:
+    """The Access Evaluation API (section 6); raises NotYoursError."""
+    return await _decision(evaluation(body), caller, decisions)
+
+
+async def evaluate_all(body: Mapping[str, Any], caller: Caller, decisions: Decisions) -> Answer:
+    """The Access Evaluations API (section 7): all of them, or as many as it takes to know."""
+    several = batch(body)
+    if several is None:
+        return await evaluate(body, caller, decisions)
+    if several.semantic == "execute_all":
+        every = (_in_batch(one, caller, decisions) for one in several.evaluations)
+        return {"evaluations": list(await asyncio.gather(*every))}
+    ends = several.semantic == "permit_on_first_permit"
+    answers: list[Answer] = []
+    for one in several.evaluations:
+        answers.append(await _in_batch(one, caller, decisions))
+        if answers[-1]["decision"] is ends:
+            break
+    return {"evaluations": answers}
+
+
+async def _in_batch(said: Evaluation | ProtocolError, caller: Caller, decisions: Decisions) -> Answer:
+    """What can't be asked is a denial of its own there (section 7.2.1)."""
+    if isinstance(said, ProtocolError):
+        return _unread(said)
+    try:
+        return await _decision(said, caller, decisions)
+    except ProtocolError as error:
+        return _unread(error)
+
+
+async def _decision(said: Evaluation, caller: Caller, decisions: Decisions) -> Answer:
+    zone = decisions.zone
+    call = Call.begin(SpiffeId.of(zone.snapshot.trust_domain), zone.clock(), zone.monotonic(), _nothing)
+    call.by(caller)
+    try:
+        question = asked(said, caller, decisions)
+    except (ProtocolError, AttestationError) as error:
+        await refuse(error, zone, call)
+        if isinstance(error, NotYoursError):
+            raise
+        return _denied(error, call)
+    call.resource = question.intent.resource
+    try:
+        permit = await decide(question.intent, zone, call)
+    except (RefusedError, ProtocolError, StateError) as error:
+        return _denied(error, call)
+    _done(question, decisions)
+    return {"decision": True, "context": _allowed(permit, call)}
+
+
+def _done(question: Asked, decisions: Decisions) -> None:
+    """Later policies of this task read that it was done."""
+    if question.task is not None:
+        thing = question.intent.thing
+        decisions.flow(question.task).did(question.intent.action.value, *([thing.id] if thing is not None else []))
+
+
+def _allowed(permit: Permit, call: Call) -> Answer:
+    return {"id": call.id, "policies": [str(policy) for policy in permit.policies]}
+
+
+def _denied(error: RemitError, call: Call) -> Answer:
+    """Why, for whoever asked: never a way to widen what they may."""
+    refusal = refusal_of(call, error)
+    context: Answer = {
+        "id": call.id,
+        "rule": refusal.rule,
+        "policies": list(refusal.policies),
+        "reason_user": {"en": refusal.message},
+    }
+    if refusal.hint:
+        context["hint"] = refusal.hint
+    if isinstance(error, ApprovalNeededError):
+        context["approval"] = {"needed": error.approver}
+    return {"decision": False, "context": context}
+
+
+def _unread(error: ProtocolError) -> Answer:
+    return {"decision": False, "context": {"error": {"status": error.status, "message": str(error)}}}
+
+
+def _nothing(_: str) -> None:
+    """There is no connection to cut: the point enforces by itself."""
