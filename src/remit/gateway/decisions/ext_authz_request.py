@@ -23,6 +23,10 @@ PARTIAL: Final = "x-envoy-auth-partial-body"
 PASSED: Final = FORWARDED | {"accept-encoding", "content-length", "content-type", "host", "x-request-id"}
 """What Envoy may send on: what the gateway sends on, and what is about the body that stays as it is."""
 
+OWN: Final = frozenset({"x-forwarded-client-cert", "x-forwarded-for", "x-forwarded-proto", "x-request-id"})
+OWN_PREFIX: Final = "x-envoy-"
+"""What Envoy says of the connection itself, or passes on: nobody's proof of anything, and no caller's mistake."""
+
 
 class PointError(ProtocolError):
     """The enforcement point sends less than it takes to decide. `rule` is `enforcement-point`."""
@@ -38,13 +42,15 @@ class Checked:
     """One request that Envoy asks about.
 
     `guarded` is the server that its configuration names, `principal` whom it says that it verified, by the
-    certificate `certificate` (PEM) if it sends that too; both empty without client certificates.
+    certificate `certificate` (PEM) if it sends that too; both empty without client certificates. `unsent` are the
+    headers that Envoy is to take out: no server behind it sees a caller's token.
     """
 
     guarded: SpiffeId
     principal: str
     certificate: str
     request: Request
+    unsent: tuple[str, ...]
 
     @property
     def door(self) -> SpiffeId:
@@ -54,11 +60,6 @@ class Checked:
     def hosts(self) -> None:
         """Which names the server has is the point's to say."""
         return
-
-    @property
-    def unsent(self) -> tuple[str, ...]:
-        """The headers that Envoy is to take out: no server behind it sees a caller's token."""
-        return tuple(dict.fromkeys(name for name, _ in self.request.headers if name not in PASSED))
 
 
 def read_check(message: Any) -> Checked:
@@ -85,12 +86,13 @@ def read_check(message: Any) -> Checked:
         query=target.query,
         target=target.canonical,
         raw_target=http.path,
-        headers=headers,
+        headers=tuple(field for field in headers if not _envoys_own(field[0])),
         body=body,
         keep_alive=True,
         version="1.1",
     )
-    return Checked(guarded, attributes.source.principal, attributes.source.certificate, request)
+    unsent = tuple(dict.fromkeys(name for name, _ in headers if name not in PASSED))
+    return Checked(guarded, attributes.source.principal, attributes.source.certificate, request, unsent)
 
 
 def _guarded(extensions: Any) -> SpiffeId:
@@ -107,6 +109,10 @@ def _headers(http: Any) -> Iterable[tuple[str, str]]:
     else:
         listed = http.headers.items()
     return ((name.lower(), value) for name, value in listed if not name.startswith(":"))
+
+
+def _envoys_own(name: str) -> bool:
+    return name in OWN or name.startswith(OWN_PREFIX)
 
 
 def _body(http: Any, headers: Headers) -> bytes:

@@ -1,0 +1,218 @@
+"""Requests through a real Envoy, which asks Remit about each: what goes on, what is refused, what is on record."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remit.inventory import LifeState
+from remit.tasks import Task
+from remit.tasks.token import digest
+from tests.envoy.proxy import documented
+from tests.envoy.world import BOT, CHAT, JSON, POINT, SECRET, SERVER, World, policies, world
+from tests.policy.worlds import sid
+
+TOKEN = "remit_task_" + "A" * 43
+Saying = Callable[[World], Awaitable[None]]
+
+
+def behind_envoy(place: Path, saying: Saying, *changes: tuple[str, str]) -> World:
+    async def play() -> World:
+        async with world(place, *changes) as here:
+            await saying(here)
+        return here
+
+    return asyncio.run(play())
+
+
+def test_an_owner_s_agent_goes_through_and_it_is_on_record_with_the_point_that_asked(tmp_path: Path) -> None:
+    async def saying(here: World) -> None:
+        reply = await here.call(headers={**JSON, "authorization": "Bearer unused", "cookie": "a=b", "x-custom": "1"})
+        assert (reply.status, reply.body) == (200, b"ok")
+        assert reply.headers["remit-decision"]
+        assert reply.headers["remit-grade"].startswith("C")
+
+    here = behind_envoy(tmp_path, saying)
+    [start], [end] = here.records("start"), here.records("end")
+    assert start["outcome"] == "allowed"
+    assert (start["workload"], start["proof"], start["action"]) == (str(BOT), "vouched", "infer")
+    assert start["facts"]["point"] == str(POINT)
+    assert end["outcome"] == "decided"
+    [head] = here.behind.heads
+    assert not [name for name in ("authorization", "cookie", "x-custom", "x-forwarded") if name in head]
+
+
+async def refused_with(here: World, rule: str, **said: Any) -> None:
+    before = len(here.behind.heads)
+    reply = await here.call(**said)
+    assert reply.status in {400, 401, 403, 404, 405}, (said, reply)
+    assert reply.error["rule"] == rule, (said, reply.body)
+    assert len(here.behind.heads) == before, "it went on"
+
+
+NEVER: list[tuple[str, dict[str, Any]]] = [
+    ("default-deny", {"by": "stranger"}),
+    ("remit:unknown-route", {"path": "/v1/nothing"}),
+    ("remit:unsafe-route", {"method": "GET", "path": "/v1/streams", "body": None}),
+    ("remit:bad-request", {"body": b'{"model": "smol", "model": "other"}'}),
+    ("remit:bad-request", {"body": b'{"prompt": "caf\xe9"}'}),
+    ("remit:bad-request", {"method": "GET", "path": "/v1/models", "body": {}}),
+    ("remit:not-verbatim", {"body": CHAT | {"messages": [{"role": "user", "content": f"my key is {SECRET}"}]}}),
+    ("remit:not-verbatim", {"body": CHAT | {"cache_prompt": True}}),
+    ("remit:not-verbatim", {"body": CHAT | {"id_slot": 3}}),
+    ("remit:not-verbatim", {"body": None}),
+    ("remit:not-verbatim", {"headers": {"content-type": "text/plain"}}),
+    ("remit:not-verbatim", {"headers": {"content-type": "application/json; charset=utf-16"}}),
+    ("remit:not-verbatim", {"path": "/v1/chat/%63ompletions"}),
+    ("remit:forbidden-header", {"headers": {**JSON, "x-http-method-override": "GET"}}),
+    ("remit:browser-page", {"headers": {**JSON, "origin": "https://elsewhere.example"}}),
+]
+
+
+def test_what_the_gateway_refuses_or_would_have_changed_never_goes_on(tmp_path: Path) -> None:
+    async def saying(here: World) -> None:
+        for rule, said in NEVER:
+            await refused_with(here, rule, **said)
+        assert (await here.call()).status == 200
+
+    here = behind_envoy(tmp_path, saying)
+    refusals = [start for start in here.records() if start["outcome"] == "refused"]
+    assert len(refusals) == len(NEVER), "each is on record"
+    assert [told.rule for told in here.told] == ["default-deny"], "the owner's terminal shows what policies refuse"
+    assert SECRET not in str(refusals)
+
+
+def test_only_its_owner_shares_a_prompt_cache(tmp_path: Path) -> None:
+    """bob may infer here, but not with a cache that ada's prompts are in."""
+    anybody = '@id("anybody") permit(principal, action == Action::"infer", resource);'
+
+    async def saying(here: World) -> None:
+        here.put(**policies(anybody))
+        shared = {name: value for name, value in CHAT.items() if name != "cache_prompt"}
+        await refused_with(here, "remit:shared-prompt-cache", by="stranger", body=shared)
+        assert (await here.call(by="bot", body=shared)).status == 200
+        assert (await here.call(by="stranger")).status == 200
+
+    behind_envoy(tmp_path, saying)
+
+
+def test_who_calls_is_who_the_certificate_proves(tmp_path: Path) -> None:
+    """Envoy is set to take any certificate, or none: then it is Remit that lets nobody in who has no good one."""
+    lax = (
+        ("require_client_certificate: true", "require_client_certificate: false"),
+        (
+            "trusted_ca: {filename: ",
+            "trust_chain_verification: ACCEPT_UNTRUSTED\n                  trusted_ca: {filename: ",
+        ),
+    )
+
+    async def saying(here: World) -> None:
+        await refused_with(here, "remit:unidentified", by="forged")
+        await refused_with(here, "remit:unidentified", by=None)
+        forwarded = {**JSON, "x-forwarded-client-cert": f"URI={BOT}"}
+        await refused_with(here, "remit:unidentified", by=None, headers=forwarded)
+        for token in (here.jwt(to=sid("inference", "other")), "remit_task_" + "B" * 43):
+            await refused_with(here, "remit:unidentified", by=None, headers={**JSON, "x-api-key": token})
+        told = {**JSON, "authorization": f"Bearer {here.jwt()}"}
+        assert (await here.call(by=None, headers=told)).status == 200
+        assert (await here.call(by="bot")).status == 200
+
+    here = behind_envoy(tmp_path, saying, *lax)
+    assert [start["proof"] for start in here.records()] == ["jwt-svid", "vouched"]
+    assert sum(row["count"] for row in here.records("refusals")) == 5
+
+
+def test_a_task_s_token_adds_the_task_and_ends_with_it(tmp_path: Path) -> None:
+    def task(here: World, **changed: Any) -> Task:
+        now = here.zone.clock()
+        row = Task("t1", "ada", SERVER, ("list",), "look", now - 60, now + 600, digest(TOKEN), "terminal")
+        return replace(row, **changed)
+
+    async def saying(here: World) -> None:
+        told = {**JSON, "authorization": f"Bearer {TOKEN}"}
+        await refused_with(here, "remit:unidentified", headers=told)
+        here.put(tasks=(task(here),))
+        assert (await here.call("GET", "/v1/models", None, headers=told)).status == 200
+        await refused_with(here, "remit:outside-task", headers=told)
+        await refused_with(here, "remit:unidentified", headers=told, by="stranger")
+        here.put(tasks=(task(here, ended=here.zone.clock()),))
+        await refused_with(here, "remit:unidentified", method="GET", path="/v1/models", body=None, headers=told)
+
+    here = behind_envoy(tmp_path, saying)
+    assert [start["task"] for start in here.records()] == ["t1", "t1"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("pack_as_bytes: true", "pack_as_bytes: false"),
+        (
+            "max_request_bytes: 4000000\n                        allow_partial_message: false",
+            "max_request_bytes: 20\n                        allow_partial_message: true",
+        ),
+        ("remit.workload: ", "remit.other: "),
+    ],
+)
+def test_a_point_that_sends_less_than_it_takes_lets_nothing_through(tmp_path: Path, change: tuple[str, str]) -> None:
+    async def saying(here: World) -> None:
+        await refused_with(here, "remit:enforcement-point")
+
+    behind_envoy(tmp_path, saying, change)
+
+
+def test_a_body_that_is_not_sent_is_not_taken_for_none(tmp_path: Path) -> None:
+    """Neither one whose length is said, nor one in pieces, whatever the caller says of it."""
+    head = "                      with_request_body:\n"
+    unset = head + documented().partition(head)[2].partition("                      grpc")[0]
+
+    async def saying(here: World) -> None:
+        await refused_with(here, "remit:enforcement-point")
+        in_pieces = {**JSON, "transfer-encoding": "chunked", "x-envoy-auth-partial-body": "false"}
+        await refused_with(here, "remit:not-verbatim", headers=in_pieces, body=b"2\r\n{}\r\n0\r\n\r\n")
+
+    behind_envoy(tmp_path, saying, (unset, ""))
+
+
+def test_who_is_no_point_any_more_gets_no_answer_that_opens(tmp_path: Path) -> None:
+    """Envoy is set to open on errors: Remit's refusals shut it all the same."""
+
+    async def saying(here: World) -> None:
+        assert (await here.call()).status == 200
+        suspended = tuple(
+            replace(one, state=LifeState.SUSPENDED) if one.spiffe_id == POINT else one
+            for one in here.zone.snapshot.workloads
+        )
+        active = here.zone.snapshot.workloads
+        here.put(workloads=suspended)
+        await refused_with(here, "remit:unidentified")
+        here.put(workloads=tuple(one for one in active if one.spiffe_id != POINT))
+        await refused_with(here, "remit:unidentified")
+        here.put(workloads=active)
+        assert (await here.call()).status == 200
+        here.log.close(t=here.zone.clock(), m=0.0)
+        await refused_unrecorded(here)
+
+    behind_envoy(tmp_path, saying, ("failure_mode_allow: false", "failure_mode_allow: true"))
+
+
+async def refused_unrecorded(here: World) -> None:
+    before = len(here.behind.heads)
+    reply = await here.call()
+    assert (reply.status, reply.error["rule"]) == (503, "remit:log-unavailable")
+    assert len(here.behind.heads) == before
+
+
+def test_a_large_body_and_many_at_once(tmp_path: Path) -> None:
+    async def saying(here: World) -> None:
+        large = CHAT | {"messages": [{"role": "user", "content": "hello " * 600_000}]}
+        assert (await here.call(body=large)).status == 200
+        replies = await asyncio.gather(*[here.call() for _ in range(40)])
+        assert {reply.status for reply in replies} == {200}
+        too_large = CHAT | {"messages": [{"role": "user", "content": "hello " * 700_000}]}
+        assert (await here.call(body=too_large)).status == 413, "Envoy holds no more"
+
+    here = behind_envoy(tmp_path, saying)
+    assert len(here.records()) == 41
