@@ -113,7 +113,18 @@ def _sealed(event: dict[str, Any]) -> None:
     OUT.print("           → it opens break-glass when policies lock you out: docs/break-glass.md")
 
 
+def _approval(event: dict[str, Any]) -> None:
+    what = f"{event['action']} {escape(event['thing'])}   {event['id']}"
+    if event["what"] != "asked":
+        line("approval", f"{event['what']}: {what}", "green" if event["what"] in _AGREED else "yellow")
+        return
+    line("approval", f"[bold]somebody is asked:[/] {what}", "yellow")
+    OUT.print(f"           → see all of it: remit approvals show {event['id']}")
+
+
+_AGREED: Final = ("approved", "self-confirmed")
 _EVENTS: Final = {
+    "approval": _approval,
     "emergency": _emergency,
     "closed": _closed,
     "sealed": _sealed,

@@ -13,6 +13,8 @@ from remit.tasks.approval_request import ApprovalError, RequestState
 
 KEPT_SECONDS: Final = 86400.0
 MAX_KEPT: Final = 1_000
+_ASKED: Final = ("binding", "policy_set", "needed", "task", "requesters", "summary", "expires")
+_ANSWERED: Final = ("binding", "policy_set", "task", "calls", "extent", "uses", "self_confirmed", "proof", "why")
 Reply = dict[str, Any]
 
 
@@ -122,4 +124,6 @@ class Requests:
 
 def facts(request: ApprovalRequest) -> Reply:
     """What the log keeps of it: never the arguments, and of people their pseudonyms."""
-    return {key: value for key, value in request.to_dict().items() if key != "id" and value not in (None, "", 0)}
+    told = request.to_dict()
+    keys = _ASKED if request.state is RequestState.PENDING else _ANSWERED
+    return {key: told[key] for key in keys if told[key] not in (None, "", 0, False)}

@@ -8,7 +8,9 @@ from remit.control.approval_live import Live
 from remit.control.realm import Realm
 from remit.tasks import ApprovalRequest, Task
 from remit.tasks.approval_matter import Matter
+from remit.tasks.approval_request import RequestState
 
+_AGREED: Final = (RequestState.APPROVED, RequestState.SPENT)
 _VOUCHED: Final = ("human", "trusted")
 _UNVOUCHED: Final = ("claimed", "untrusted", "unseen")
 _SAID: Final = {
@@ -26,7 +28,7 @@ def row(request: ApprovalRequest, live: Live | None, realm: Realm) -> dict[str, 
     summary = request.summary
     return {
         "id": request.id,
-        "state": "self-confirmed" if request.self_confirmed and request.by else request.state.value,
+        "state": "self-confirmed" if request.self_confirmed and request.state in _AGREED else request.state.value,
         "action": summary["action"],
         "thing": summary["thing"],
         "on": summary["on"],
@@ -103,7 +105,7 @@ def _of_server(matter: Matter, realm: Realm) -> list[str]:
     on = next((one for key, one in realm.workloads.items() if str(key) == matter.on), None)
     if on is None or matter.thing is not None:
         return []
-    told = [f"the server is in `{on.environment}`, and has {len(on.models)} models"] if on.environment else []
+    told = [f"the server belongs to `{on.environment}`"] if on.environment else []
     others = sum(task.on == on.spiffe_id and task.live(realm.clock()) for task in realm.tasks.values())
     return [*told, f"{others} tasks are on it now"] if others else told
 

@@ -120,7 +120,8 @@ class Approvals(Requests):
                 return None
             spent = request.spent(matter.policy_set, now)
             self._put(spent, "")
-            await self._realm.acts("approval.spent", spent.id, None, {**facts(spent), "decision": matter.decision})
+            told = {**facts(spent), "decision": matter.decision}
+            await self._realm.acts("approval.spent", spent.id, self._person(matter), told)
             self._realm.state.save_approval(spent)
             names = {human.person: human.name for human in self._realm.humans.values()}
             return {
@@ -164,12 +165,16 @@ class Approvals(Requests):
             asked=now,
             expires=now + self._settings.open_seconds,
         )
-        await self._realm.acts("approval.asked", request.id, None, facts(request))
+        await self._realm.acts("approval.asked", request.id, self._person(matter), facts(request))
         self._realm.state.save_approval(request)
         self._of[key] = request.id
         self._live[request.id] = Live(matter, hands, 0.0)
         self._put(request, "asked")
         return request
+
+    def _person(self, matter: Matter) -> str | None:
+        human = self._realm.humans.get(matter.human)
+        return None if human is None else human.person
 
     def _patience(self, matter: Matter) -> float:
         """Seconds that this call waits for people."""
