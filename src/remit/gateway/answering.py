@@ -72,6 +72,8 @@ class Door:
                 reply.head(self._reply(request, call, answer))
         finally:
             zone.live.discard(call)
+            if call.outlay is not None:
+                call.outlay.end()
             zone.not_enforced.count(call.intent, call.permit)
             if call.recorded:
                 self._note_end(call)

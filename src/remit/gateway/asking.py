@@ -15,7 +15,7 @@ class Questions:
     """Those that wait. Of the worker's event loop alone; `tell` sends to control."""
 
     def __init__(self, tell: Callable[[FromWorker], None]) -> None:
-        self._tell = tell
+        self.tell = tell
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._gone = False
@@ -31,7 +31,7 @@ class Questions:
         self._waiting[number] = asyncio.get_running_loop().create_future()
         answered = False
         try:
-            self._tell(made(number))
+            self.tell(made(number))
             async with asyncio.timeout(seconds):
                 answer = await self._waiting[number]
                 answered = True
@@ -41,7 +41,7 @@ class Questions:
         finally:
             del self._waiting[number]
             if not answered and not self._gone:
-                self._tell(Withdrawn(number))
+                self.tell(Withdrawn(number))
 
     def answered(self, answer: Answer) -> None:
         """Control's answer came; one that nobody waits for any more is dropped."""

@@ -9,8 +9,9 @@ from typing import Final
 
 from remit.audit import End
 from remit.errors import RemitError
+from remit.gateway.outlay import Outlay
 from remit.identity import Caller, SpiffeId
-from remit.policy import Intent, Permit, Snapshot
+from remit.policy import Approval, Intent, Permit, Snapshot
 from remit.policy.emergency import HEADER
 from remit.policy.observing import header as not_enforcing
 from remit.posture import Grade
@@ -40,6 +41,8 @@ class Call:
     caller: Caller | None = None
     intent: Intent | None = None
     permit: Permit | None = None
+    approval: Approval | None = None
+    outlay: Outlay | None = None  # of a task with a budget: what it took of that
     recorded: bool = False
     outcome: str = ""
     cut_by: RemitError | None = None
@@ -72,6 +75,11 @@ class Call:
         """Remember by what it goes on: an edit of the policies is held against it."""
         self.permit = permit
         return permit
+
+    def sends(self) -> None:
+        """From now on it counts in its task's budget."""
+        if self.outlay is not None:
+            self.outlay.sends()
 
     def headers(self, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
         """What every reply says of Remit: the decision, the grade, open break-glass, a policy edit not in force."""

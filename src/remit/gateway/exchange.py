@@ -8,6 +8,8 @@ from remit.gateway.consider import consider, owner_s_cache_only, read
 from remit.gateway.identify import Peer, identify
 from remit.gateway.message import Request
 from remit.gateway.model_in_force import check_model
+from remit.gateway.permitted import permitted
+from remit.gateway.purse import afford
 from remit.gateway.record import started
 from remit.gateway.reply import read_back
 from remit.gateway.reply_writer import ReplyWriter
@@ -21,7 +23,8 @@ async def exchange(request: Request, peer: Peer, zone: Zone, call: Call, reply: 
     1. who is calling: the kernel's word or an SVID, never the caller's; raises AttestationError
     2. what is asked: the route, the dialect, JSON that can be read in one way only; raises ProtocolError
     3. the intent, with what the detector finds in it; before more than a person's least remit every holder is known
-    4. is the model still the one its server is bound to; may it, and what must be masked: raises RefusedError
+    4. is the model still the one its server is bound to; may it, once people agreed where that is needed; what is
+       to be masked; has its task the budget for it: raises RefusedError
     5. written down, durably, before anything moves: raises AuditError; and still so once it is written
     6. cleaned as the permit planned, and serialised anew: what was decided on is what is sent
     7. a key for this call only, given back however the call ends
@@ -37,8 +40,10 @@ async def exchange(request: Request, peer: Peer, zone: Zone, call: Call, reply: 
     intent = call.asks(await consider(caller, ask, peer, zone, call.now))
     # 4
     check_model(intent, ask.workload, call.id)
-    permit = call.may(zone.engine.decide(intent, call.now, call.id))
+    intent, permit = await permitted(intent, ask, peer, zone, call)
+    call.may(permit)
     owner_s_cache_only(ask, intent.caller)
+    ask = await afford(call, ask, zone)
     # 5
     call.recorded = True  # before the wait: whoever hangs up meanwhile leaves a start that needs its end
     receipt = await zone.audit.record(started(call, intent, permit, zone), permit.intent_digest)
@@ -49,5 +54,6 @@ async def exchange(request: Request, peer: Peer, zone: Zone, call: Call, reply: 
     # 7
     with zone.broker.lease(ask.workload.credential, cleaned) as lease:
         # 8
+        call.sends()
         async with zone.upstream.send(*ask.outgoing(cleaned, lease), timeouts=zone.timeouts) as answer:
             await read_back(answer, ask, permit, call, zone, reply)

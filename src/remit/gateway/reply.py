@@ -1,14 +1,15 @@
 """The answer on its way back: whole, as a stream of events, or as text; nothing passes unread."""
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Final
 
 from remit.errors import ProtocolError, UpstreamError
 from remit.gateway.call import Call
 from remit.gateway.consider import Ask
-from remit.gateway.dialects import TextCleaner, cleaned, returned
+from remit.gateway.dialects import Cleanable, TextCleaner, cleaned, returned
 from remit.gateway.message import Head, Headers
+from remit.gateway.outlay import paid
 from remit.gateway.reply_reader import ReplyHead
 from remit.gateway.reply_writer import ReplyWriter
 from remit.gateway.strict_json import dump, read
@@ -43,19 +44,23 @@ async def read_back(answer: Reply, ask: Ask, permit: Permit, call: Call, zone: Z
         await _events(answer, ask, text, call, reply)
         return
     body = await answer.read(MAX_REPLY_BYTES)
+    if call.outlay is not None and (room := call.outlay.came(len(body))) is not None:
+        await room
     if not body:
         reply.head(Head(head.status, headers, body=b""))
         return
-    out, said = _whole(body, kind, ask, text, head.status)
+    out, said = _whole(body, kind, ask, text, call)
     call.bytes_out = len(out)
+    if call.outlay is not None:
+        await call.outlay.done()
     reply.head(Head(head.status, (*headers, ("content-type", said)), body=out))
 
 
-def _whole(body: bytes, kind: str, ask: Ask, text: ReplyText, status: int) -> tuple[bytes, str]:
+def _whole(body: bytes, kind: str, ask: Ask, text: ReplyText, call: Call) -> tuple[bytes, str]:
     """The cleaned body and its content type: a client must read it as it was read here."""
     if _is_json(kind, body):
-        return _json(body, ask, text, status), JSON
-    if ask.asked.stream and status < 400:
+        return _json(body, ask, text, call), JSON
+    if ask.asked.stream and call.status is not None and call.status < 400:
         raise UpstreamError(f"{ask.workload.name} answered with text where a stream of events was asked for")
     if _TEXT.match(kind) is None:
         if kind and ask.route.reply != "text":
@@ -69,7 +74,13 @@ async def _events(answer: Reply, ask: Ask, text: TextCleaner, call: Call, reply:
     reader = ask.dialect.events(ask.route)
 
     def pass_on(data: bytes) -> Awaitable[None] | None:
-        out = b"".join([cleaned(event, text) for event in reader.feed(data)])
+        events = reader.feed(data)
+        if call.outlay is not None:
+            return paid(call.outlay, len(data), events, write)
+        return write(events)
+
+    def write(events: Sequence[Cleanable]) -> Awaitable[None] | None:
+        out = b"".join([cleaned(event, text) for event in events])
         if not out:
             return None
         call.chunks += 1
@@ -81,14 +92,18 @@ async def _events(answer: Reply, ask: Ask, text: TextCleaner, call: Call, reply:
     if out:
         call.bytes_out += len(out)
         await reply.piece(out)
+    if call.outlay is not None:
+        await call.outlay.done()
 
 
-def _json(body: bytes, ask: Ask, text: ReplyText, status: int) -> bytes:
+def _json(body: bytes, ask: Ask, text: ReplyText, call: Call) -> bytes:
     try:
         value = text.json(read(body))
     except ProtocolError as error:
         raise UpstreamError(f"{ask.workload.name} answered with JSON that can't be taken: {error}") from error
-    if status < 400:
+    if call.outlay is not None:
+        call.outlay.tells(value)
+    if call.status is not None and call.status < 400:
         value = ask.dialect.reply(ask.route, value, text.masked)
     return dump(value)
 

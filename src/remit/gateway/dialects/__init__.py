@@ -10,7 +10,7 @@ from remit.gateway.dialects.lmstudio import LmStudio
 from remit.gateway.dialects.ollama import Ollama
 from remit.gateway.dialects.openai import OpenAi
 from remit.gateway.dialects.plain import Plain
-from remit.gateway.dialects.stream import Event, Slot, StreamReader, TextCleaner, Whole, cleaned
+from remit.gateway.dialects.stream import Cleanable, Event, Slot, StreamReader, TextCleaner, Whole, cleaned
 
 DIALECTS: Final[dict[str, Dialect]] = {
     "anthropic": Anthropic(),
@@ -24,6 +24,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
 __all__ = [
     "DIALECTS",
     "Asked",
+    "Cleanable",
     "Dialect",
     "Event",
     "FieldError",

@@ -54,6 +54,7 @@ class AlikeEvent:
 
     ends: Final = ()
     wholes: Final = ()
+    value: Final = None  # it says nothing but its text
 
     def __init__(self, alike: Alike, text: str, raw: bytes) -> None:
         self._alike, self._text, self._raw = alike, text, raw

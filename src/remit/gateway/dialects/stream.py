@@ -78,6 +78,11 @@ class Event:
         self._replace(wholes)
         return self._reader.write(self._name, self._value, rest, changed=changed, masked=masked)
 
+    @property
+    def value(self) -> Any:
+        """What the server sent, as far as its texts were not replaced yet."""
+        return self._value
+
     def same_but_for(self, slot: Slot, text: str, name: str, value: Any) -> bool:
         """Whether `name` and `value` are this event's, with `text` in the place of this slot of it."""
         slot.holder[slot.name] = text
@@ -119,6 +124,9 @@ class Cleanable(Protocol):
 
     @property
     def ends(self) -> Sequence[str]: ...
+
+    @property
+    def value(self) -> Any: ...
 
     def encode(
         self,
