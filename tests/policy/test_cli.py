@@ -32,7 +32,7 @@ def test_check_says_ok_with_counts_and_an_error_with_its_place(tmp_path: Path) -
     write_starter(tmp_path / "policies")
     good = remit("check", state=tmp_path)
     assert good.returncode == 0, good.stderr
-    assert good.stdout.startswith("ok   1 file, 4 permits, 1 forbid, 3 profiles ")
+    assert good.stdout.startswith("ok   1 file, 7 permits, 1 forbid, 3 profiles ")
     assert json.loads(remit("check", "--json", state=tmp_path).stdout)["forbids"] == 1
     (tmp_path / "policies" / "mine.cedar").write_text(
         '@id("x")\npermit(principal, action, resource)\nwhen { nope };\n'

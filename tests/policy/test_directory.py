@@ -23,7 +23,7 @@ def refused(home: Path) -> str:
 
 
 def test_the_starter_is_written_once_and_loads(home: Path) -> None:
-    assert len(load(read_directory(home)).policies) == 5
+    assert len(load(read_directory(home)).policies) == 8
     (home / "starter.cedar").write_text("// mine\n")
     assert not write_starter(home)
     assert read_directory(home)[-1].text == "// mine\n"

@@ -136,6 +136,9 @@ def test_the_starter_policies_load_and_name_their_place() -> None:
         "administer-in-a-task",
         "disclose-in-a-task",
         "no-unknown-model-in-prod",
+        "read-in-a-task",
+        "tools-in-a-task",
+        "effects-when-approved",
     ]
     for policy in policies.policies:
         assert lines[policy.ref.line - 1].startswith(policy.effect)
