@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from remit.audit import AuditLog, Certificate, DigestKey, WriterKey, shard_name
@@ -82,6 +83,7 @@ class Worker:
         self._log_failure_told = False
         self._questions = Questions(self._tell)
         self._deciding: Decisions | None = None
+        self._closing: list[Callable[[], Awaitable[None]]] = []
 
     async def run(self) -> int:
         """Serve until control says stop, a signal comes, or the Snapshot's lifetime ends without control.
@@ -186,10 +188,21 @@ class Worker:
         if self._zone is None:
             sock.close()
             raise StateError("a listening socket came before the first snapshot")
+        if door.skin is Skin.EXT_AUTHZ:
+            await self._serve_envoy(door, self._zone, sock)
+            return
         tls = self._tls(self._zone) if door.kind is DoorKind.TLS else None
         hosts = None if door.kind is DoorKind.UNIX else _hosts(sock)
         behind = self._behind(door, self._zone, hosts)
         self._servers.append(await serve(sock, behind, self._limits, tls))
+        self._tell(Serving(door.url))
+
+    async def _serve_envoy(self, door: Listen, zone: Zone, sock: socket.socket) -> None:
+        from remit.gateway.decisions.ext_authz import ExtAuthz  # noqa: PLC0415 (5 MiB that no other worker pays)
+
+        service = ExtAuthz(zone, door.workload, self._unidentified, self._decisions(zone).is_point)
+        await service.serve(sock)
+        self._closing.append(service.close)
         self._tell(Serving(door.url))
 
     def _behind(self, door: Listen, zone: Zone, hosts: frozenset[str] | None) -> App:
@@ -244,6 +257,8 @@ class Worker:
             return  # control is gone; `_listen` sees it and acts
 
     async def _drain(self) -> None:
+        for close in self._closing:
+            await close()
         for server in self._servers:
             server.close()  # idle connections end; calls under way get DRAIN_SECONDS
         if self._zone is not None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from remit.audit import Start
 from remit.errors import AuditError, IdentityError, RemitError
 from remit.gateway.call import Call
-from remit.gateway.consider import consider, owner_s_cache_only, read
+from remit.gateway.consider import Ask, consider, owner_s_cache_only, read
 from remit.gateway.decisions.ext_authz_proto import METHOD, SERVICE, message_type
 from remit.gateway.decisions.ext_authz_reply import allowed, refused
 from remit.gateway.decisions.ext_authz_request import Checked, read_check
@@ -22,6 +22,7 @@ from remit.gateway.decisions.verbatim import check_unmasked, verbatim
 from remit.gateway.decisions.vouched import VouchedFor
 from remit.gateway.dialects import DIALECTS, Dialect, Refusal
 from remit.gateway.model_in_force import check_model
+from remit.gateway.people import agreed
 from remit.gateway.record import started
 from remit.gateway.refusals import dialect_of, record_of, refusal_of
 from remit.gateway.said import said
@@ -29,13 +30,14 @@ from remit.gateway.unidentified import Unidentified
 from remit.gateway.zone import Zone
 from remit.identity import Caller, SpiffeId
 from remit.identity.grpc_server import Method, Request, UnixServer
-from remit.policy import RefusedError
+from remit.policy import ApprovalNeededError, Intent, Permit, RefusedError
 from remit.policy.link import Refused
 
 BODY_BYTES: Final = 4 << 20  # a request's, with what Envoy says beside it; a 128k-token prompt is under 1 MiB
 HELD_BYTES: Final = 64 << 20
 CALLS: Final = (1024, 1024)  # one Envoy asks for all of its callers
 CONNECTIONS: Final = (64, 128)  # Envoy has one a thread
+NO_WAIT: Final = 0.0
 JSON: Final = ("content-type", "application/json")
 
 
@@ -107,7 +109,7 @@ class ExtAuthz:
         # 3
         intent = call.asks(await consider(caller, ask, None, zone, call.now))
         check_model(intent, ask.workload, call.id)
-        permit = call.may(zone.engine.decide(intent, call.now, call.id))
+        permit = call.may(await self._permit(intent, ask, call))
         check_unmasked(intent, permit)
         owner_s_cache_only(ask, caller)
         # 4
@@ -115,6 +117,17 @@ class ExtAuthz:
         receipt = await zone.audit.record(_at(point, started(call, intent, permit, zone)), permit.intent_digest)
         zone.check_current(permit, call)
         receipt.spend(permit.intent_digest)
+
+    async def _permit(self, intent: Intent, ask: Ask, call: Call) -> Permit:
+        """May it; where it takes somebody's agreement they are asked, and who asks the same again hears more.
+
+        Nothing waits for people here: Envoy gives up after seconds. Raises RefusedError.
+        """
+        try:
+            return self._zone.engine.decide(intent, call.now, call.id)
+        except ApprovalNeededError as needed:
+            call.approval = await agreed(intent, ask.forward, needed, self._zone, NO_WAIT)
+        return self._zone.engine.decide(intent, call.now, call.id, call.approval)
 
     def _turned_away(self, asked: Request, error: RemitError) -> Any:
         """What never became a call: counted, as are peers of the gateway that can't be identified."""
