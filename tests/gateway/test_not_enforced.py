@@ -111,6 +111,10 @@ def test_the_owner_sees_the_number_of_their_own_servers() -> None:
         assert shown["number"] == 8
         assert shown["most"][0] == ours
     assert counts.shown(WORKLOADS, Reach("bob", Role.PERSON)) == {"number": 0, "most": []}
+    elsewhere = dataclasses.replace(told, workload=sid())
+    asyncio.run(counts.take(ANY, elsewhere))
+    assert counts.shown(WORKLOADS, ALL)["number"] == 11
+    assert counts.shown(WORKLOADS, Reach("ada", Role.PERSON))["number"] == 8
 
 
 def test_control_keeps_a_bounded_number_of_kinds() -> None:

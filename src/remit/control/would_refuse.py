@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from remit.control.roles import Reach
+from remit.control.roles import Reach, Role
 from remit.control.workers import Worker
 from remit.identity import SpiffeId
 from remit.inventory import Workload
@@ -33,10 +33,11 @@ class WouldRefuse:
     def shown(self, workloads: Iterable[Workload], reach: Reach) -> dict[str, Any]:
         """The total and the most frequent, of servers that somebody of that reach sees."""
         names = {one.spiffe_id: one.name for one in workloads if reach.sees(one.owner, one.uid)}
+        all_seen = reach.role is not Role.PERSON  # also of things, and of servers that left
         rows = [
-            {"rule": rule, "action": action.value, "on": names[workload], "number": number, "newest": newest}
-            for (rule, action, workload), (number, newest) in self._seen.items()
-            if workload in names
+            {"rule": rule, "action": action.value, "on": names.get(on, str(on)), "number": number, "newest": newest}
+            for (rule, action, on), (number, newest) in self._seen.items()
+            if all_seen or on in names
         ]
         rows.sort(key=lambda row: (-int(str(row["number"])), str(row["rule"])))
         return {"number": sum(int(str(row["number"])) for row in rows), "most": rows[:SHOWN]}

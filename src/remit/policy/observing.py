@@ -46,6 +46,10 @@ def said(observing: bool) -> dict[str, str]:
 
 def header(observing: bool, observed: tuple[PolicyRef, ...]) -> tuple[tuple[str, str], ...]:
     """What a reply says of policies that would not have let it through, or of all of them."""
-    if observing:
-        return ((HEADER, _ALL),)
-    return ((HEADER, ", ".join(ref.id for ref in observed)),) if observed else ()
+    which = not_enforced(observing, observed)
+    return ((HEADER, which),) if which else ()
+
+
+def not_enforced(observing: bool, observed: tuple[PolicyRef, ...]) -> str:
+    """The ids of those; empty where all are enforced."""
+    return _ALL if observing else ", ".join(ref.id for ref in observed)

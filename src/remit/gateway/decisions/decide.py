@@ -32,6 +32,7 @@ async def decide(intent: Intent, zone: Zone, call: Call) -> Permit:
     # 3
     await zone.audit.record(started(call, intent, permit, zone), permit.intent_digest)
     zone.audit.note(call.end("done"))
+    zone.not_enforced.count(call.intent, permit)
     # 4
     still(permit, zone, call)
     return permit

@@ -14,6 +14,7 @@ from remit.gateway.decisions.decisions import Decisions
 from remit.gateway.refusals import refusal_of
 from remit.identity import Caller, SpiffeId
 from remit.policy import Permit, RefusedError
+from remit.policy.observing import not_enforced
 from remit.policy.permit import ApprovalNeededError
 
 Answer = dict[str, Any]
@@ -68,7 +69,7 @@ async def _decision(said: Evaluation, caller: Caller, decisions: Decisions) -> A
     except (RefusedError, ProtocolError, StateError) as error:
         return _denied(error, call)
     _done(question, decisions)
-    return {"decision": True, "context": _allowed(permit, call)}
+    return {"decision": True, "context": _allowed(permit, call, zone.snapshot.observing)}
 
 
 def _done(question: Asked, decisions: Decisions) -> None:
@@ -78,8 +79,10 @@ def _done(question: Asked, decisions: Decisions) -> None:
         decisions.flow(question.task).did(question.intent.action.value, *([thing.id] if thing is not None else []))
 
 
-def _allowed(permit: Permit, call: Call) -> Answer:
-    return {"id": call.id, "policies": [str(policy) for policy in permit.policies]}
+def _allowed(permit: Permit, call: Call, observing: bool) -> Answer:
+    which = not_enforced(observing, permit.observed)
+    said = {"not_enforcing": which} if which else {}
+    return {"id": call.id, "policies": [str(policy) for policy in permit.policies], **said}
 
 
 def _denied(error: RemitError, call: Call) -> Answer:
