@@ -63,7 +63,8 @@ class Door:
                 raise
             reply.head(self._reply(request, call, await self._refuse(request, peer, call, call.cut_by)))
         except RemitError as error:
-            call.outcome = call.outcome or _outcome(error)
+            cut = reply.begun and isinstance(error, RefusedError)  # for what came while it went on
+            call.outcome = call.outcome or ("cut" if cut else _outcome(error))
             answer = await self._refuse(request, peer, call, error)
             if reply.begun:
                 await reply.piece(self._dialect(request).stream_error(answer))
