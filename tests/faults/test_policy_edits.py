@@ -1,6 +1,8 @@
 """Policies edited while Remit runs: a good edit goes in force whole, a broken one leaves the last good set."""
 
 import json
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,3 +135,44 @@ def test_the_record_of_a_call_names_the_set_that_decided_it(remit: Remit) -> Non
     reply = chat(port_of(remit))
     shown = json.loads(remit.run("audit", "show", reply.headers["remit-decision"], "--json").stdout.splitlines()[0])
     assert status_of(remit)["policies"]["set"] in json.dumps(shown)
+
+
+VERSION = '@id("{file}-{number}")\npermit (principal, action == Action::"list", resource);\n'
+
+
+def test_under_load_every_decision_is_by_one_whole_version(remit: Remit, policies: Path) -> None:
+    """Both files of a version permit, so a decision names two policies: of the set that it says it is by."""
+    port, over = port_of(remit), threading.Event()
+    statuses: Counter[int] = Counter()
+
+    def caller() -> None:
+        while not over.is_set():
+            statuses[ask(port).status] += 1
+
+    callers = [threading.Thread(target=caller) for _ in range(6)]
+    for one in callers:
+        one.start()
+    other = policies / "other.cedar"
+    try:
+        for number in range(6):
+            other.write_text(VERSION.format(file="other", number=number))
+            put(policies, VERSION.format(file="mine", number=number))
+            until(lambda number=number: f"mine-{number}" in last_ids(remit.state), "the edit decides")  # type: ignore[misc]
+    finally:
+        over.set()
+        for one in callers:
+            one.join(20)
+        other.unlink(missing_ok=True)
+    by_set: dict[str, set[frozenset[str]]] = {}
+    for record in records(remit.state):
+        if record["kind"] == "start" and record["action"] == "list":
+            ids = frozenset(policy["id"] for policy in record["policies"])
+            by_set.setdefault(record["policy_set"], set()).add(ids)
+    assert all(len(of_one_set) == 1 for of_one_set in by_set.values()), by_set
+    assert len(by_set) >= 6
+    assert set(statuses) == {200}, statuses
+
+
+def last_ids(state: Path) -> set[str]:
+    starts = [record for record in records(state) if record["kind"] == "start" and record["action"] == "list"]
+    return {policy["id"] for policy in starts[-1]["policies"]}
