@@ -279,6 +279,8 @@ def test_what_is_kept_and_on_record_has_no_arguments(world: Asking) -> None:
 
 
 def test_people_are_not_asked_without_end(tmp_path: Path) -> None:
+    world = Asking(tmp_path, per_hour=10)
+
     async def body() -> None:
         for number in range(8):
             assert "pending" in await world.ask(binding=f"{number:064x}")
@@ -292,7 +294,6 @@ def test_people_are_not_asked_without_end(tmp_path: Path) -> None:
         world.later(3600)
         assert "pending" in await world.ask(binding=f"{102:064x}")
 
-    world = Asking(tmp_path, per_hour=10)
     run(body)
     world.store.close()
 

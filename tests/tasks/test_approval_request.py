@@ -34,7 +34,7 @@ MOVES: dict[str, Callable[[ApprovalRequest], ApprovalRequest]] = {
 
 def in_state(state: RequestState) -> ApprovalRequest:
     begun = request()
-    made = {
+    made: dict[RequestState, Callable[[], ApprovalRequest]] = {
         RequestState.PENDING: lambda: begun,
         RequestState.APPROVED: approved,
         RequestState.DENIED: lambda: begun.denied("p-2", NOW + 1, ""),
