@@ -1,6 +1,7 @@
 """What one gateway worker decides and acts with: the Snapshot in force, the log, the detector, the broker."""
 
 import concurrent.futures
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,7 +19,7 @@ from remit.identity import Caller, SpiffeId
 from remit.identity.attestation import Arrivals, Walks
 from remit.identity.latest import Latest
 from remit.inventory import Workload
-from remit.policy import Engine, Moment, Permit, RefusedError, Snapshot
+from remit.policy import Approval, Engine, Intent, Moment, Permit, RefusedError, Snapshot
 from remit.policy.emergency import by_break_glass
 from remit.policy.link import Refused
 from remit.policy.question import workload_entity
@@ -137,7 +138,7 @@ class Zone:
         now = self.clock()
         intent = replace(call.intent, circumstances=circumstances_of(call.intent.caller, self.snapshot, now))
         try:
-            permit = self.engine.decide(intent, now, call.id)
+            permit = self.engine.decide(intent, now, call.id, _begun(call.approval, intent))
         except RefusedError:
             return False
         return allowed_by(call.permit) <= allowed_by(permit)
@@ -155,6 +156,11 @@ class Zone:
 def _as_decided(snapshot: Snapshot) -> object:
     """What may change in the decision on a call under way, workloads and tasks aside."""
     return snapshot.policy_set, snapshot.grade, snapshot.facts, snapshot.presence, snapshot.observing
+
+
+def _begun(approval: Approval | None, intent: Intent) -> Approval | None:
+    """What a call began by stays its own while it runs, whatever came into its task; but not under other policies."""
+    return None if approval is None else replace(approval, binding=intent.binding, expires=math.inf)
 
 
 def _as_seen(workload: Workload | None) -> dict[str, Any] | None:
