@@ -7,7 +7,7 @@ from remit.gateway.call import Call
 from remit.gateway.said import said
 from remit.gateway.zone import Zone
 from remit.identity import Caller
-from remit.policy import Intent, Permit, PolicyRef
+from remit.policy import Approval, Intent, Permit, PolicyRef
 from remit.policy.kept import kept
 from remit.policy.observing import ONLY_OBSERVED
 
@@ -62,6 +62,8 @@ def _start(
     what = _what(call, intent, zone)
     if observed:  # not enforced: what they would have refused is on record all the same
         what["facts"] = {**what["facts"], "observed": [ref.id for ref in observed]}
+    if call.approval is not None:
+        what["facts"] = {**what["facts"], "approval": _approval(call.approval, zone)}
     if snapshot.observing:
         what["facts"] = {**what.get("facts", {}), "observing": True}
     return Start(
@@ -79,6 +81,13 @@ def _start(
         t=call.now,
         m=call.started,
     )
+
+
+def _approval(approval: Approval, zone: Zone) -> dict[str, str]:
+    """By which it went on, and whose word that was: self-confirmed is never called approved."""
+    persons = {human.name: human.person for human in zone.snapshot.humans}
+    kind = "self-confirmed" if approval.self_confirmed else "approved"
+    return {"id": approval.id, "kind": kind, "by": persons.get(approval.by, "")}
 
 
 def _who(caller: Caller | None) -> dict[str, Any]:
