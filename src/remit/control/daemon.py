@@ -273,6 +273,7 @@ class Daemon:
         workers = Workers(self._tools.worker, link, self._broke, self._places.run)
         workers.attestor = self._tools.attestor
         self._realm.spending.answer(link)
+        self._realm.marks.answer(link, lambda: workers.deliver(self._realm.snapshot()))
         link.takes[Observed] = self._realm.would_refuse.take
         return link, workers
 

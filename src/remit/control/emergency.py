@@ -140,6 +140,7 @@ class EmergencyInstance:
             lambda spiffe_id: self._watches.spawn(self._guards.models.lost(spiffe_id)),
         )
         self._realm.spending.answer(link)
+        self._realm.marks.answer(link, lambda: self._workers.deliver(self._realm.snapshot()))
         self._workers = Workers(self._tools.worker, link, self._broke, self._places.run)
         self._workers.attestor = self._tools.attestor
         self._launches = Launches(self._realm, self._workers.deliver, self._watches.spawn)

@@ -14,6 +14,7 @@ from remit.control.book import Acts, Book, State
 from remit.control.delegating import Delegating
 from remit.control.endings import since_boot
 from remit.control.lives import Lives
+from remit.control.marks import Marks
 from remit.control.spending import Spending
 from remit.control.tasking import Tasking
 from remit.control.would_refuse import WouldRefuse
@@ -92,6 +93,7 @@ class Realm(Book):
         self.bindings = Bindings(self)
         self.delegating = Delegating(self, self.tasking)
         self.spending = Spending(self, self.tasking)
+        self.marks = Marks(self)
 
     @property
     def standing(self) -> Grade:

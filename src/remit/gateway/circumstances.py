@@ -2,25 +2,43 @@
 
 import functools
 import time
+from collections.abc import Collection
 from typing import Final
 
 from remit.identity import Caller
 from remit.policy import Circumstances, FlowFacts, Moment, Snapshot
 from remit.policy.thing import RANKS
+from remit.tasks import Task
 
 _MINUTE: Final = 60
 
 
 def circumstances_of(caller: Caller, snapshot: Snapshot, now: float) -> Circumstances:
     """At `now` (Unix seconds). Of whom nothing is known to be so, nothing is."""
-    task = next((task for task in snapshot.tasks if task.id == caller.task), None) if caller.task else None
     return Circumstances(
         moment=moment_at(now),
         presence=snapshot.presence.get(caller.human, "unknown"),
         facts=snapshot.facts,
-        flow=None if task is None else FlowFacts(RANKS[task.high.value], task.untrusted),
+        flow=flow_of(tasks_of(caller, snapshot)),
         chain=caller.chain,
     )
+
+
+def tasks_of(caller: Caller, snapshot: Snapshot) -> tuple[Task, ...]:
+    """Whose flow a call is part of: the task that came with it, and the one that its caller was launched for."""
+    launched_for = caller.process.task if caller.process is not None else None
+    if caller.task is None and launched_for is None:
+        return ()
+    named = {caller.task, launched_for}
+    its_own = (task for task in snapshot.tasks if task.id in named and task.human == caller.human)
+    return tuple(task for task in its_own if task.id == launched_for or task.held_by(caller.spiffe_id))
+
+
+def flow_of(tasks: Collection[Task]) -> FlowFacts | None:
+    """The mark of what a call is part of, None outside of any task."""
+    if not tasks:
+        return None
+    return FlowFacts(max(RANKS[task.high.value] for task in tasks), any(task.untrusted for task in tasks))
 
 
 def moment_at(now: float) -> Moment:
