@@ -17,11 +17,13 @@ from remit.control.workers import Worker
 from remit.errors import NotFoundError, ProtocolError, StateError
 from remit.policy.link import Reserve, Settle
 from remit.tasks import Accounts, Task
-from remit.tasks.budget import KINDS, NOTHING, UNLIMITED, Budget, Spent
+from remit.tasks.budget import NOTHING, UNLIMITED, Budget, Spent
 
 LOOK_SECONDS: Final = 1.0
 # A task that has nothing left and of which nothing is under way ends then: whoever asks before is told why.
 GRACE_SECONDS: Final = 5.0
+# Who is refused is told that, and not that the task has just ended: a worker writes a refusal down in milliseconds.
+TELLING_SECONDS: Final = 0.5
 AHEAD: Final = 16  # what part of what is left goes on disk as spent before it is: the disk is not asked for each call
 
 
@@ -180,7 +182,7 @@ class Spending:
     def _end_if_over(self, line: Sequence[Task]) -> None:
         for one in line:
             if self._over(one.id):
-                self._end(one.id)
+                self._end(one.id, TELLING_SECONDS)
 
     def _over(self, task_id: str) -> bool:
         """Whether nothing is left of some kind, and nothing of it is under way."""
@@ -193,15 +195,18 @@ class Spending:
         """
         return any(kind != "calls" for kind in self._accounts.used_up(task_id))
 
-    def _end(self, task_id: str) -> None:
+    def _end(self, task_id: str, after: float = 0) -> None:
         if task_id not in self._ending:
-            left = self._accounts.own_left(task_id).to_dict()
-            why = f"its budget is spent: {', '.join(kind for kind in KINDS if not left[kind])}"
-            ending = asyncio.get_running_loop().create_task(self._ended(task_id, why))
+            ending = asyncio.get_running_loop().create_task(self._ended(task_id, after))
             self._ending[task_id] = ending
             ending.add_done_callback(lambda _: self._ending.pop(task_id, None))
 
-    async def _ended(self, task_id: str, why: str) -> None:
+    async def _ended(self, task_id: str, after: float) -> None:
+        await asyncio.sleep(after)
+        left = self._accounts.own_left(task_id).to_dict() if task_id in self._kept else {}
+        why = f"its budget is spent: {', '.join(kind for kind in left if not left[kind])}"
+        if all(left.values()):
+            return  # it has ended otherwise, or may spend more by now
         with contextlib.suppress(NotFoundError):  # it has ended meanwhile
             await self._tasking.end(task_id, why)
 
