@@ -42,6 +42,7 @@ def test_a_refusal_says_who_asked_how_known_what_decided_and_what_would_allow_it
         "  known by     the loopback socket's holder (kernel), sha256:777777777777…, spiffe://maple.local/user/ada\n"
         "  decided by   nothing permits it (starter.cedar: 8 policies, 1 of `disclose`)\n"
         "  would be allowed if  the caller had a task that allows `disclose` on llama-4121 (starter.cedar:61)\n"
+        "  inputs       model sha256:abababababab…\n"
         f"  policy set   sha256:{digest}…  ·  epoch 1  ·  grade C (advisory)  ·  record 212 of shard inference-0"
     )
 

@@ -10,6 +10,7 @@ from remit.cli.places import JsonOption, StateOption, places
 
 if TYPE_CHECKING:
     from remit.policy import PolicySet
+    from remit.policy.looked_into import LookedInto
 
 
 def explain(
@@ -27,13 +28,18 @@ def explain(
     if log.asked is not None:
         _told(log.asked, decision, json=json)
         return
-    record = _start_record(log.directory, decision)
-    names = _names(where.api_socket)
-    policies = _policies(where.policies)
+    from dataclasses import replace
+
+    from remit.control.explaining import on_record
+    from remit.policy.looked_into import bundle_of
+
+    found = on_record(log.directory, decision)
+    names, policies, looked = _looked(found.row, state)
+    looked = looked and replace(looked, bundle=bundle_of(found.acts))
     if json:
-        print_json(explain_json(record, names, policies))
+        print_json(explain_json(found.row, names, policies, looked))
     else:
-        typer.echo(explained(record, names, policies))
+        typer.echo(explained(found.row, names, policies, looked))
 
 
 def _told(api_socket: Path, decision: str, *, json: bool) -> None:
@@ -48,35 +54,29 @@ def _told(api_socket: Path, decision: str, *, json: bool) -> None:
         typer.echo(said["text"])
 
 
-def _start_record(audit: Path, decision: str) -> dict[str, Any]:
-    from remit.audit.read import find
-    from remit.errors import NotFoundError
+def _looked(
+    record: dict[str, Any], state: Path | None
+) -> "tuple[dict[str, str], PolicySet | None, LookedInto | None]":
+    """People by their pseudonyms, the policies as they are now, and what comes of asking them again.
 
-    for record in find(audit, decision):
-        data = record.data
-        if data.get("kind") == "start":
-            return {**data, "index": record.index, "shard": record.shard, "covered_by": record.covered_by}
-    raise NotFoundError(f"no decision `{decision}` is in `{audit}`", hint="`remit audit tail` lists the newest")
-
-
-def _names(api_socket: Path) -> dict[str, str]:
-    """Who the pseudonyms are; nobody when Remit doesn't run: then they stand as they are."""
-    from remit.cli.client import ask
-    from remit.errors import StateError
+    Nobody, none and nothing, as far as Remit doesn't run, or they can't be loaded.
+    """
+    from remit.cli.policy_in_force import policies_at
+    from remit.cli.policy_known import known_of
+    from remit.errors import PolicyError, StateError, UsageError
+    from remit.policy import load
+    from remit.policy.in_force import InForce
+    from remit.policy.looked_into import LookedInto, look_into
 
     try:
-        names: dict[str, str] = ask(api_socket, "GET", "names")
+        files = policies_at(None, state).files
+        policies = load(files)
+    except (PolicyError, UsageError):
+        files, policies = (), None
+    try:
+        known, names = known_of(None, state)
     except StateError:
-        return {}
-    return names
-
-
-def _policies(directory: Path) -> "PolicySet | None":
-    """The policies as they are now, for their places; None when they can't be loaded."""
-    from remit.errors import PolicyError
-    from remit.policy import load, read_directory
-
-    try:
-        return load(read_directory(directory))
-    except PolicyError:
-        return None
+        return {}, policies, None
+    if policies is None:
+        return names, None, LookedInto(same_set=False)
+    return names, policies, look_into(record, InForce(known.snapshot(files)), names)

@@ -38,7 +38,6 @@ from remit.models import Hasher, KeptDigests
 from remit.persons.break_glass import MAX_SECONDS
 from remit.persons.openings_book import OpeningsBook
 from remit.persons.sealing import DIRECTORY
-from remit.policy.observing import OBSERVE
 from remit.policy.link import AskPeople
 from remit.policy.observing import OBSERVE
 
@@ -111,6 +110,7 @@ async def open_realm(
     realm.facts = lambda: condition.true(realm.workloads.values())
     realm.own_again(said.owners())
     await governance.meet_all(realm, note)
+    await realm.put_policies(policies)  # on record from the start: which set decides, and who signed it
     await realm.tasking.record_ends(ended)
     return realm
 

@@ -15,7 +15,7 @@ from remit.control.closed_ways import closed_ways
 from remit.control.condition import Condition, raises, why
 from remit.control.consulted import Consulted
 from remit.control.deployment import Deployment
-from remit.control.explaining import explained, names_seen
+from remit.control.explaining import explained, names_seen, not_theirs, on_record
 from remit.control.lately import Lately
 from remit.control.portrait import Sources
 from remit.control.realm import Realm
@@ -25,6 +25,7 @@ from remit.control.sessions import Sessions
 from remit.control.supposing import can
 from remit.control.visitor import Visitor
 from remit.control.whois import seen_by
+from remit.errors import NotFoundError
 from remit.identity import Process, SpiffeId
 from remit.inventory import Workload
 from remit.inventory.binding import standing_of
@@ -162,8 +163,11 @@ class Survey:
 
     async def explain(self, who: Visitor, decision: str) -> dict[str, Any]:
         """One decision of theirs, from the log."""
-        audit = Path(self.deployment.audit_dir)
-        return await asyncio.to_thread(explained, audit, decision, self.realm, who.reach)
+        try:
+            found = await asyncio.to_thread(on_record, Path(self.deployment.audit_dir), decision)
+        except NotFoundError:
+            raise not_theirs(decision) from None
+        return await self.consulted.ask(self.realm.current(), partial(explained, found, self.realm, who.reach))
 
     async def records(self, who: Visitor, count: int, about: str) -> list[dict[str, Any]]:
         """The newest records of the log that they see, or those about one thing."""

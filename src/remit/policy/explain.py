@@ -6,7 +6,10 @@ Takes a record of the log as a plain dict and tolerates what an older or a newer
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from remit.policy.looked_into import LookedInto
+from remit.policy.looked_into import lines as looked_lines
 from remit.policy.observing import NOT_ENFORCING
+from remit.policy.permit import APPROVAL_NEEDED
 from remit.policy.policy_set import PolicySet
 from remit.policy.refusal import DEFAULT_DENY
 
@@ -26,6 +29,7 @@ _BUILT_IN: Final = {
     "remit:nobody-there": "the caller's task takes a person who is there",
     "remit:policy-error": "a policy could not be evaluated, and an error never allows",
 }
+_STANDINGS: Final = ("human", "trusted", "claimed", "untrusted", "unseen")
 _LABEL_WIDTH: Final = 13
 _SHORT_HEX: Final = 12
 
@@ -33,27 +37,34 @@ Record = Mapping[str, Any]
 Names = Mapping[str, str]
 
 
-def explain(record: Record, names: Names, policies: PolicySet | None = None) -> str:
+def explain(record: Record, names: Names, policies: PolicySet | None = None, looked: LookedInto | None = None) -> str:
     """The text of `remit explain`.
 
     `names` maps pseudonyms to people; who is not in it stays a pseudonym. `policies` are those in force now:
-    they are only spoken of where the record was decided by the very same set.
+    they are only spoken of where the record was decided by the very same set. `looked` is what came of looking
+    into it.
     """
     same = policies if policies is not None and policies.digest == record.get("policy_set") else None
     lines = [_headline(record, names)]
     for label, text in _rows(record, same):
         if text:
             lines.append(f"  {label:<{_LABEL_WIDTH}}{'' if len(label) < _LABEL_WIDTH else '  '}{printable(text)}")
+    if looked is not None:
+        lines += [f"  {label:<{_LABEL_WIDTH}}{printable(text)}" for label, text in _of_set(looked) if text]
+        lines += [f"  {printable(line)}" for line in looked_lines(looked, _policies_said(record))]
     return "\n".join(lines)
 
 
-def explain_json(record: Record, names: Names, policies: PolicySet | None = None) -> dict[str, Any]:
+def explain_json(
+    record: Record, names: Names, policies: PolicySet | None = None, looked: LookedInto | None = None
+) -> dict[str, Any]:
     """The same for machines: the record itself, with the person's name and the deciding sentence beside it."""
     same = policies if policies is not None and policies.digest == record.get("policy_set") else None
     return {
         **record,
         "human": names.get(record.get("person") or "", None),
         "decided_by": _decided_by(record, same),
+        "looked_into": None if looked is None else looked.to_json(),
     }
 
 
@@ -88,7 +99,36 @@ def _rows(record: Record, policies: PolicySet | None) -> Iterator[tuple[str, str
     yield "not enforced", _observed(record)
     if record.get("outcome") != "allowed":
         yield "would be allowed if", str(record.get("missing") or "")
+    yield "inputs", _inputs(record)
     yield "policy set", _where(record)
+
+
+def _of_set(looked: LookedInto) -> Iterator[tuple[str, str]]:
+    if looked.bundle:
+        digest = _short_digest(str(looked.bundle.get("sha256")))
+        signed = f"{looked.bundle.get('signer')}, serial {looked.bundle.get('serial')}, bundle {digest}"
+        yield "signed by", signed
+    elif looked.bundle is not None:
+        yield "signed by", "nobody: it was read from the policy directory"
+    if looked.unknown:
+        yield "not told", f"what was not kept decides it: {looked.unknown}"
+
+
+def _inputs(record: Record) -> str:
+    """What was decided on, by digest."""
+    body, model = record.get("body"), record.get("model_digest")
+    parts = [f"request {_short_digest(str(body))}"] if body else []
+    parts += [f"model {_short_digest(str(model))}"] if model else []
+    facts = record.get("facts") or {}
+    parts += [f"{name} {facts[name]}" for name in ("presence", "destination") if facts.get(name)]
+    moment, args = facts.get("time"), facts.get("args") or {}
+    parts += [f"hour {moment['hour']}, weekday {moment['weekday']}"] if moment else []
+    parts += [f"{standing}: {', '.join(args[standing])}" for standing in _STANDINGS if args.get(standing)]
+    return "  ·  ".join(parts)
+
+
+def _policies_said(record: Record) -> str:
+    return "needs approval" if record.get("rule") == APPROVAL_NEEDED else str(record.get("outcome"))
 
 
 def _asked(record: Record) -> str:
