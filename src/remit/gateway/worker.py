@@ -121,7 +121,7 @@ class Worker:
                 case Answer():
                     self._questions.answered(message)
                 case Said(task, text) if self._zone is not None:
-                    self._decisions(self._zone).said(task, text)
+                    await self._decisions(self._zone).said(task, text)
                 case Eyes(lines):
                     *others, last = self._channel.take_fds(lines)
                     take_eyes(others)

@@ -11,6 +11,8 @@ from remit.gateway.connection import Connection
 from remit.gateway.decisions.authzen import metadata
 from remit.gateway.decisions.decisions import Decisions
 from remit.gateway.decisions.evaluating import evaluate, evaluate_all
+from remit.gateway.decisions.heard import heard
+from remit.gateway.decisions.searching import search_actions, search_resources, search_subjects
 from remit.gateway.identify import every_holder, identify
 from remit.gateway.message import Head, Headers, Request
 from remit.gateway.reply_writer import ReplyWriter
@@ -27,6 +29,10 @@ Answering = Callable[[Mapping[str, Any], Caller, Decisions], Awaitable[dict[str,
 _ANSWERS: Final[dict[str, Answering]] = {
     "/access/v1/evaluation": evaluate,
     "/access/v1/evaluations": evaluate_all,
+    "/access/v1/search/subject": search_subjects,
+    "/access/v1/search/resource": search_resources,
+    "/access/v1/search/action": search_actions,
+    "/remit/v1/heard": heard,
 }
 
 

@@ -1,21 +1,35 @@
 """One decision for another enforcement point: made, recorded, and only then told. Both skins decide by it."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
+from remit.audit import Start
 from remit.errors import ProtocolError, RemitError, StateError
 from remit.gateway.call import Call
+from remit.gateway.decisions.spending import one_call
 from remit.gateway.decisions.verbatim import check_unmasked
+from remit.gateway.people import agreed
 from remit.gateway.record import started
 from remit.gateway.refusals import record_of
 from remit.gateway.zone import Zone
-from remit.policy import Intent, Permit, RefusedError
+from remit.identity import Caller
+from remit.policy import ApprovalNeededError, Intent, Permit, RefusedError
 
 
-async def decide(intent: Intent, zone: Zone, call: Call) -> Permit:
+async def decide(
+    intent: Intent, zone: Zone, call: Call, *, by: Caller, anew: Callable[[], Intent], wait: float | None = 0.0
+) -> Permit:
     """The permit, once it is on record; raises RefusedError or ProtocolError (on record as well), and AuditError.
 
-    1. may it: ApprovalNeededError where somebody must agree first
+    `by` asks, for itself or as an enforcement point.
+
+    1. may it, once people agreed where that is needed: `wait` is for how many seconds they are waited for (None: as
+       long as is usual), `anew` the intent as it is by then. Raises ApprovalNeededError with a handle while nobody
+       answered
     2. as it is: nothing here can mask what the point passes on, so VerbatimError where something would have to be
-    3. written down, durably, before it is told; the point enforces it by itself, so for the log the call ends here
-    4. nothing that it was permitted by has ended meanwhile
+    3. its task has a call left
+    4. written down, durably, before it is told; the point enforces it by itself, so for the log the call ends here
+    5. nothing that it was permitted by has ended meanwhile
 
     Left to the caller: to know who asks and for whom, and to find what is in the text.
     """
@@ -23,24 +37,49 @@ async def decide(intent: Intent, zone: Zone, call: Call) -> Permit:
     call.asks(intent)
     try:
         # 1
-        permit = call.may(zone.engine.decide(intent, call.now, call.id))
+        permit = call.may(await _permitted(intent, zone, call, wait, anew))
         # 2
         check_unmasked(intent, permit)
+        # 3
+        await one_call(call, zone)
     except (RefusedError, ProtocolError) as error:
-        await refuse(error, zone, call)
+        await refuse(error, zone, call, by)
         raise
-    # 3
-    await zone.audit.record(started(call, intent, permit, zone), permit.intent_digest)
-    zone.audit.note(call.end("done"))
-    zone.not_enforced.count(call.intent, permit)
     # 4
+    start = of_point(by, started(call, call.intent or intent, permit, zone))
+    receipt = await zone.audit.record(start, permit.intent_digest)
+    receipt.spend(permit.intent_digest)
+    zone.audit.note(call.end("decided"))
+    zone.not_enforced.count(call.intent, permit)
+    # 5
     still(permit, zone, call)
     return permit
 
 
-async def refuse(error: RemitError, zone: Zone, call: Call) -> None:
+async def _permitted(
+    intent: Intent, zone: Zone, call: Call, wait: float | None, anew: Callable[[], Intent]
+) -> Permit:
+    """What was agreed to is decided again, as all is by now: an approval is of exactly what was asked."""
+    try:
+        return zone.engine.decide(intent, call.now, call.id)
+    except ApprovalNeededError as error:
+        needed = error
+    call.approval = await agreed(intent, None, needed, zone, wait)
+    return zone.engine.decide(call.asks(anew()), zone.clock(), call.id, call.approval)
+
+
+async def refuse(error: RemitError, zone: Zone, call: Call, by: Caller) -> None:
     """Write down that it was refused; raises AuditError when it can't be."""
-    await zone.audit.record(record_of(call, zone, error), b"")
+    await zone.audit.record(of_point(by, record_of(call, zone, error)), b"")
+
+
+def of_point(by: Caller, start: Start) -> Start:
+    """The record, with who asked where that is another: a person's process by the person's pseudonym."""
+    point = str(by.spiffe_id) if by.enrolled else by.person
+    itself = start.workload == point if by.enrolled else start.workload is None and start.person == point
+    if itself and start.proof == by.proof.value:
+        return start
+    return replace(start, facts={**start.facts, "point": point})
 
 
 def still(permit: Permit, zone: Zone, call: Call) -> None:

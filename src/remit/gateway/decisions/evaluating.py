@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from remit.errors import AttestationError, ProtocolError, RemitError, StateError
@@ -13,7 +14,7 @@ from remit.gateway.decisions.decide import decide, refuse
 from remit.gateway.decisions.decisions import Decisions
 from remit.gateway.refusals import refusal_of
 from remit.identity import Caller, SpiffeId
-from remit.policy import Permit, RefusedError
+from remit.policy import Intent, Permit, RefusedError
 from remit.policy.observing import not_enforced
 from remit.policy.permit import ApprovalNeededError
 
@@ -59,17 +60,22 @@ async def _decision(said: Evaluation, caller: Caller, decisions: Decisions) -> A
     try:
         question = asked(said, caller, decisions)
     except (ProtocolError, AttestationError) as error:
-        await refuse(error, zone, call)
+        await refuse(error, zone, call, caller)
         if isinstance(error, NotYoursError):
             raise
         return _denied(error, call)
     call.resource = question.intent.resource
     try:
-        permit = await decide(question.intent, zone, call)
+        anew = partial(_intent, said, caller, decisions)
+        permit = await decide(question.intent, zone, call, by=caller, anew=anew)
     except (RefusedError, ProtocolError, StateError) as error:
         return _denied(error, call)
     _done(question, decisions)
     return {"decision": True, "context": _allowed(permit, call, zone.snapshot.observing)}
+
+
+def _intent(said: Evaluation, caller: Caller, decisions: Decisions) -> Intent:
+    return asked(said, caller, decisions).intent
 
 
 def _done(question: Asked, decisions: Decisions) -> None:
@@ -97,7 +103,7 @@ def _denied(error: RemitError, call: Call) -> Answer:
     if refusal.hint:
         context["hint"] = refusal.hint
     if isinstance(error, ApprovalNeededError):
-        context["approval"] = {"needed": error.approver}
+        context["approval"] = {"needed": error.approver, "handle": error.handle}
     return {"decision": False, "context": context}
 
 
