@@ -10,6 +10,8 @@ from remit.errors import PolicyError
 from remit.identity import Proof, SpiffeId
 from remit.inventory import LifeState, Model
 from remit.policy import Action, Engine, Intent, Permit, RefusedError, Snapshot, Treatment
+from remit.policy.in_force import InForce
+from remit.policy.permissions import permissions
 from tests.policy.worlds import BOT, LLAMA, NOW, PROD, STARTER, WORKLOADS, bot, curl, intent, sid, snapshot, task
 
 ALL = '@id("all") permit(principal, action, resource);'
@@ -86,7 +88,7 @@ def test_what_is_not_active_is_neither_called_nor_calls(state: LifeState) -> Non
         error = refused(snap, asked)
         assert (error.rule, error.status) == ("remit:not-active", 403)
         assert f"is {state}" in str(error)
-    nothing = Engine(idle(LLAMA)).permissions(sid("user", "ada"), "ada", LLAMA, NOW)
+    nothing = permissions(InForce(idle(LLAMA)), sid("user", "ada"), "ada", LLAMA, NOW)
     assert {one.answer for one in nothing.values()} == {"no"}
 
 
@@ -254,7 +256,7 @@ def test_no_hint_is_a_command() -> None:
 def answers(snap: Snapshot, principal: SpiffeId, human: str) -> dict[str, str]:
     return {
         action.value: permission.answer
-        for action, permission in Engine(snap).permissions(principal, human, LLAMA, NOW).items()
+        for action, permission in permissions(InForce(snap), principal, human, LLAMA, NOW).items()
     }
 
 
@@ -264,10 +266,10 @@ def test_permissions_say_yes_no_or_needs_approval_and_by_which_policy() -> None:
     assert answers(snapshot(), sid("user", "ada"), "ada") == {**mine, **task_only}
     assert answers(snapshot(), BOT, "bob") == {**dict.fromkeys(mine, "no"), **task_only}
     assert set(answers(snapshot(), sid("agent", "gone"), "ada").values()) == {"no"}
-    permissions = Engine(snapshot()).permissions(sid("user", "ada"), "ada", LLAMA, NOW)
-    assert permissions[Action.INFER].policies[0].id == "owners-use"
-    assert set(Engine(snapshot()).permissions(sid("user", "ada"), "ada", LLAMA, NOW + 999).values()) == {
-        permissions[Action.INFER].__class__("no", ())
+    said = permissions(InForce(snapshot()), sid("user", "ada"), "ada", LLAMA, NOW)
+    assert said[Action.INFER].policies[0].id == "owners-use"
+    assert set(permissions(InForce(snapshot()), sid("user", "ada"), "ada", LLAMA, NOW + 999).values()) == {
+        said[Action.INFER].__class__("no", ())
     }
 
 

@@ -58,9 +58,13 @@ def test_what_no_catalogue_lists_is_not_learned_as_all_that_none_lists() -> None
 
 def test_what_was_approved_is_learned_as_something_to_approve() -> None:
     record = decided(Engine(snapshot(ALL)), intent(Action.LIST, curl("ada")))
-    approved = {**record, "facts": {**record["facts"], "approval": "r-1"}}
+    approved = {**record, "facts": {**record["facts"], "approval": {"id": "r-1", "kind": "approved", "by": "p-2"}}}
     learned = learn([record, approved], NAMES, TD)
     assert learned.text.count('@approval("approver")') == 1
+    own = {**approved, "facts": {**record["facts"], "approval": {"id": "r-2", "kind": "self-confirmed", "by": "p-1"}}}
+    assert learn([own], NAMES, TD).text.count('@approval("owner")') == 1
+    for rows in ([own, approved], [approved, own]):
+        assert learn(rows, NAMES, TD).text.count('@approval("approver")') == 1
     told = replay(ASKS).all([approved])
     assert (told.same, told.changed) == (1, {})
 

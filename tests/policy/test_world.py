@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from remit.inventory import Workload
 from remit.policy import Engine, Snapshot
+from remit.policy.permissions import permissions
 from remit.policy.world import World
 from tests.policy.worlds import NOW, sid, snapshot, workload
 
@@ -31,7 +32,8 @@ RULES = (
 def answers(engine: Engine) -> object:
     return {
         (one, other): {
-            act: (said.answer, said.policies) for act, said in engine.permissions(one, "ada", other, NOW).items()
+            act: (said.answer, said.policies)
+            for act, said in permissions(engine.in_force, one, "ada", other, NOW).items()
         }
         for one in (*IDS, sid("user", "ada"))
         for other in IDS

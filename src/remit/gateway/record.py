@@ -126,5 +126,5 @@ def _what(call: Call, intent: Intent | None, zone: Zone) -> dict[str, Any]:
         "model_digest": intent.model_digest,
         "found": {rule: label.value for rule, label in intent.found},
         "body": zone.digests.digest(intent.body_sha256),
-        "facts": kept(intent),
+        "facts": kept(intent, zone.engine.task(intent.caller.task)),
     }

@@ -10,9 +10,8 @@ from remit.policy import observing as observed
 from remit.policy.approval import Approval
 from remit.policy.emergency import Emergency, under_one_of
 from remit.policy.in_force import InForce
-from remit.policy.intent import SERVER, Action, Intent
+from remit.policy.intent import SERVER, Intent
 from remit.policy.missing import missing
-from remit.policy.permissions import Permission, permissions
 from remit.policy.permit import ApprovalNeededError, Permit, PolicyRef, RefusedError
 from remit.policy.policy_set import PolicySet
 from remit.policy.question import Question, fits, in_a_task, of_intent
@@ -152,11 +151,9 @@ class Engine:
         """Which of the two is in the snapshot but not active, if one is: nothing goes on between them then."""
         return self.in_force.idle(resource, caller)
 
-    def permissions(
-        self, principal: SpiffeId, human: str, resource: SpiffeId, now: float
-    ) -> dict[Action, Permission]:
-        """What `principal`, for whom `human` answers, may do on `resource`: each action, by which policies."""
-        return permissions(self.in_force, principal, human, resource, now)
+    def task(self, named: str | None) -> Task | None:
+        """The task of this id, if the snapshot has it."""
+        return self._tasks.get(named) if named is not None else None
 
     def _target(self, intent: Intent, decision_id: str) -> Target:
         """What is acted on: an enrolled workload, or a thing as it is listed, of one or of the whole trust domain."""
@@ -175,7 +172,7 @@ class Engine:
         """The live task that came with the request, None without one; refuses one that doesn't cover it."""
         if intent.caller.task is None:
             return None
-        task = self._tasks.get(intent.caller.task)
+        task = self.task(intent.caller.task)
         on = intent.resource if intent.thing is None else None
         covers = task is not None and task.covers(intent.action.value, on, now)
         its_own = task is not None and task.human == intent.caller.human and task.held_by(intent.caller.spiffe_id)

@@ -96,6 +96,7 @@ def _rows(record: Record, policies: PolicySet | None) -> Iterator[tuple[str, str
     yield "handed on", " → ".join(_short_name(actor) for actor in record.get("chain") or ())
     yield "found", ", ".join(f"{rule} ({label})" for rule, label in (record.get("found") or {}).items())
     yield "decided by", _decided_by(record, policies)
+    yield "agreed to", _agreed(record)
     yield "not enforced", _observed(record)
     if record.get("outcome") != "allowed":
         yield "would be allowed if", str(record.get("missing") or "")
@@ -158,6 +159,12 @@ def _decided_by(record: Record, policies: PolicySet | None) -> str:
     if rule == DEFAULT_DENY:
         return "nothing permits it" + _counted(record, policies)
     return f"{_BUILT_IN[rule]} ({rule})" if rule in _BUILT_IN else rule
+
+
+def _agreed(record: Record) -> str:
+    """By whom, and whether it was anybody but who asked."""
+    agreed = (record.get("facts") or {}).get("approval") or {}
+    return f"{agreed.get('kind')} by {agreed.get('by') or 'nobody known'}, {agreed.get('id')}" if agreed else ""
 
 
 def _observed(record: Record) -> str:

@@ -19,7 +19,8 @@ from remit.policy.treatment import LABELS
 MAX_NAMED: Final = 16  # models named one by one; of more the permit names none
 MAX_LEARNED: Final = 2_000
 ROWS: Final = 3
-APPROVER: Final = Approver.APPROVER.word  # the strictest: whose it was is not on record
+OWNER, APPROVER = Approver.OWNER.word, Approver.APPROVER.word
+SELF_CONFIRMED: Final = "self-confirmed"  # by its owner; of what was approved it isn't on record whose it had to be
 _UNLISTED: Final = f"::{quoted(UNKNOWN)}"
 _WORD: Final = re.compile(r"[^A-Za-z0-9]+")
 
@@ -109,8 +110,9 @@ def _add(seen: _Seen, row: Record) -> None:
     seen.in_tasks &= bool(row.get("task"))
     facts = row.get("facts") or {}
     seen.when.add(facts)
-    if facts.get("approval"):
-        seen.approver = APPROVER
+    if agreed := facts.get("approval"):
+        own = agreed.get("kind") == SELF_CONFIRMED and seen.approver in {"", OWNER}
+        seen.approver = OWNER if own else APPROVER
 
 
 def _permit(number: int, key: tuple[str, str, str], seen: _Seen) -> str:

@@ -26,6 +26,7 @@ _CIRCUMSTANCES: Final = frozenset(
     {"exhaustive", "stream", "approved", "time", "presence", "facts", "zone", "args", "flow", "destination"}
 )
 _BY_POLICIES: Final = frozenset({POLICY_ERROR, APPROVAL_NEEDED, ONLY_OBSERVED})
+_UNREAD: Final = _CIRCUMSTANCES | {"approval", "observed", "observing"}
 _NAMES: Final = _CIRCUMSTANCES | {"asked", "name", "digest"}
 
 
@@ -135,5 +136,5 @@ def _key(record: Record, read: frozenset[str]) -> object:
         record["resource"], record["route"] if "asked" in read else "", record.get("model") if "name" in read else "",
         digest if "digest" in read else digest.startswith(KNOWN_DIGEST), record["grade"],
         tuple(found.items()), tuple(record.get("chain") or ()), "exhaustive" in facts,
-        repr([(name, facts[name]) for name in facts if name in read or name not in _CIRCUMSTANCES]),
+        repr([(name, facts[name]) for name in facts if name in read or name not in _UNREAD]),
     )  # fmt: skip
