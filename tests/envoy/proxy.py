@@ -5,7 +5,8 @@ import contextlib
 import socket
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,8 +54,8 @@ class Behind:
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
 
 
-@contextlib.asynccontextmanager
-async def running(place: Path, configuration: str) -> AsyncIterator[int]:
+@contextlib.contextmanager
+def running(place: Path, configuration: str) -> Iterator[int]:
     """Envoy with this configuration; gives the port that it listens on."""
     port = int(configuration.partition("socket_address: {address: 127.0.0.1, port_value: ")[2].partition("}")[0])
     file = place / "envoy.yaml"
@@ -64,10 +65,11 @@ async def running(place: Path, configuration: str) -> AsyncIterator[int]:
         command = [envoy(), "-c", str(file), "--disable-hot-restart", "--concurrency", "1", "-l", "warning"]
         process = subprocess.Popen(command, stdout=said, stderr=said, cwd=place)
     try:
-        async with asyncio.timeout(UP_SECONDS):
-            while not _answers(port):
-                assert process.poll() is None, log.read_text()
-                await asyncio.sleep(0.02)
+        deadline = time.monotonic() + UP_SECONDS
+        while not _answers(port):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, "Envoy does not answer"
+            time.sleep(0.02)
         yield port
     finally:
         process.terminate()

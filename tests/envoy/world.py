@@ -186,7 +186,7 @@ async def world(place: Path, *changes: tuple[str, str]) -> AsyncIterator[World]:
                 "port_value: 8080": f"port_value: {behind.port}",
             }
         )
-        here.port = await stack.enter_async_context(running(place, replaced(text, dict(changes))))
+        here.port = stack.enter_context(running(place, replaced(text, dict(changes))))
         yield here
 
 
