@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from remit.detect import Label
 from remit.policy import Action, Engine, RefusedError
 from remit.policy.circumstances import Arguments, Circumstances, FlowFacts
 from remit.policy.thing import ThingKind
@@ -47,3 +48,21 @@ def test_of_the_flow_the_least_that_helps_is_told() -> None:
         with pytest.raises(RefusedError) as caught:
             call(decides, **refused)
         assert caught.value.missing.partition(" (")[0] == said
+
+
+OWNED = HERE.replace('context.presence == "here"', "principal.owner == resource.owner")
+TASKED = HERE.replace('context.presence == "here"', "context has task")
+FAILS = HERE.replace('context.presence == "here"', "9223372036854775807 + 1 == 0")
+STRICT = '@id("s")\n@on_restricted("refuse")\npermit (principal, action, resource);'
+
+
+@pytest.mark.parametrize("policy", [HERE, CLEAN, NEVER, OWNED, TASKED, FAILS, STRICT, HERE + NEVER])
+def test_of_what_nobody_owns_nobody_is_named(policy: str) -> None:
+    decides = engine(policy)
+    thing = decides.thing(ThingKind.TOOL, "nobody/lists-this")
+    so = Circumstances(flow=FlowFacts(3, True))
+    found = (("rule", Label.RESTRICTED),)
+    with pytest.raises(RefusedError) as caught:
+        decides.decide(dataclasses.replace(asked(thing, Action.CALL_TOOL), circumstances=so, found=found), 1.8e9, "d")
+    assert "whoever writes the policies on this machine" in caught.value.hint or "must be there" in caught.value.hint
+    assert "the owner, " not in caught.value.hint

@@ -14,6 +14,7 @@ from remit.policy.policy_set import Policy
 from remit.policy.question import KNOWN_DIGEST, USER, Question, in_a_task
 from remit.policy.thing import RANKS
 from remit.policy.verdict import Decide
+from remit.policy.whom import ask, they
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def _with_task(question: Question, name: str) -> Changed:
         return None
     return in_a_task(question), Missing(
         f"the caller had a task that allows `{question.action.value}` on {name}",
-        f"the owner, {question.resource_owner}, can allow it for a task",
+        f"{they(question.resource_owner)} can allow it for a task",
         "task",
     )
 
@@ -84,7 +85,7 @@ def _known_digest(question: Question, name: str) -> Changed:
     model = f"model `{question.model}`" if question.model else "the model"
     return replace(question, digest=KNOWN_DIGEST + "0" * 64), Missing(
         f"the digest of {model} were known",
-        f"the digest of {model} on {name} is not known; ask the owner, {question.resource_owner}",
+        f"the digest of {model} on {name} is not known; {ask(question.resource_owner)}",
         "digest",
     )
 
@@ -95,7 +96,7 @@ def _approved(question: Question, name: str) -> Changed:
     model = f"model `{question.model}`" if question.model else "the model"
     return replace(question, approved=True), Missing(
         f"the owner of {name} had approved {model} as it is",
-        f"{model} on {name} is not approved; ask the owner, {question.resource_owner}",
+        f"{model} on {name} is not approved; {ask(question.resource_owner)}",
         "approval",
     )
 
@@ -105,7 +106,7 @@ def _exhaustive(question: Question, name: str) -> Changed:
         return None
     return replace(question, exhaustive=True), Missing(
         "every holder of the caller's connection were known",
-        f"who else holds this connection to {name} is not known yet; ask the owner, {question.resource_owner}",
+        f"who else holds this connection to {name} is not known yet; {ask(question.resource_owner)}",
         "exhaustive",
     )
 
@@ -116,7 +117,7 @@ def _nothing_found(question: Question, name: str) -> Changed:
     rules = ", ".join(question.found)
     return replace(question, found=(), found_labels=()), Missing(
         f"the request held none of: {rules}",
-        f"take out what was found ({rules}), or ask the owner of {name}, {question.resource_owner}",
+        f"take out what was found ({rules}), or {ask(question.resource_owner)}",
         "clean",
     )
 
@@ -150,7 +151,7 @@ def _no_higher(label: Label) -> "Change":
             return None
         return _so(question, flow=replace(flow, high=RANKS[label.value])), Missing(
             f"nothing above {label.value} had come into the task",
-            f"start another task for {name}, or ask the owner, {question.resource_owner or 'nobody yet'}",
+            f"start another task for {name}, or {ask(question.resource_owner)}",
             "flow",
         )
 
@@ -163,7 +164,7 @@ def _nothing_from_outside(question: Question, name: str) -> Changed:
         return None
     return _so(question, flow=replace(flow, untrusted=False)), Missing(
         "no content from outside had come into the task",
-        f"start another task for {name}, or ask the owner, {question.resource_owner or 'nobody yet'}",
+        f"start another task for {name}, or {ask(question.resource_owner)}",
         "flow",
     )
 

@@ -14,6 +14,7 @@ from remit.policy.mode import Approver
 from remit.policy.permit import Treatment
 from remit.policy.policy_set import Policy
 from remit.policy.verdict import Verdict
+from remit.policy.whom import ask, they
 from remit.tasks import Task
 
 DEFAULT_DENY: Final = "default-deny"
@@ -124,7 +125,7 @@ def by_verdict(verdict: Verdict, lacking: Missing | None, resource: Owned) -> Re
     if verdict.policies:
         policy = verdict.policies[0]
         because = f"policy {policy.ref.id} forbids"
-        hint = f"{policy.hint}; ask the owner, {resource.owner}" if policy.hint else _hint(lacking, resource)
+        hint = f"{policy.hint}; {ask(resource.owner)}" if policy.hint else _hint(lacking, resource)
         return Reason(policy.ref.id, because, missing, hint)
     return Reason(DEFAULT_DENY, "no policy permits", missing, _hint(lacking, resource))
 
@@ -135,7 +136,7 @@ def by_errors(resource: Owned) -> Reason:
         POLICY_ERROR,
         "a policy could not be evaluated, so",
         "every policy could be evaluated for this request",
-        f"a policy of this server has an error; ask the owner, {resource.owner}",
+        f"a policy of this server has an error; {ask(resource.owner)}",
     )
 
 
@@ -146,7 +147,7 @@ def by_label(policy: Policy, rules: tuple[str, ...], resource: Owned) -> Reason:
         policy.ref.id,
         f"it holds what policy {policy.ref.id} refuses ({found}), so",
         f"the request held none of: {found} ({policy.ref.file}:{policy.ref.line})",
-        f"take out what was found ({found}), or ask the owner, {resource.owner}",
+        f"take out what was found ({found}), or {ask(resource.owner)}",
     )
 
 
@@ -159,13 +160,13 @@ def outside_task(intent: Intent, resource: Owned, task: Task | None, now: float,
     else:
         because = f"its task {task.id} does not cover this, so"
     if not would.allowed:
-        hint = f"a task allows only what it names; no task alone would allow this; ask the owner, {resource.owner}"
+        hint = f"a task allows only what it names; no task alone would allow this; {ask(resource.owner)}"
         return Reason(OUTSIDE_TASK, because, "", hint)
     return Reason(
         OUTSIDE_TASK,
         because,
         f"the caller's task covered `{intent.action.value}` on {resource.name} ({_places(would.policies)})",
-        f"a task allows only what it names; the owner, {resource.owner}, can allow this for another task",
+        f"a task allows only what it names; {they(resource.owner)} can allow this for another task",
     )
 
 
@@ -175,13 +176,8 @@ def beyond_task(task: Task, resource: Owned) -> Reason:
         OUTSIDE_TASK,
         f"its task {task.id} does not list this, so",
         f"the task listed {resource.name} with these arguments, going there, with data this sensitive in it",
-        "a task allows only what it lists; " + asks(resource),
+        "a task allows only what it lists; " + ask(resource.owner),
     )
-
-
-def asks(resource: Owned) -> str:
-    """Whom to ask about a thing, which may have no owner."""
-    return f"ask the owner, {resource.owner}" if resource.owner else "ask whoever writes the policies on this machine"
 
 
 def refused_finding(intent: Intent, resource: Owned, verdict: Verdict) -> Reason | None:
@@ -200,7 +196,7 @@ def refused_finding(intent: Intent, resource: Owned, verdict: Verdict) -> Reason
 def _hint(lacking: Missing | None, resource: Owned) -> str:
     if lacking is not None:
         return lacking.hint
-    return f"no single change would allow it; ask the owner, {resource.owner}"
+    return f"no single change would allow it; {ask(resource.owner)}"
 
 
 def _places(policies: tuple[Policy, ...]) -> str:
