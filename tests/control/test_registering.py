@@ -11,6 +11,7 @@ import pytest
 
 from remit.control.governed import governor
 from remit.control.registering import Registering
+from remit.detect import Label
 from remit.errors import AuditError, NotFoundError, UsageError
 from remit.identity import Process
 from remit.identity.attestation import EXECUTABLES, observe
@@ -104,7 +105,7 @@ def test_nobody_unknown_and_nobody_at_all_answers_for_it(world: World) -> None:
 def test_what_is_declared_outlasts_a_restart_and_a_new_find(world: World) -> None:
     world.run(lambda: world.realm.lives.enrol(a_find()))
     registering = Registering(world.realm, "dev", seen)
-    said = {"environment": "prod", "zone": "tools", "vendor": "acme"}
+    said = {"environment": "prod", "zone": "tools", "vendor": "acme", "label": "confidential"}
     ada = world.realm.humans["ada"]
     changed = world.run(lambda: registering.declare("llama-8080", said, by=ada, proof="uid"))
     assert world.acts[-1][:3] == ("workload.declared", str(LLAMA), ada.person)
@@ -114,6 +115,7 @@ def test_what_is_declared_outlasts_a_restart_and_a_new_find(world: World) -> Non
     world.restart()
     again = world.run(lambda: world.realm.lives.enrol(a_find("bob")))
     assert (again.environment, again.zone, again.vendor, again.owner) == ("prod", "tools", "acme", "ada")
+    assert again.label is Label.CONFIDENTIAL
 
 
 def test_what_does_not_differ_is_no_act_and_what_is_retired_does_not_change(world: World) -> None:

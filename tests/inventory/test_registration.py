@@ -83,6 +83,7 @@ def test_names_that_can_t_be_in_an_id_are_refused(name: str) -> None:
     [
         ("toaster", {}, "`toaster` is no kind of workload"),
         ("agent", {"environment": "live"}, "`live` is no environment known here"),
+        ("agent", {"label": "untrusted"}, "`untrusted` is no label known here"),
         ("agent", {"zone": "moon"}, "`moon` is no zone known here"),
         ("agent", {"purpose": "a\nb"}, "a purpose is too long or has control characters"),
         ("agent", {"vendor": "x" * 201}, "a vendor is too long"),

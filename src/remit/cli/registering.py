@@ -20,6 +20,13 @@ DataSetOption = Annotated[
 ]
 EnvironmentOption = Annotated[str | None, typer.Option(metavar="NAME", help="dev, test, staging or prod.")]
 ZoneOption = Annotated[str | None, typer.Option(metavar="NAME", help="inference, retrieval or tools.")]
+LabelOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LABEL",
+        help="The most sensitive data it is meant for: public, internal, confidential or restricted.",
+    ),
+]
 DueOption = Annotated[
     str | None, typer.Option(metavar="DATE", help="The last day for its owner to look at it again: 2027-01-31.")
 ]
@@ -38,12 +45,13 @@ def add(
     data_set: DataSetOption = None,
     environment: EnvironmentOption = None,
     zone: ZoneOption = None,
+    label: LabelOption = None,
     review_due: DueOption = None,
     json: JsonOption = False,
     state: StateOption = None,
 ) -> None:
     """Register a workload, such as an agent: every process with all its selectors is that workload from then on."""
-    facts = _facts(purpose, vendor, data_set, environment, zone, review_due)
+    facts = _facts(purpose, vendor, data_set, environment, zone, label, review_due)
     body = {"name": name, "kind": kind, "selectors": selector or [], "owner": owner, "facts": facts}
     answer = _ask(state, "workloads", body=body, as_json=json)
     if answer is None:
@@ -60,6 +68,7 @@ def set_(
     data_set: DataSetOption = None,
     environment: EnvironmentOption = None,
     zone: ZoneOption = None,
+    label: LabelOption = None,
     review_due: DueOption = None,
     json: JsonOption = False,
     state: StateOption = None,
@@ -68,7 +77,7 @@ def set_(
 
     What is left out stays; '' takes a text away, `--review-due never` the date.
     """
-    facts = _facts(purpose, vendor, data_set, environment, zone, review_due)
+    facts = _facts(purpose, vendor, data_set, environment, zone, label, review_due)
     if not facts:
         raise UsageError("nothing to set", hint="for example `--purpose 'answers tickets'`")
     answer = _ask(state, "workload", "facts", query={"name": workload}, body=facts, as_json=json)
@@ -99,6 +108,7 @@ def _facts(
     data_sets: list[str] | None,
     environment: str | None,
     zone: str | None,
+    label: str | None,
     review_due: str | None,
 ) -> dict[str, Any]:
     """What was said on the command line; what was left out is not there."""
@@ -108,6 +118,7 @@ def _facts(
         "data_sets": data_sets or None,
         "environment": environment,
         "zone": zone,
+        "label": label,
     }
     said: dict[str, Any] = {field: value for field, value in facts.items() if value is not None}
     return said if review_due is None else {**said, "review_due": due(review_due)}

@@ -132,6 +132,7 @@ def _facts(known: dict[str, Any]) -> list[tuple[str, str]]:
         ("server", server if known["server"] else ""),
         ("vendor", known["vendor"]),
         ("zone", f"{known['zone']}, environment {known['environment']}"),
+        ("data", f"up to {known['label']}"),
         ("data sets", ", ".join(known["data_sets"])),
         ("process", process if known["server"] else "every one that has the selectors"),
         ("known by", ", ".join(known["selectors"])),

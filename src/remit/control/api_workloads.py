@@ -25,6 +25,7 @@ class Facts(BaseModel):
     data_sets: list[str] = Field(default=[], max_length=MAX_MANY)
     environment: str = Field(default="", max_length=PURPOSE_LENGTH)
     zone: str = Field(default="", max_length=PURPOSE_LENGTH)
+    label: str = Field(default="", max_length=PURPOSE_LENGTH)
     review_due: float | None = Field(default=None, ge=0, le=LATEST)
 
 

@@ -144,6 +144,7 @@ def same_life(fresh: Workload, known: Workload) -> Workload:
         review_due=known.review_due,
         environment=known.environment,
         zone=known.zone,
+        label=known.label,
         capabilities=known.capabilities,
         owner=known.owner,
     )

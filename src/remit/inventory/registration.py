@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from remit.config import ENVIRONMENTS
+from remit.detect import Label
 from remit.errors import IdentityError, UsageError
 from remit.identity import SpiffeId
 from remit.inventory.enrolment import MAX_NAME
@@ -12,6 +13,7 @@ from remit.inventory.selectors import REGISTERED, check_registration
 from remit.inventory.workload import Capability, Kind, LifeState, Workload
 
 ZONES: Final = ("inference", "retrieval", "tools")
+LABELS: Final = tuple(label.value for label in Label if label is not Label.UNTRUSTED)
 MAX_TEXT: Final = 200  # characters of a purpose, a vendor, a data set's name
 MAX_MANY: Final = 32  # selectors, or data sets
 
@@ -35,7 +37,7 @@ _OF_KIND: Final = {
 }
 
 Declared = Mapping[str, Any]  # of the FIELDS below, those that are said
-FIELDS: Final = ("purpose", "vendor", "data_sets", "environment", "zone", "review_due")
+FIELDS: Final = ("purpose", "vendor", "data_sets", "environment", "zone", "label", "review_due")
 
 
 def register(
@@ -147,6 +149,8 @@ def _checked(field: str, value: Any) -> Any:
         return None if value is None else float(value)
     if field == "data_sets":
         return tuple(dict.fromkeys(_text(field, one) for one in value if one))
+    if field == "label":
+        return Label(_one_of(field, value, LABELS))
     if field == "environment":
         return _one_of(field, value, tuple(ENVIRONMENTS))
     return _one_of(field, value, ZONES) if field == "zone" else _text(field, value)
