@@ -49,7 +49,7 @@ class SystemMode(Mode):
         self._running.stop()
         self.machine.run("tee", self.config, stdin=self._config)
         self.machine.run("tee", "/etc/remit/policies/trusted.cedar", stdin=TRUSTED_POLICY)
-        self.machine.run("sh", "-c", "chmod 644 /etc/remit/policies/*; cp -a /var/lib/remit /opt/state")
+        self.machine.run("sh", "-c", "chmod 644 /etc/remit/policies/*.cedar; cp -a /var/lib/remit /opt/state")
         self.machine.run("sh", "-c", "cp -a /etc/remit /opt/etc-remit")
         return self.up()
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from remit.errors import StateError
 from remit.policy.schema import STARTER_TEXT
+from remit.tasks.profile import starters
 
 _CONFIG: Final = """\
 # Remit's settings for this machine. Every key, with its default: docs/configuration.md.
@@ -17,6 +18,7 @@ _ADMINISTRATOR: Final = """
 administrator = [{}]  # who installed it; answers for what is nobody else's
 """
 STARTER: Final = STARTER_TEXT
+PROFILES: Final = starters()
 RUN_DIRECTORY: Final = """\
 # Remit's sockets (tmpfiles.d(5)).
 d /run/remit 0755 remit remit -

@@ -11,7 +11,6 @@ from remit.install import contents, places
 from remit.install.account import find_account
 from remit.install.code_copy import name_of_copy
 from remit.install.move import Move
-from remit.policy.profiles import is_profile
 from remit.tasks.profile import DIRECTORY as PROFILES
 
 Owner = Literal["root", "remit", "root:remit"]
@@ -150,6 +149,7 @@ def _directories() -> list[Step]:
         Directory(at.state, 0o700, "remit", "state, keys and the log"),
         Directory(at.config.parent, 0o750, "root:remit", "settings"),
         Directory(at.policies, 0o750, "root:remit", "policies"),
+        Directory(at.policies / PROFILES, 0o750, "root:remit", "profiles of tasks"),
         Directory(at.run, 0o755, "remit", "sockets"),
     ]
 
@@ -160,30 +160,36 @@ def _files(here: Here, options: Options) -> list[Step]:
     starter = at.policies / "starter.cedar"
     first = contents.config(options.administrator)
     settings = File(at.config, first, 0o640, ours, "settings, if there are none", once=True)
-    policies = File(starter, contents.STARTER, 0o640, ours, "policies, if there are none", once=True)
+    policies = [
+        File(starter, contents.STARTER, 0o640, ours, "policies, if there are none", once=True),
+        *(File(path, text, 0o640, ours, "a profile, likewise", once=True) for path, text in _profiles().items()),
+    ]
     return [
         settings,
-        *([] if here.policies else [policies]),
+        *([] if here.policies else policies),
         File(places.TMPFILES, contents.RUN_DIRECTORY, 0o644, "root", "makes /run/remit at each boot"),
         File(places.PAM, contents.pam(), 0o644, "root", "how a person's password is checked"),
     ]
 
 
+def _profiles() -> dict[Path, str]:
+    """Those that come with Remit, by where they go."""
+    at = Places.system().policies / PROFILES
+    return {at / name: text for name, text in contents.PROFILES.items()}
+
+
 def _moving(planned: list[Step], move: Move) -> list[Step]:
     """The same with a user's settings and policies; their state last, Remit's own only when all of it is there."""
     at, user = Places.system(), move.own.person.pw_name
-    profiles = any(is_profile(one.name) for one in move.what.policies)
-    policies: list[Step] = [
-        *([Directory(at.policies / PROFILES, 0o750, "root:remit", f"profiles, {user}'s")] if profiles else []),
-        *(
-            File(at.policies / one.name, one.text, 0o640, "root:remit", f"policies, {user}'s")
-            for one in move.what.policies
-        ),
+    policies = [
+        File(at.policies / one.name, one.text, 0o640, "root:remit", f"policies, {user}'s")
+        for one in move.what.policies
     ]
     files: dict[Path, list[Step]] = {
         at.state: [Directory(at.state, 0o700, "root", "state, keys and the log, to be filled")],
         at.config: [File(at.config, move.what.config, 0o640, "root:remit", f"settings, {user}'s"), *policies],
         at.policies / "starter.cedar": [],
+        **{path: [] for path in _profiles()},
     }
     same = [one for step in planned for one in files.get(getattr(step, "path", Path()), [step])]
     return [
