@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from remit.inventory import LifeState
-from remit.tasks import Task
+from remit.policy.link import AskPeople, Raise, Reserve
+from remit.tasks import Budget, Task
 from remit.tasks.token import digest
 from tests.envoy.proxy import documented
 from tests.envoy.world import BOT, CHAT, JSON, POINT, SECRET, SERVER, World, policies, world
@@ -48,7 +49,7 @@ def test_an_owner_s_agent_goes_through_and_it_is_on_record_with_the_point_that_a
 async def refused_with(here: World, rule: str, **said: Any) -> None:
     before = len(here.behind.heads)
     reply = await here.call(**said)
-    assert reply.status in {400, 401, 403, 404, 405}, (said, reply)
+    assert reply.status in {400, 401, 403, 404, 405, 503}, (said, reply)
     assert reply.error["rule"] == rule, (said, reply.body)
     assert len(here.behind.heads) == before, "it went on"
 
@@ -125,24 +126,90 @@ def test_who_calls_is_who_the_certificate_proves(tmp_path: Path) -> None:
     assert sum(row["count"] for row in here.records("refusals")) == 5
 
 
-def test_a_task_s_token_adds_the_task_and_ends_with_it(tmp_path: Path) -> None:
-    def task(here: World, **changed: Any) -> Task:
-        now = here.zone.clock()
-        row = Task("t1", "ada", SERVER, ("list",), "look", now - 60, now + 600, digest(TOKEN), "terminal")
-        return replace(row, **changed)
+def task(here: World, *actions: str, **changed: Any) -> Task:
+    now = here.zone.clock()
+    row = Task("t1", "ada", SERVER, actions or ("list",), "look", now - 60, now + 600, digest(TOKEN), "terminal")
+    return replace(row, **changed)
 
+
+WITH_TASK = {**JSON, "authorization": f"Bearer {TOKEN}"}
+
+
+def test_a_task_s_token_adds_the_task_and_ends_with_it(tmp_path: Path) -> None:
     async def saying(here: World) -> None:
-        told = {**JSON, "authorization": f"Bearer {TOKEN}"}
-        await refused_with(here, "remit:unidentified", headers=told)
+        await refused_with(here, "remit:unidentified", headers=WITH_TASK)
         here.put(tasks=(task(here),))
-        assert (await here.call("GET", "/v1/models", None, headers=told)).status == 200
-        await refused_with(here, "remit:outside-task", headers=told)
-        await refused_with(here, "remit:unidentified", headers=told, by="stranger")
+        assert (await here.call("GET", "/v1/models", None, headers=WITH_TASK)).status == 200
+        await refused_with(here, "remit:outside-task", headers=WITH_TASK)
+        await refused_with(here, "remit:unidentified", headers=WITH_TASK, by="stranger")
         here.put(tasks=(task(here, ended=here.zone.clock()),))
-        await refused_with(here, "remit:unidentified", method="GET", path="/v1/models", body=None, headers=told)
+        await refused_with(here, "remit:unidentified", method="GET", path="/v1/models", body=None, headers=WITH_TASK)
 
     here = behind_envoy(tmp_path, saying)
     assert [start["task"] for start in here.records()] == ["t1", "t1"]
+
+
+def test_what_came_in_is_kept_before_it_goes_on_and_without_control_it_does_not(tmp_path: Path) -> None:
+    brought = CHAT | {"messages": [{"role": "tool", "tool_call_id": "1", "content": "from outside"}]}
+
+    async def saying(here: World) -> None:
+        here.put(tasks=(task(here, "infer"),))
+        assert (await here.call(body=brought, headers=WITH_TASK)).status == 200
+        raised = [(one.task, one.high, one.untrusted) for one in here.control.asked]
+        assert ("t1", "public", True) in raised
+        assert ("t1", "internal", True) in raised or ("t1", "internal", False) in raised
+        here.control.answers[Raise] = {"refused": "the disk is full"}
+        await refused_with(here, "remit:control-gone", body=brought, headers=WITH_TASK)
+
+    behind_envoy(tmp_path, saying)
+
+
+def test_a_budget_that_only_an_answer_s_reader_could_keep_is_refused(tmp_path: Path) -> None:
+    async def saying(here: World) -> None:
+        for uncounted in (Budget(tokens=10**6), Budget(bytes=10**9), Budget(calls=5, seconds=600)):
+            here.put(tasks=(task(here, "infer", budget=uncounted),))
+            await refused_with(here, "remit:uncounted-budget", headers=WITH_TASK)
+        here.put(tasks=(task(here, "infer", budget=Budget(calls=5)),))
+        assert (await here.call(headers=WITH_TASK)).status == 200
+        here.control.answers[Reserve] = {"amount": {"calls": 0}}
+        await refused_with(here, "remit:budget-spent", headers=WITH_TASK)
+
+    behind_envoy(tmp_path, saying)
+
+
+def test_what_takes_an_approval_is_refused_with_a_handle_and_goes_on_once_somebody_agreed(tmp_path: Path) -> None:
+    needed = """@id("ask") @approval("owner") permit(principal, action, resource);"""
+
+    async def saying(here: World) -> None:
+        here.put(**policies(needed))
+        here.control.answers[AskPeople] = {"pending": "a-1"}
+        reply = await here.call()
+        assert (reply.status, reply.error["rule"]) == (403, "remit:approval-needed")
+        assert "a-1" in str(reply.error)
+        [asked] = here.control.asked
+        assert "hello" in asked.asked["arguments"], "people see what would be sent"
+        here.control.answers[AskPeople] = {"approval": approval(here)}
+        assert (await here.call()).status == 200
+        here.control.answers[AskPeople] = {"approval": approval(here) | {"policy_set": "another"}}
+        await refused_with(here, "remit:approval-needed")
+        here.control.answers[AskPeople] = {"refused": "no", "rule": "denied"}
+        await refused_with(here, "remit:approval-denied")
+
+    here = behind_envoy(tmp_path, saying)
+    [allowed] = [start for start in here.records() if start["outcome"] == "allowed"]
+    assert allowed["facts"]["approval"]["id"] == "a-1"
+
+
+def approval(here: World) -> dict[str, Any]:
+    return {
+        "id": "a-1",
+        "policy_set": here.zone.snapshot.policy_set,
+        "level": "owner",
+        "by": "bob",
+        "requester": "ada",
+        "expires": here.zone.clock() + 60,
+        "self_confirmed": False,
+    }
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from remit.identity import Authority, Caller, SpiffeId
 from remit.identity.unix_socket import ListeningSocket
 from remit.inventory import Human, Kind, Model, Workload
 from remit.policy import Engine, PolicyFile, Snapshot, policy_set_digest
+from remit.policy.link import Answer, Raise, Reserve
 from remit.redaction import Scrubber
 from tests.envoy.proxy import Behind, client_context, documented, replaced, running
 from tests.interop.peers import envoy
@@ -55,6 +56,21 @@ class Reply:
         return said
 
 
+class Control:
+    """Control's side of the link, as far as a decision asks it something: `answers` is what it says to each."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.answers: dict[type, dict[str, Any]] = {Raise: {}, Reserve: {"amount": {"calls": 1}}}
+        self.questions = Questions(self._heard)
+
+    def _heard(self, message: Any) -> None:
+        self.asked.append(message)
+        if (answer := self.answers.get(type(message))) is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self.questions.answered, Answer(message.ask, answer))
+
+
 @dataclass
 class World:
     """`zone` decides; callers reach Envoy at `port`, which asks there before anything reaches `behind`."""
@@ -65,6 +81,7 @@ class World:
     behind: Behind
     log: AuditLog
     told: list[Any]
+    control: Control
     port: int = 0
     socket: Path = field(init=False)
     epoch: int = 1
@@ -158,8 +175,9 @@ async def world(place: Path, *changes: tuple[str, str]) -> AsyncIterator[World]:
     authority, behind = Authority.create(TD, time.time() - 60), Behind()
     told: list[Any] = []
     log = _log(place)
-    zone = _zone(Engine(snapshot(authority)), log, told)
-    here = World(place, zone, authority, behind, log, told)
+    control = Control()
+    zone = _zone(Engine(snapshot(authority)), log, told, control)
+    here = World(place, zone, authority, behind, log, told, control)
     for name, one in (("envoy", POINT), ("bot", BOT), ("stranger", STRANGER)):
         issue(place, name, authority, one)
     issue(place, "forged", Authority.create(TD, time.time() - 60), BOT, bundle=False)
@@ -212,7 +230,7 @@ def _log(place: Path) -> AuditLog:
     return AuditLog.open(place / "audit", key, certificate, t=now, m=time.monotonic())
 
 
-def _zone(engine: Engine, log: AuditLog, told: list[Any]) -> Zone:
+def _zone(engine: Engine, log: AuditLog, told: list[Any], control: Control) -> Zone:
     unused: Any = SimpleNamespace()
     return Zone(
         name="decisions",
@@ -228,5 +246,5 @@ def _zone(engine: Engine, log: AuditLog, told: list[Any]) -> Zone:
         monotonic=time.monotonic,
         cache_key=bytes(32),
         told=told.append,
-        questions=Questions(told.append),
+        questions=control.questions,
     )

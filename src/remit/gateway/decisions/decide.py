@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from remit.audit import Start
 from remit.errors import ProtocolError, RemitError, StateError
@@ -17,11 +18,18 @@ from remit.policy import ApprovalNeededError, Intent, Permit, RefusedError
 
 
 async def decide(
-    intent: Intent, zone: Zone, call: Call, *, by: Caller, anew: Callable[[], Intent], wait: float | None = 0.0
+    intent: Intent,
+    zone: Zone,
+    call: Call,
+    *,
+    by: Caller,
+    anew: Callable[[], Intent],
+    wait: float | None = 0.0,
+    value: Any = None,
 ) -> Permit:
     """The permit, once it is on record; raises RefusedError or ProtocolError (on record as well), and AuditError.
 
-    `by` asks, for itself or as an enforcement point.
+    `by` asks, for itself or as an enforcement point. `value` is what would be sent, for people to see.
 
     1. may it, once people agreed where that is needed: `wait` is for how many seconds they are waited for (None: as
        long as is usual), `anew` the intent as it is by then. Raises ApprovalNeededError with a handle while nobody
@@ -37,7 +45,7 @@ async def decide(
     call.asks(intent)
     try:
         # 1
-        permit = call.may(await _permitted(intent, zone, call, wait, anew))
+        permit = call.may(await _permitted(intent, zone, call, wait, anew, value))
         # 2
         check_unmasked(intent, permit)
         # 3
@@ -57,14 +65,14 @@ async def decide(
 
 
 async def _permitted(
-    intent: Intent, zone: Zone, call: Call, wait: float | None, anew: Callable[[], Intent]
+    intent: Intent, zone: Zone, call: Call, wait: float | None, anew: Callable[[], Intent], value: Any
 ) -> Permit:
     """What was agreed to is decided again, as all is by now: an approval is of exactly what was asked."""
     try:
         return zone.engine.decide(intent, call.now, call.id)
     except ApprovalNeededError as error:
         needed = error
-    call.approval = await agreed(intent, None, needed, zone, wait)
+    call.approval = await agreed(intent, value, needed, zone, wait)
     return zone.engine.decide(call.asks(anew()), zone.clock(), call.id, call.approval)
 
 

@@ -4,33 +4,32 @@ Only whether it goes on is decided here. What comes back is not seen: nothing in
 is not cut when its task ends (docs/envoy.md).
 """
 
-import contextlib
 import socket
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from remit.audit import Start
-from remit.errors import AuditError, IdentityError, RemitError
+from remit.errors import IdentityError, ProtocolError, RemitError
 from remit.gateway.call import Call
+from remit.gateway.circumstances import circumstances_of
 from remit.gateway.consider import Ask, consider, owner_s_cache_only, read
+from remit.gateway.decisions.decide import decide, refuse
 from remit.gateway.decisions.ext_authz_proto import METHOD, SERVICE, message_type
 from remit.gateway.decisions.ext_authz_reply import allowed, refused
 from remit.gateway.decisions.ext_authz_request import Checked, read_check
 from remit.gateway.decisions.points import UnixPoints
-from remit.gateway.decisions.verbatim import check_unmasked, verbatim
+from remit.gateway.decisions.verbatim import check_countable, verbatim
 from remit.gateway.decisions.vouched import VouchedFor
 from remit.gateway.dialects import DIALECTS, Dialect, Refusal
+from remit.gateway.marking import raise_for_answer, with_what_came_in
 from remit.gateway.model_in_force import check_model
-from remit.gateway.people import agreed
-from remit.gateway.record import started
-from remit.gateway.refusals import dialect_of, record_of, refusal_of
+from remit.gateway.refusals import dialect_of, refusal_of
 from remit.gateway.said import said
 from remit.gateway.unidentified import Unidentified
 from remit.gateway.zone import Zone
 from remit.identity import Caller, SpiffeId
 from remit.identity.grpc_server import Method, Request, UnixServer
-from remit.policy import ApprovalNeededError, Intent, Permit, RefusedError
+from remit.policy import Intent, RefusedError
 from remit.policy.link import Refused
 
 BODY_BYTES: Final = 4 << 20  # a request's, with what Envoy says beside it; a 128k-token prompt is under 1 MiB
@@ -82,24 +81,34 @@ class ExtAuthz:
         call = Call.begin(checked.guarded, zone.clock(), zone.monotonic(), _nothing)
         call.bytes_in, call.route = len(checked.request.body), f"{checked.request.method} {checked.request.path}"
         try:
-            await self._decide(checked, point, call)
+            await self._decided(checked, point, call)
         except RemitError as error:
+            self._tell(call, error, asked.peer.uid)
             dialect = dialect_of(checked.request.path, zone.workload(checked.guarded))
-            return self._reply(call, await self._refuse(call, error, asked), dialect)
-        finally:
-            if call.recorded:
-                self._note_end(call)
+            return self._reply(call, refusal_of(call, error), dialect)
         return allowed(checked.unsent, call.headers(zone.snapshot))
 
-    async def _decide(self, checked: Checked, point: Caller, call: Call) -> None:
-        """Returns if the request may go on; raises RemitError if not.
+    async def _decided(self, checked: Checked, point: Caller, call: Call) -> None:
+        """Returns once the request may go on and that is on record; raises RemitError if not.
 
-        As `exchange` does, but that nothing is written anew:
+        As `exchange` does, but that nothing is written anew: what would have to be is refused.
+        """
+        zone = self._zone
+        try:
+            intent, ask = await self._asked(checked, call)
+        except (RefusedError, ProtocolError) as error:
+            await refuse(error, zone, call, point)
+            raise
+        await decide(intent, zone, call, by=point, anew=lambda: self._anew(intent), value=ask.forward)
+        await raise_for_answer(intent, ask, zone)
+
+    async def _asked(self, checked: Checked, call: Call) -> tuple[Intent, Ask]:
+        """What is to be decided.
 
         1. who calls, on the word of the point that asks, or by a token
-        2. what is asked; what could only be sent on if it were changed is refused
-        3. the intent; the model is the one its server is bound to; may it, and nothing in it is to be masked
-        4. written down, durably, before the point may go on; and still so once it is written
+        2. what is asked, as the gateway reads it, and so that it can be sent on as it came
+        3. the intent, with what came in with it; the model is the one its server is bound to
+        4. nothing else that the gateway would see to by itself: callers in one prompt cache, an answer's tokens
         """
         zone = self._zone
         # 1
@@ -108,26 +117,17 @@ class ExtAuthz:
         ask = verbatim(read(checked.request, caller, checked, zone))
         # 3
         intent = call.asks(await consider(caller, ask, None, zone, call.now))
+        intent = call.asks(await with_what_came_in(intent, ask, zone))
         check_model(intent, ask.workload, call.id)
-        permit = call.may(await self._permit(intent, ask, call))
-        check_unmasked(intent, permit)
-        owner_s_cache_only(ask, caller)
         # 4
-        call.recorded = True
-        receipt = await zone.audit.record(_at(point, started(call, intent, permit, zone)), permit.intent_digest)
-        zone.check_current(permit, call)
-        receipt.spend(permit.intent_digest)
+        owner_s_cache_only(ask, caller)
+        check_countable(caller, zone.snapshot)
+        return intent, ask
 
-    async def _permit(self, intent: Intent, ask: Ask, call: Call) -> Permit:
-        """May it; where it takes somebody's agreement they are asked, and who asks the same again hears more.
-
-        Nothing waits for people here: Envoy gives up after seconds. Raises RefusedError.
-        """
-        try:
-            return self._zone.engine.decide(intent, call.now, call.id)
-        except ApprovalNeededError as needed:
-            call.approval = await agreed(intent, ask.forward, needed, self._zone, NO_WAIT)
-        return self._zone.engine.decide(intent, call.now, call.id, call.approval)
+    def _anew(self, intent: Intent) -> Intent:
+        """The same, as all is by now."""
+        zone = self._zone
+        return replace(intent, circumstances=circumstances_of(intent.caller, zone.snapshot, zone.clock()))
 
     def _turned_away(self, asked: Request, error: RemitError) -> Any:
         """What never became a call: counted, as are peers of the gateway that can't be identified."""
@@ -136,34 +136,17 @@ class ExtAuthz:
         call = Call.begin(self._own, zone.clock(), zone.monotonic(), _nothing)
         return self._reply(call, refusal_of(call, error), DIALECTS["openai"])
 
-    async def _refuse(self, call: Call, error: RemitError, asked: Request) -> Refusal:
-        """Record a refusal before it is told; who can't be identified is counted, not recorded one by one."""
-        zone, refusal = self._zone, refusal_of(call, error)
-        call.status = refusal.status
-        call.outcome = call.outcome or "refused"
+    def _tell(self, call: Call, error: RemitError, uid: int) -> None:
+        """Who can't be identified is counted; what policies refuse is shown on the owner's terminal."""
+        zone = self._zone
         if isinstance(error, IdentityError) and call.caller is None:
-            self._unidentified.count(asked.peer.uid, said(str(error), zone.scrubber))
-        elif not call.recorded and not isinstance(error, AuditError):
-            try:
-                await zone.audit.record(record_of(call, zone, error), b"")
-            except AuditError as failed:
-                return refusal_of(call, failed)
-            if call.intent is not None and isinstance(error, RefusedError):
-                zone.told(Refused(call.id, str(error), error.rule, call.intent.action, call.resource))
-        return refusal
+            self._unidentified.count(uid, said(str(error), zone.scrubber))
+        elif isinstance(error, RefusedError) and call.intent is not None:
+            zone.told(Refused(call.id, str(error), error.rule, call.intent.action, call.resource))
 
     def _reply(self, call: Call, refusal: Refusal, dialect: Dialect) -> Any:
         status, body = dialect.refusal(refusal)
         return refused(status, body, (JSON, *call.headers(self._zone.snapshot)))
-
-    def _note_end(self, call: Call) -> None:
-        with contextlib.suppress(AuditError):  # the shard is closed: `verify` reports the start without an end
-            self._zone.audit.note(call.end("decided"))
-
-
-def _at(point: Caller, start: Start) -> Start:
-    """The record, with who asked: a person's process by the person's pseudonym."""
-    return replace(start, facts={**start.facts, "point": str(point.spiffe_id) if point.enrolled else point.person})
 
 
 def _nothing(_: str) -> None:

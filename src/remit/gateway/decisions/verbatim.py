@@ -5,9 +5,11 @@ from typing import Any, Final
 
 from remit.detect import ALWAYS_MASKED
 from remit.errors import ProtocolError
+from remit.gateway.circumstances import tasks_of
 from remit.gateway.consider import Ask
 from remit.gateway.strict_json import read
-from remit.policy import Intent, Permit, Treatment
+from remit.identity import Caller
+from remit.policy import Intent, Permit, Snapshot, Treatment
 
 JSON_TYPES: Final = frozenset({"application/json", "application/json;charset=utf-8"})
 _CACHE: Final = frozenset({"cache_prompt", "cache_salt"})  # what keeps callers out of each other's prompt cache
@@ -20,6 +22,12 @@ class VerbatimError(ProtocolError):
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message, status=403, hint=hint)
+
+
+class UncountedError(ProtocolError):
+    """What it uses of its task's budget can't be counted. `rule` is `uncounted-budget`."""
+
+    rule = "uncounted-budget"
 
 
 def verbatim(ask: Ask) -> Ask:
@@ -76,3 +84,14 @@ def check_unmasked(intent: Intent, permit: Permit) -> None:
             f"it holds what would have to be masked ({found}), and a body is sent on here as it came",
             hint="take out what was found, or call the gateway's own door",
         )
+
+
+def check_countable(caller: Caller, snapshot: Snapshot) -> None:
+    """Raises UncountedError for a task whose budget only who reads the answer can keep it to."""
+    for task in tasks_of(caller, snapshot):
+        if any(limit is not None for limit in (task.budget.tokens, task.budget.bytes, task.budget.seconds)):
+            raise UncountedError(
+                f"task {task.id} limits what an answer may use, and answers are not seen here",
+                status=403,
+                hint="call the gateway's own door, which counts it",
+            )
