@@ -30,7 +30,7 @@ class World:
         server = a_server(Model("m"))
         self.workloads = {server.spiffe_id: a_server(known("m", identity))}
 
-    def seen(self, _reach: object) -> list[Workload]:
+    def deployable(self, _reach: object) -> list[Workload]:
         return list(self.workloads.values())
 
     async def acts(self, *_of_what: Any) -> None: ...

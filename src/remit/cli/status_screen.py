@@ -25,6 +25,8 @@ def print_status(status: dict[str, Any]) -> None:
     print_not_enforced(status)
     _break_glass(status["break_glass"])
     _handed_out(status)
+    for conflict in status["conflicts"]:
+        line("roles", f"{escape(conflict)}: they have neither role until that is mended", "red")
     for person, presence in sorted(status["presence"].items()):
         line("person", f"{escape(person)}   {_PRESENCE[presence]}")
     line("log", escape(status["audit"]["dir"]))

@@ -10,6 +10,7 @@ from typing import Final
 
 from remit.config.addresses import host_port
 from remit.config.places import MAX_SOCKET_PATH_BYTES
+from remit.config.role_pairs import conflicts
 from remit.config.settings import (
     ApprovalSettings,
     AuthoritySettings,
@@ -18,7 +19,6 @@ from remit.config.settings import (
     LoginSettings,
     PresenceSettings,
     ProofSettings,
-    RolesSettings,
     Settings,
 )
 from remit.errors import ConfigError
@@ -63,7 +63,7 @@ def check(settings: Settings, name: str) -> None:
     if settings.spire.socket:
         _check_spire(settings, name)
     _check_login(settings.login, name)
-    _check_roles(settings.roles, name)
+    _check_roles(settings, name)
     _check_proof(settings.proof, name)
     _check_decisions(settings.decisions, name)
     _check_approvals(settings.approvals, name)
@@ -179,12 +179,10 @@ def _check_approvals(approvals: ApprovalSettings, name: str) -> None:
         )
 
 
-def _check_roles(roles: RolesSettings, name: str) -> None:
-    for both in sorted({*roles.administrator} & {*roles.auditor}):
-        raise ConfigError(
-            f"`{name}`: `{both}` is both `roles.administrator` and `roles.auditor`",
-            hint="who changes things does not audit them",
-        )
+def _check_roles(settings: Settings, name: str) -> None:
+    """As far as the file tells; control looks at the accounts as well."""
+    for conflict in conflicts(settings.roles, lambda one: settings.people.get(one, ())):
+        raise ConfigError(f"`{name}`: {conflict}", hint=conflict.why)
 
 
 def check_issuer(issuer: str, where: str) -> None:

@@ -95,10 +95,16 @@ class ProofSettings:
 
 @dataclass(frozen=True, slots=True)
 class RolesSettings:
-    """Who is more than a person in system mode, by the names of their accounts. Root always administers."""
+    """Who is more than a person in system mode, by the names of their accounts. Root always administers.
+
+    `deployer`: who alone says which models and tools are used, if anybody is named. `approver`: who agrees to what
+    takes an approver; nobody named: administrators do.
+    """
 
     administrator: tuple[str, ...] = ()
     auditor: tuple[str, ...] = ()
+    deployer: tuple[str, ...] = ()
+    approver: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from remit.control.approvals import Approvals
 from remit.control.governed import ancestry
 from remit.control.proving import Proving
 from remit.control.realm import Realm
-from remit.control.roles import NotAdmittedError, Reach, Role
+from remit.control.roles import NotAdmittedError, Reach
 from remit.control.visitor import Visitor
 from remit.errors import UsageError
 from remit.identity import Process
@@ -137,4 +137,4 @@ class ApprovalDesk:
 
 def approves(reach: Reach) -> bool:
     """Whether they answer what takes an approver."""
-    return reach.role is Role.ADMINISTRATOR
+    return reach.approves

@@ -52,11 +52,13 @@ class Bindings:
                 await self._book.acts("model.lost", str(spiffe_id), None, {"model": name})
                 self._book.keep_workload(unproven(workload, name))
 
-    async def approve(self, human: Human, spiffe_id: SpiffeId, name: str, digest: str | None, proof: str) -> Binding:
-        """Bind a server to its model as it is now, by its owner's word; raises UsageError."""
+    async def approve(
+        self, human: Human, spiffe_id: SpiffeId, name: str, digest: str | None, proof: str, *, deployer: bool = False
+    ) -> Binding:
+        """Bind a server to its model as it is now, by the word of its owner, or of a deployer; raises UsageError."""
         async with self._book.one_act:
             workload = self._book.workloads[spiffe_id]
-            if workload.owner != human.name:
+            if workload.owner != human.name and not deployer:
                 raise UsageError(f"`{workload.name}` is not a workload that {human.name} owns", hint="its owner can")
             approved = binding.approve(workload, name, digest)
             bound = approved.bindings[-1]

@@ -43,6 +43,7 @@ from remit.control.proofs import Proofs
 from remit.control.realm import PoliciesInForce, Realm
 from remit.control.renewing import renew
 from remit.control.roles import ALL
+from remit.control.separation import mind as mind_roles
 from remit.control.serving import open_desk, serve
 from remit.control.serving_tokens import serve_tokens
 from remit.control.sparing import Sparing
@@ -358,6 +359,8 @@ class Daemon:
         self._watches.spawn(mind_ends(self._realm, self._workers.deliver))
         self._watches.spawn(self._realm.spending.mind())
         self._watches.spawn(self._source.mind(self._note))
+        if self._governance.separation is not None:
+            self._watches.spawn(mind_roles(self._governance.separation, self._realm.act, self._say))
         self._watches.spawn(self._grading.mind())
         if demo:
             self._watches.spawn(self._guards.mind_demo())

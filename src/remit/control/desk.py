@@ -107,13 +107,19 @@ class Desk:
         return await self._keys.rotate()
 
     async def approve_model(self, who: Visitor, name: str, on: str, digest: str) -> dict[str, Any]:
-        """Bind a server to its model as it is now and is shown, by its owner's word: one that changes is another."""
+        """Bind a server to its model as it is now and is shown, by the word of its owner or a deployer.
+
+        A model that changes is another.
+        """
         who.check_not_governed()
-        workload = meant(self.seen.seen(who.reach), name, on)
+        who.reach.check_deploys()
+        workload = meant(self.seen.deployable(who.reach), name, on)
         now = binding.approve(workload, name, digest or None).bindings[-1].identity
         shown = Shown.of(model=name, on=workload.name, digest=now.weights, identity=now.digest)
         kind = (await self._proving.require(who, Act.MODEL_APPROVE, shown)).kind.value
-        bound = await self._realm.bindings.approve(who.human, workload.spiffe_id, name, now.digest, kind)
+        bound = await self._realm.bindings.approve(
+            who.human, workload.spiffe_id, name, now.digest, kind, deployer=bool(who.reach.deployer)
+        )
         settled = await self._deliver(self._realm.snapshot())
         told = {"model": name, "on": workload.name, "digest": bound.identity.weights}
         return {**told, "identity": bound.identity.digest, "proof": kind, "pending": not settled}

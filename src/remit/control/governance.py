@@ -10,6 +10,8 @@ from remit.control.owner import Owner, find_owner, others
 from remit.control.people import HumanUids, account_of, accounts, human_uids
 from remit.control.realm import Realm
 from remit.control.roles import ROOT, NotAdmittedError, Reach, Role, Roles
+from remit.control.separation import Separation
+from remit.errors import ConfigError
 from remit.inventory import Human
 
 NOBODY = Owner("", ())
@@ -28,6 +30,8 @@ class Governance:
     named: Mapping[str, tuple[int, ...]]
     uid: int
     humans: HumanUids | None = None
+    separation: Separation | None = None
+    """Which roles one person may not have together; None where the instance is its owner's alone."""
 
     async def meet_all(self, realm: Realm, note: Callable[[str], None]) -> None:
         """The people that this machine lists, so that their calls are attributed to them; who can't be is said."""
@@ -61,7 +65,9 @@ class Governance:
             raise NotAdmittedError(
                 f"uid {uid} acts for no person known here", hint="accounts that nobody logs in to govern nothing"
             )
-        return human, Reach(human.name, self.roles.of(human.name, uid), human.uids)
+        if uid != ROOT and self.separation is not None and self.separation.suspended(human.uids, human.name):
+            return human, Reach(human.name, Role.PERSON, human.uids, False if self.roles.deployers else None, False)
+        return human, self.roles.reach(human.name, uid, human.uids)
 
     async def whose(self, realm: Realm, uid: int | None) -> str:
         """Who answers for a server that runs as `uid`; empty where nobody can."""
@@ -81,15 +87,21 @@ class Governance:
 def governance_of(
     places: Places, settings: Settings, owner_named: str | None, login_uid: int | None, environ: Mapping[str, str]
 ) -> Governance:
-    """As this instance is started; raises IdentityError when it is one person's and nobody tells whose."""
+    """As this instance is started; raises IdentityError when it is one person's and nobody tells whose.
+
+    Raises ConfigError when somebody would have roles that don't go together.
+    """
     if not places.shared:
         owner = find_owner(owner_named, login_uid, environ)
         return Governance(owner, Roles(frozenset({owner.name})), settings.people, os.getuid())
     named = settings.roles
-    roles = Roles(frozenset(named.administrator), frozenset(named.auditor))
+    roles = Roles(*(frozenset(one) for one in (named.administrator, named.auditor, named.deployer, named.approver)))
+    separation = Separation(named, settings.people)
+    for conflict in separation.conflicts():
+        raise ConfigError(str(conflict), hint=conflict.why)
     accounts_of = [_account(name, settings.people) for name in named.administrator]
     first = next((one for one in accounts_of if one is not None), NOBODY)
-    return Governance(first, roles, settings.people, os.getuid(), human_uids())
+    return Governance(first, roles, settings.people, os.getuid(), human_uids(), separation)
 
 
 def _account(name: str, named: Mapping[str, tuple[int, ...]]) -> Owner | None:

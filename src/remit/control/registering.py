@@ -11,7 +11,7 @@ from remit.errors import AttestationError, NotFoundError, UsageError
 from remit.identity import Process
 from remit.identity.selectors import told
 from remit.inventory import Human, Workload, matches
-from remit.inventory.lifecycle import FINAL, STRAIGHT_TO_ACTIVE, Actor, LifecycleError
+from remit.inventory.lifecycle import FINAL, STRAIGHT_TO_ACTIVE, Actor, LifecycleError, Verb
 from remit.inventory.registration import Declared, changed, declare, register
 from remit.inventory.selectors import REGISTERED, SelectorsError
 
@@ -33,8 +33,11 @@ class Registering:
         by: Human,
         asking: Process,
         proof: str,
+        until: tuple[Verb, ...] = STRAIGHT_TO_ACTIVE,
     ) -> Workload:
-        """Register a workload and make it active; raises UsageError, NotFoundError or SelectorsError.
+        """Register a workload and make it active, or what `until` makes it.
+
+        Raises UsageError, NotFoundError or SelectorsError.
 
         1. somebody known here answers for it
         2. its name, kind and facts can be taken, its selectors are possible and nobody else's
@@ -62,7 +65,7 @@ class Registering:
             actor = Actor.OWNER if by == answers else Actor.OPERATOR
             facts = {**_registration_facts(workload), "proof": proof}
             await self._realm.acts("workload.registered", str(workload.spiffe_id), by.person, facts)
-            for verb in STRAIGHT_TO_ACTIVE:
+            for verb in until:
                 workload = await self._realm.lives.recorded(workload, verb, actor, by, {"proof": proof}, answers)
             self._realm.keep_workload(workload)
             return workload

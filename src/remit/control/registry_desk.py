@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from remit.control.proving import Proving
 from remit.control.realm import Realm
 from remit.control.registering import Registering, person_named
 from remit.control.roles import NotAdmittedError, Reach, Role
 from remit.control.visitor import Visitor
-from remit.inventory import LifeState, Workload
-from remit.inventory.lifecycle import FINAL, Actor, Verb, possible
+from remit.inventory import Kind, LifeState, Workload
+from remit.inventory.lifecycle import FINAL, STRAIGHT_TO_ACTIVE, Actor, Verb, possible
 from remit.inventory.registration import Declared, overdue
 from remit.persons import Act, Shown
 from remit.policy import Snapshot
+
+_DEPLOYED: Final = frozenset({Kind.MODEL_SERVER, Kind.TOOL_SERVER})
 
 
 class RegistryDesk:
@@ -58,8 +60,10 @@ class RegistryDesk:
             _check_own(who, owner, selectors)
         shown = Shown.of(name=name, kind=kind, selectors=selectors, owner=owner, declared=declared)
         known = (await self._proving.require(who, Act.WORKLOAD_ADD, shown)).kind.value
+        deployed = kind in _DEPLOYED and who.reach.deployer is False  # until a deployer says that it is used
+        until = (Verb.OWN,) if deployed else STRAIGHT_TO_ACTIVE
         await self._registering.add(
-            name, kind, selectors, declared, owner=owner, by=who.human, asking=who.process, proof=known
+            name, kind, selectors, declared, owner=owner, by=who.human, asking=who.process, proof=known, until=until
         )
         return await self._in_force(known, name)
 
@@ -73,7 +77,7 @@ class RegistryDesk:
 
     async def move(self, who: Visitor, name: str, verb: Verb, to: str = "") -> dict[str, Any]:
         """Move a workload on in its life; what that ends is cut. `to` is a new owner."""
-        self._check_governs(who, name)
+        self._check_moves(who, name, verb)
         shown = Shown.of(name=name, **({"to": to} if to else {}))
         known = (await self._proving.require(who, Act(f"workload.{verb}"), shown)).kind.value
         workload = self._realm.known_named(name)
@@ -84,6 +88,14 @@ class RegistryDesk:
         finally:  # what was kept is in force, also when a task's end could not be written
             answer = await self._in_force(known, name)
         return answer
+
+    def _check_moves(self, who: Visitor, name: str, verb: Verb) -> None:
+        """Where deployers are named, they alone put a server of models or tools to use, whosever it is."""
+        deployed = self._realm.known_named(name).kind in _DEPLOYED
+        if verb is Verb.ACTIVATE and deployed and who.reach.deployer is not None:
+            who.reach.check_deploys()
+        else:
+            self._check_governs(who, name)
 
     def _check_governs(self, who: Visitor, name: str) -> None:
         workload = self._realm.known_named(name)

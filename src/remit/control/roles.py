@@ -12,6 +12,7 @@ from typing import Final
 from remit.errors import RemitError
 
 ROOT: Final = 0
+_DEPLOYS: Final = "which models and tools are used is for those whom `roles.deployer` names"
 _WHO: Final = "its owner or an administrator can; `remit status` says who administers this Remit"
 
 
@@ -94,6 +95,14 @@ class Roles:
 
     administrators: frozenset[str] = frozenset()
     auditors: frozenset[str] = frozenset()
+    deployers: frozenset[str] = frozenset()
+    approvers: frozenset[str] = frozenset()
+
+    def reach(self, name: str, uid: int, uids: tuple[int, ...]) -> "Reach":
+        """What somebody sees, governs and may besides."""
+        deployer = name in self.deployers if self.deployers else None
+        approver = name in self.approvers if self.approvers else None
+        return Reach(name, self.of(name, uid), uids, deployer, approver)
 
     def of(self, name: str, uid: int) -> Role:
         """The role of somebody who acts through this account."""
@@ -118,11 +127,24 @@ _ARTICLE: Final[Mapping[Role, str]] = {Role.PERSON: "a", Role.AUDITOR: "an", Rol
 @dataclass(frozen=True, slots=True)
 class Reach:
     """What one visitor sees and governs, by whose it is. `uids` are their accounts: what runs there and has no owner
-    yet is theirs to own."""
+    yet is theirs to own. `deployer` and `approver`: whether they are, or None where nobody is named as one.
+    """
 
     name: str
     role: Role
     uids: tuple[int, ...] = ()
+    deployer: bool | None = None
+    approver: bool | None = None
+
+    @property
+    def approves(self) -> bool:
+        """Whether they answer what takes an approver."""
+        return self.role is Role.ADMINISTRATOR if self.approver is None else self.approver
+
+    def check_deploys(self) -> None:
+        """Raise NotAdmittedError for whoever may not say which models and tools are used."""
+        if self.deployer is False:
+            raise NotAdmittedError("this takes a deployer, and you are none here", hint=_DEPLOYS)
 
     def sees(self, owner: str, uid: int | None = None) -> bool:
         return self.role is not Role.PERSON or self._own(owner, uid)

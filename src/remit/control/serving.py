@@ -74,6 +74,7 @@ def open_desk(
         break_glass=break_glass,
         tokens=tokens,
         issuer=settings.oidc.issuer,
+        separation=governance.separation,
     )
     return Desk(
         realm=realm,

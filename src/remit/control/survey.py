@@ -21,6 +21,7 @@ from remit.control.portrait import Sources
 from remit.control.realm import Realm
 from remit.control.registry_desk import RegistryDesk
 from remit.control.roles import Reach, Role
+from remit.control.separation import Separation
 from remit.control.sessions import Sessions
 from remit.control.supposing import can
 from remit.control.visitor import Visitor
@@ -69,6 +70,7 @@ class Survey:
     break_glass: BreakGlass
     tokens: str = ""
     issuer: str = ""
+    separation: Separation | None = None
     consulted: Consulted = field(default_factory=Consulted)
 
     def status(self, reach: Reach) -> dict[str, Any]:
@@ -84,6 +86,7 @@ class Survey:
             "owner": deployment.owner,
             "shared": deployment.shared,
             "role": reach.role.value,
+            "duties": [word for word, has in (("deployer", reach.deployer), ("approver", reach.approver)) if has],
             "uid": deployment.uid,
             "grade": standing.letter,
             "grade_why": why(standing),
@@ -98,6 +101,7 @@ class Survey:
             "presence": {name: so for name, so in self.realm.presence.items() if reach.sees(name)},
             "break_glass": self.break_glass.standing(),
             "tasks": self.tasks(reach),
+            "conflicts": self.separation.shown(reach) if self.separation is not None else [],
             "sessions": [one for one in self.sessions.open() if reach.sees(one["human"])],
             "workers": self.workers(),
             "audit": {
@@ -210,7 +214,7 @@ class Survey:
 
     def models(self, reach: Reach) -> list[dict[str, Any]]:
         """The models of all guarded servers, and how each stands to what its server is bound to."""
-        return described(self.seen(reach))
+        return described(self.deployable(reach))
 
     def bundle(self) -> dict[str, Any]:
         """The trust domain's bundle in SPIFFE's format."""
@@ -219,6 +223,10 @@ class Survey:
     def oidc(self) -> dict[str, Any]:
         """What `remit oidc publish` writes down for relying parties that can't reach this machine."""
         return {"issuer": self.issuer, **self.keys.published()}
+
+    def deployable(self, reach: Reach) -> list[Workload]:
+        """Those whose models they see: what a deployer says is used may be anybody's."""
+        return list(self.realm.workloads.values()) if reach.deployer else self.seen(reach)
 
     def seen(self, reach: Reach) -> list[Workload]:
         return [one for one in self.realm.workloads.values() if reach.sees(one.owner, one.uid)]
