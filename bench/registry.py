@@ -13,6 +13,7 @@ from bench.decide import NOW, intent, snapshot
 from bench.instance import Instance, instance, rows
 from bench.report import Part, Row, Table
 from remit.identity.attestation import EXECUTABLES, observe
+from remit.inventory import Kind
 from remit.policy import Engine, Snapshot
 
 FEW, MANY, STREAMS = 10, 10_000, 1_000
@@ -124,7 +125,8 @@ def _costs(rounds: int) -> dict[str, tuple[float, float]]:
 def _registered(count: int) -> Snapshot:
     """The servers that `bench.decide` asks about, and agents: `count` workloads."""
     asked = snapshot(POLICIES, FEW)
-    return replace(asked, workloads=(*asked.workloads, *rows(count - FEW)))
+    servers = tuple(one for one in asked.workloads if one.kind is Kind.MODEL_SERVER)
+    return replace(asked, workloads=(*servers, *rows(count - len(servers))))
 
 
 def _us(call: Callable[[], object]) -> float:
