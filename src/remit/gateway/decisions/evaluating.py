@@ -12,6 +12,7 @@ from remit.gateway.decisions.asked import Asked, asked
 from remit.gateway.decisions.authzen import Evaluation, batch, evaluation
 from remit.gateway.decisions.decide import decide, refuse
 from remit.gateway.decisions.decisions import Decisions
+from remit.gateway.decisions.marks import raise_for_source, raised_by_question
 from remit.gateway.refusals import refusal_of
 from remit.identity import Caller, SpiffeId
 from remit.policy import Intent, Permit, RefusedError
@@ -66,8 +67,11 @@ async def _decision(said: Evaluation, caller: Caller, decisions: Decisions) -> A
         return _denied(error, call)
     call.resource = question.intent.resource
     try:
+        if await raised_by_question(question, decisions):
+            question = asked(said, caller, decisions)
         anew = partial(_intent, said, caller, decisions)
         permit = await decide(question.intent, zone, call, by=caller, anew=anew)
+        await raise_for_source(question, decisions)
     except (RefusedError, ProtocolError, StateError) as error:
         return _denied(error, call)
     _done(question, decisions)
