@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from remit.config import ProofSettings
+from remit.control.endings import Deadlines
 from remit.control.proving import Proving
 from remit.control.realm import PoliciesInForce
 from remit.control.roles import Reach, Role
@@ -200,6 +201,7 @@ def test_it_is_extended_by_its_owner_within_its_profile_and_on_record_first(aske
 
 def test_what_is_extended_goes_on_and_what_has_ended_does_not(asked: Asked) -> None:
     world = asked.world
+    world.realm.deadlines = Deadlines(lambda: world.now, lambda: world.now)
     task = asked.start(replace(MAIL, seconds=600))
     assert not world.run(world.realm.tasking.end_those_over)
     world.now += 500
