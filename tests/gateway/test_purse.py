@@ -193,6 +193,9 @@ def test_what_a_killed_worker_held_stays_spent(tmp_path: Path) -> None:
             await control.settled()
             assert (two.ran, two.refused) == (30, 30)
             assert control.world.left() == {"calls": 0}
+            await two.call(task)
+            await asyncio.gather(*control.world.spending._ending.values())
+            assert control.world.ended() == "its budget is spent: calls"  # nothing of it is under way any more
 
     asyncio.run(go())
 
