@@ -26,6 +26,8 @@ PARTS: Final = {
     "provenance": "bench.provenance",
     "replay": "bench.replay",
     "grants": "bench.grants",
+    "authzen": "bench.authzen",
+    "ext_authz": "bench.ext_authz",
     "agentdojo": "bench.agentdojo.report",
     "detail": "bench.detail",
 }

@@ -110,10 +110,10 @@ async def closed_loop(peer: Peer, connections: int, seconds: float, warm: float 
     clients = [await connect(peer.port, again) for _ in range(connections)]
     for client in clients:
         client.ask(data)
-    await _while_well(clients, warm)
+    await while_well(clients, warm)
     took.clear()
     cpu, began = peer.cpu_seconds(), time.perf_counter()
-    await _while_well(clients, seconds)
+    await while_well(clients, seconds)
     elapsed, used, seen = time.perf_counter() - began, peer.cpu_seconds() - cpu, list(took)
     drop(clients)
     return _rate(seen, elapsed, used)
@@ -221,7 +221,7 @@ async def flow(peer: Peer, stamps: memoryview, streams: int, every_us: int, seco
     await _all_begun(readings)
     took.clear()
     cpu, began = peer.cpu_seconds(), time.perf_counter()
-    await _while_well(clients, seconds)
+    await while_well(clients, seconds)
     elapsed, used, seen = time.perf_counter() - began, peer.cpu_seconds() - cpu, list(took)
     drop(clients)
     return Flow(statistics.median(seen), percentile(seen, 0.99), used / len(seen) * 1e6, len(seen) / elapsed)
@@ -246,7 +246,7 @@ async def _all_begun(readings: list[Reading]) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _while_well(clients: list[Client], seconds: float) -> None:
+async def while_well(clients: list[Client], seconds: float) -> None:
     """Let them run for `seconds`; a connection that ends in an error ends the measurement."""
     done, _ = await asyncio.wait([client.ended for client in clients], timeout=seconds, return_when="FIRST_EXCEPTION")
     for ended in done:

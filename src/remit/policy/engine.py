@@ -206,7 +206,7 @@ class Engine:
         if verdict.errors:
             return _Decided(verdict, by_errors(target))
         if not verdict.allowed:
-            lacking = missing(question, target.name, self.in_force.ask)
+            lacking = missing(question, target.name, self.in_force.otherwise(question, verdict))
             return _Decided(verdict, by_verdict(verdict, lacking, target))
         return _Decided(verdict, refused_finding(intent, target, verdict))
 

@@ -4,12 +4,13 @@ from remit.errors import PolicyError
 from remit.identity import Caller, SpiffeId
 from remit.inventory import Workload
 from remit.policy.load import load
+from remit.policy.otherwise import alike
 from remit.policy.policy_set import PolicySet
 from remit.policy.question import Question
 from remit.policy.slicing import Slice, Slicer
 from remit.policy.snapshot import Snapshot
 from remit.policy.thing import Thing, ThingKind
-from remit.policy.verdict import Verdict, ask
+from remit.policy.verdict import Decide, Verdict, ask
 from remit.policy.world import World
 
 
@@ -40,6 +41,11 @@ class InForce:
         except ValueError as error:
             return Verdict(allowed=False, policies=(), plan={}, errors=(str(error),))
         return ask(question, some, entities)
+
+    def otherwise(self, question: Question, verdict: Verdict) -> Decide:
+        """Asks of what differs from `question`, whose verdict is known: not where no policy reads what differs."""
+        some = self.slice(question)
+        return lambda changed: verdict if alike(changed, question, some) else self.ask(changed)
 
     def slice(self, question: Question) -> Slice:
         """The policies that could match."""

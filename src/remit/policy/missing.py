@@ -53,7 +53,7 @@ def _with_task(question: Question, name: str) -> Changed:
 
 def _as_owner(question: Question, name: str) -> Changed:
     owner = question.resource_owner
-    if question.owner == owner:
+    if not owner or question.owner == owner:
         return None
     try:
         principal = SpiffeId.of(question.resource.trust_domain, USER, owner)
