@@ -16,6 +16,7 @@ class UnixPoints:
     def __init__(self, zone: Zone, registered: Callable[[Caller], bool]) -> None:
         self._zone, self._registered = zone, registered
         self._attested: dict[Connected, asyncio.Future[Attested]] = {}
+        self._known: dict[Attested, tuple[int, Caller]] = {}
 
     async def who(self, peer: PeerCredentials) -> Caller:
         """The point that asks; raises AttestationError for one that is not registered, or no longer what it was.
@@ -30,7 +31,7 @@ class UnixPoints:
         if not attested.exhaustive:
             await asyncio.wrap_future(self._zone.walks.finish(attested))
         # 3
-        caller = by_process(attested, Proof.UNIX, self._zone.engine, self._zone.clock())
+        caller = self._caller(attested)
         if not self._registered(caller) or self._zone.engine.idle(caller.spiffe_id, None) is not None:
             raise AttestationError(
                 f"{caller.described()} is no enforcement point", hint="docs/envoy.md says how to register one"
@@ -41,8 +42,23 @@ class UnixPoints:
         """Its connection ended: give its handles back."""
         attesting = self._attested.pop(peer.process, None)
         if attesting is not None:
-            attesting.add_done_callback(_close)
+            attesting.add_done_callback(self._forget)
             attesting.cancel()
+
+    def _caller(self, attested: Attested) -> Caller:
+        """The same program under the same Snapshot is the same caller, unless that hangs on a task that may end."""
+        epoch = self._zone.snapshot.epoch
+        if (known := self._known.get(attested)) is not None and known[0] == epoch:
+            return known[1]
+        caller = by_process(attested, Proof.UNIX, self._zone.engine, self._zone.clock())
+        if caller.process is None or caller.process.task is None:
+            self._known[attested] = epoch, caller
+        return caller
+
+    def _forget(self, attesting: asyncio.Future[Attested]) -> None:
+        if not attesting.cancelled() and attesting.exception() is None:
+            self._known.pop(attesting.result(), None)
+            attesting.result().close()
 
     async def _now(self, connected: Connected) -> Attested:
         attesting = self._attested.get(connected)
@@ -53,12 +69,7 @@ class UnixPoints:
                 attesting.result().still()
                 return attesting.result()
             except ReplacedError:
-                attesting.result().close()
+                self._forget(attesting)
         attesting = asyncio.get_running_loop().run_in_executor(self._zone.executor, connected.attest)
         self._attested[connected] = attesting
         return await asyncio.shield(attesting)
-
-
-def _close(attesting: asyncio.Future[Attested]) -> None:
-    if not attesting.cancelled() and attesting.exception() is None:
-        attesting.result().close()
