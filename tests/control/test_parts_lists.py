@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from remit.control.oauth_form import JWT
 from remit.detect import Label
 from remit.tasks import Budget, Constraint, Reach, Task, ToolGrant
 from remit.tasks import delegation as limits
 from remit.tasks.delegation import UNAVAILABLE, DelegationError
 from tests.control.test_realm import LLAMA
-from tests.control.test_token_endpoint import AGENT, HELPER, JWT, NAMED, Office
+from tests.control.test_token_endpoint import AGENT, HELPER, NAMED, Office
 
 SEND = ToolGrant("mail/send", (("to", Constraint(host_in=("x.example",))),), others=False)
 READ = ToolGrant("mail/read*")
@@ -119,6 +120,13 @@ def test_a_workload_s_own_part_lists_what_it_says(office: Office) -> None:
     own = office.exchange(office.client(AGENT), office.svid(AGENT), **NAMED, **details(budget={"calls": 3}))
     [told] = own["authorization_details"]
     assert office.world.realm.tasks[told["task"]].budget == Budget(calls=3)
+
+
+def test_no_part_lists_more_than_a_task_may(office: Office) -> None:
+    _, token = start(office, dataclasses.replace(REACH, tools=(ToolGrant("*"),)))
+    long = [f"{'x' * 500}{at}" for at in range(80)]
+    said = office.refused("invalid_authorization_details", office.client(AGENT), token, **details(tools=long))
+    assert "longer than 32,768 characters" in said
 
 
 def test_long_lists_have_no_end_of_room(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

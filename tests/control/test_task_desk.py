@@ -199,6 +199,21 @@ def test_it_is_extended_by_its_owner_within_its_profile_and_on_record_first(aske
     assert world.realm.tasks[task.id] == more
 
 
+def test_an_extension_takes_a_proof_of_just_that(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    asked = Asked(world)
+    task = asked.start(MAIL)
+    asked.proving = asked.desk._proving = Proving(ProofSettings(needs="terminal"), asked._record, system=False)
+    with pytest.raises(ProofNeededError) as needed:
+        asked.extend(task, 3_600, Budget(calls=500))
+    pending = asked.proving.pending(needed.value.described()["id"])
+    assert pending.asking.shown.lines() == (
+        f"task: {task.id}", f"on: {LLAMA}", "seconds: 3600", 'budget: {"calls": 500}',
+    )  # fmt: skip
+    assert world.realm.tasks[task.id] == task
+    world.store.close()
+
+
 def test_what_is_extended_goes_on_and_what_has_ended_does_not(asked: Asked) -> None:
     world = asked.world
     world.realm.deadlines = Deadlines(lambda: world.now, lambda: world.now)

@@ -14,6 +14,7 @@ from remit.identity import SpiffeId
 from remit.tasks import Budget, Constraint, Narrowing, Reach, Task, ToolGrant, WiderError
 from remit.tasks.delegation import DelegationError, Origin, Wanted, begun, cut
 from remit.tasks.narrowing import AS_IT_WAS, SCALE, narrowed, within
+from remit.tasks.tool_part import ToolPart
 
 NOW = 1_000.0
 LLAMA = SpiffeId.parse("spiffe://maple.local/inference/llama")
@@ -30,13 +31,18 @@ CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("mail/send", {"to": "bob@x.example"}), ("mail/send", {"to": "eve@evil.example"}), ("mail/send", {}),
 )  # fmt: skip
 PLACES = ("archive", "a.x.example", "x.example", "evil.example", "*.x.example", "*.a.x.example", "*", "unknown")
+PARTS = (
+    ToolPart("files/read"), ToolPart("mail/send"), ToolPart("mail/*"), ToolPart("*"),
+    ToolPart("files/read", (("path", Constraint(beneath=("/w/a",))),)),
+    ToolPart("files/read", (("path", Constraint(beneath=("/",))),)), ToolPart("mail/send", (), others=True),
+)  # fmt: skip
 
 some = st.sampled_from
 narrowings = st.builds(
     Narrowing,
     actions=st.none() | st.lists(some(["infer", "call_tool", "export"]), max_size=2).map(tuple),
     tools=st.none()
-    | st.lists(some([READ, READ_A, SEND, ToolGrant("*"), ToolGrant("files/read")]), max_size=2).map(tuple),
+    | st.lists(some([READ, READ_A, SEND, ToolGrant("*"), ToolGrant("files/read"), *PARTS]), max_size=2).map(tuple),
     ceiling=st.none() | some(SCALE),
     destinations=st.none() | st.lists(some(PLACES), max_size=2).map(tuple),
     budget=st.none() | st.builds(Budget, *(st.none() | some([0, 5, 10, 70]) for _ in range(4))),
