@@ -64,6 +64,7 @@ class Approvals(Requests):
                 return {"pending": request.id}
             if self._requests[request.id].state is RequestState.EXPIRED:
                 return _refused("timed-out", "nobody answered in time")
+            await asyncio.sleep(0)  # however often it changes, others have their turn
 
     async def approve(
         self, request_id: str, by: Human, extent: Extent, *, proof: str, why: str, calls: int, self_confirmed: bool
@@ -184,11 +185,11 @@ class Approvals(Requests):
     async def _changes(self, request_id: str, seconds: float) -> bool:
         """Whether it is answered, or over, within so long. Withdrawn when who asked goes away, and no other waits."""
         live = self._live.get(request_id)
-        if live is None:
-            return True
+        if seconds <= 0 or live is None:
+            return seconds > 0
         live.waiting += 1
         try:
-            async with asyncio.timeout(max(0.0, seconds)):
+            async with asyncio.timeout(seconds):
                 await live.changed.wait()
         except TimeoutError:
             return False
