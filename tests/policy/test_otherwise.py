@@ -11,6 +11,7 @@ from remit.policy.missing import CHANGES, missing
 from remit.policy.otherwise import _CIRCUMSTANCES, _KEYS, _REST
 from remit.policy.question import Question
 from remit.policy.supposed import Supposed, question_of
+from remit.policy.verdict import Verdict
 from tests.policy.worlds import snapshot
 
 ON = (("infer", "llama-4121"), ("administer", "llama-4121"), ("call_tool", "unknown"), ("access", "unknown"))
@@ -51,7 +52,12 @@ def test_cedar_is_asked_of_what_is_read_alone(monkeypatch: pytest.MonkeyPatch) -
     question = question_of(in_force, Supposed("ada", "infer", "llama-4121", {"model": {"known": False}}))
     verdict = in_force.ask(question)
     asked: list[Question] = []
-    monkeypatch.setattr(InForce, "ask", lambda _, changed: asked.append(changed) or verdict)
+
+    def ask(_: InForce, changed: Question) -> Verdict:
+        asked.append(changed)
+        return verdict
+
+    monkeypatch.setattr(InForce, "ask", ask)
     assert missing(question, "it", in_force.otherwise(question, verdict)) is None
     assert len(asked) < len(CHANGES)
     assert all(changed.digest != question.digest or changed.approved != question.approved for changed in asked)

@@ -33,8 +33,10 @@ async def heard(body: Mapping[str, Any], caller: Caller, decisions: Decisions) -
     text, entries = body.get("text", ""), body.get("entries", [])
     if not isinstance(text, str) or not isinstance(entries, list) or not (text or entries):
         raise ProtocolError("`text` or `entries` is missing, or is no text or list")
-    if len(entries) > MAX_ENTRIES or not all(isinstance(one, str) for one in entries):
-        raise ProtocolError(f"`entries` are at most {MAX_ENTRIES} texts", status=413)
+    if not all(isinstance(one, str) for one in entries):
+        raise ProtocolError("`entries` has something that is no text")
+    if len(entries) > MAX_ENTRIES:
+        raise ProtocolError(f"more than {MAX_ENTRIES} entries", status=413)
     # 3
     mark = _mark(source, origin, text, decisions)
     try:
