@@ -30,6 +30,16 @@ def replaced(text: str, changes: dict[str, str]) -> str:
     return text
 
 
+def bare(configuration: str, port: int, other: int) -> str:
+    """The same at another port, asking nobody."""
+    before, _, filters = configuration.partition("                  - name: envoy.filters.http.ext_authz\n")
+    asks, router, rest = filters.partition("                  - name: envoy.filters.http.router\n")
+    assert "grpc_service" in asks
+    route, _, settings = before.partition("                          typed_per_filter_config:\n")
+    _, chain, after = settings.partition("                http_filters:\n")
+    return replaced(route + chain + after + router + rest, {f"port_value: {port}": f"port_value: {other}"})
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as found:
         port: int = found.getsockname()[1]
@@ -55,14 +65,15 @@ class Behind:
 
 
 @contextlib.contextmanager
-def running(place: Path, configuration: str) -> Iterator[int]:
-    """Envoy with this configuration; gives the port that it listens on."""
+def running(place: Path, configuration: str, core: int | None = None) -> Iterator[int]:
+    """Envoy with this configuration, on that core if one is named; gives the port that it listens on."""
     port = int(configuration.partition("socket_address: {address: 127.0.0.1, port_value: ")[2].partition("}")[0])
     file = place / "envoy.yaml"
     file.write_text(configuration)
     log = place / "envoy.log"
     with log.open("wb") as said:
         command = [envoy(), "-c", str(file), "--disable-hot-restart", "--concurrency", "1", "-l", "warning"]
+        command = command if core is None else ["taskset", "-c", str(core), *command]
         process = subprocess.Popen(command, stdout=said, stderr=said, cwd=place)
     try:
         deadline = time.monotonic() + UP_SECONDS
