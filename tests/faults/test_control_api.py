@@ -27,10 +27,13 @@ BODIES = {
     "/tasks": {"on": "x", "actions": ["infer"], "seconds": 60},
     "/tasks/{task_id}": {"why": "x"},
     "/tasks/{task_id}/extend": {"seconds": 60},
+    "/tasks/{task_id}/say": {"text": "x"},
     "/workloads": {"name": "x", "kind": "agent", "selectors": []},
     "/workload/facts": {},
     "/break-glass": {"reason": "the policies are broken", "seconds": 60},
     "/passkeys": {"label": "x"},
+    "/approvals/{approval_id}/approve": {"digest": "x"},
+    "/approvals/{approval_id}/deny": {},
     "/break-glass/review": {"opening": "bg-0", "note": "looked at it all"},
 }
 
@@ -193,6 +196,8 @@ def test_a_governed_workload_widens_nothing(remit: Remit) -> None:
         "/break-glass/review": [("/break-glass/review", {"opening": "bg-0", "note": "looked at it all"})],
         "/break-glass/seal": [("/break-glass/seal", None)],
         "/passkeys": [("/passkeys", {"label": "x"})],
+        "/approvals/{approval_id}/approve": [("/approvals/ap-0/approve", {"digest": "x"})],
+        "/approvals/{approval_id}/deny": [("/approvals/ap-0/deny", {"why": "x"})],
     }
     assert set(asked) == {route for method, route in routes() if method == "POST"}, (
         "each route that may widen is tried"
