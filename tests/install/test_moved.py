@@ -125,6 +125,11 @@ def test_tasks_and_sessions_that_go_on_are_ended_on_record() -> None:
     ]
 
 
+def test_the_catalogue_and_the_profiles_come_with_the_policies() -> None:
+    files = [["catalogue.toml", "x"], ["own.cedar", "y"], ["profiles/mine.toml", "z"]]
+    assert [[one.name, one.text] for one in judged(policies=files).policies] == files
+
+
 @pytest.mark.parametrize(
     "told",
     [
@@ -132,6 +137,10 @@ def test_tasks_and_sessions_that_go_on_are_ended_on_record() -> None:
         {"policies": [["x/../../../root/evil.cedar", "x"]]},
         {"policies": [["evil.sh", "x"]]},
         {"policies": [[".hidden.cedar", "x"]]},
+        {"policies": [["profiles/../../../root/evil.toml", "x"]]},
+        {"policies": [["profiles/.hidden.toml", "x"]]},
+        {"policies": [["profiles/evil.cedar", "x"]]},
+        {"policies": [["catalogue.toml/x", "x"]]},
         {"shards": [["x/control.20200101T000000.000Z.log", 1]]},
         {"shards": [["control.20990101T000000.000Z.log", 1]]},
         {"shards": [["anything.log", 1]]},

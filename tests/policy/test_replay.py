@@ -17,7 +17,7 @@ from remit.policy.learn import learn
 from remit.policy.outcome import Answer, Outcome
 from remit.policy.permit import APPROVAL_NEEDED
 from remit.policy.recorded import DECLARED
-from remit.policy.replay import Replay
+from remit.policy.replay import Replay, _key, _read_by
 from remit.policy.thing import ThingKind
 from tests.policy.test_things import CATALOGUE, SENDS
 from tests.policy.worlds import LLAMA, NOW, PROD, STARTER, TD, bot, curl, intent, sid, snapshot, task
@@ -134,6 +134,14 @@ def test_what_a_policy_asks_for_tells_decisions_apart() -> None:
         assert again.again(plain).outcome is Outcome.ALLOWED
         assert again.again({**plain, **other}).outcome is Outcome.REFUSED
         assert again.again({**plain, **other, "grade": "A"}).outcome is Outcome.REFUSED
+
+
+def test_where_a_policy_takes_the_context_as_a_whole_all_of_it_tells_decisions_apart() -> None:
+    plain = decided(Engine(snapshot(ALL)), intent(Action.INFER, curl("ada")))
+    for asks, differ in (("[context].contains(context)", True), ("principal.enrolled", False)):
+        read = _read_by(load([PolicyFile("p.cedar", HERE.replace('context.presence == "here"', asks))]).policies)
+        other = {**plain, "facts": {**plain["facts"], **AT_NIGHT}}
+        assert (_key(plain, read) != _key(other, read)) is differ
 
 
 def test_what_no_record_tells_of_tasks_is_unknown_only_where_it_decides() -> None:
