@@ -237,3 +237,32 @@ def test_without_control_nobody_is_asked_and_nothing_goes_on(remit: Remit, upstr
     remit.event("ready")
     assert by_bob(remit, "agreed to before", wait=0).status == 403, "none survives control"
     assert upstream() == before
+
+
+def test_alone_the_owner_confirms_it_after_a_pause_with_a_reason_and_it_is_called_that(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    directory = tmp_path_factory.mktemp("alone")
+    policies = directory / "state" / "policies"
+    policies.mkdir(parents=True)
+    (policies / "p.cedar").write_text(POLICIES)
+    alone = "[approvals]\nsingle_operator = true\nconfirm_seconds = 2\n"
+    with (
+        fake("vllm", directory) as server,
+        guarding(directory / "state", PORT + 10, server.address, more=alone) as remit,
+    ):
+        own = curl(*chat("for myself"), "-H", "prefer: wait=0", url(remit))
+        approval, reason = own.json["error"]["approval"], ("--reason", "the invoice is due today")
+        early = approve(remit, approval, *reason, check=False)
+        assert (early.returncode, "takes a pause" in early.stderr) == (3, True), early.stderr
+        time.sleep(2)
+        assert approve(remit, approval, check=False).returncode == 2, "a reason is needed"
+        assert approve(remit, approval, *reason).stderr.splitlines()[-2] == f"self-confirmed {approval}, once"
+        done = curl(*chat("for myself"), "-H", "prefer: wait=0", url(remit))
+        assert done.status == 200
+        [allowed] = [one for one in records(remit.state) if one.get("facts", {}).get("approval")]
+        assert allowed["facts"]["approval"]["kind"] == "self-confirmed"
+        assert "self-confirmed" in remit.run("explain", done.headers["remit-decision"]).stdout
+        acts = [one["what"] for one in records(remit.state) if one["kind"] == "act"]
+        assert ("approval.self-confirmed" in acts, "approval.approved" in acts) == (True, False)
+        assert curl(*chat("for myself"), "-H", "prefer: wait=0", url(remit)).status == 403

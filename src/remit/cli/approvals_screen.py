@@ -14,7 +14,8 @@ def shown(one: dict[str, Any]) -> Iterator[str]:
     yield f"{one['id']}   {one['state']}   {one['action']} {one['thing']}"
     yield from _line("asked", _clock(one["asked"]) + (f", by {one['calls']} calls" if one["calls"] > 1 else ""))
     yield from _line("for", ", ".join(one["for"]))
-    yield from _line("task", f"{one['task']}: {one['purpose']}" if one["task"] else "none")
+    ends = f" until {_clock(one['task_ends'])}" if one["task_ends"] else ""
+    yield from _line("task", f"{one['task']}{ends}   {one['purpose']}" if one["task"] else "none")
     if one["by"]:
         yield from _line(one["state"], f"by {one['by']} ({one['extent']}) {one['why']}")
     matter = one.get("matter")

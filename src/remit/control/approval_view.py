@@ -56,6 +56,7 @@ def whole(
         "expires": request.expires,
         "suggestion": suggestion(request, others),
         "purpose": task.purpose if task is not None else "",
+        "task_ends": task.expires if task is not None else None,
         "matter": None,
     }
     if live is None:
