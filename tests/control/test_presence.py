@@ -4,6 +4,7 @@ import asyncio
 import os
 import pty
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -93,11 +94,19 @@ def machine(tmp_path: Path, world: World) -> Machine:
     return Machine(tmp_path, world)
 
 
+@pytest.fixture(scope="module")
+def terminals() -> Iterator[list[Terminal]]:
+    """One for each test that types: what was just changed tells nothing."""
+    made = [Terminal() for _ in range(12)]
+    time.sleep(1.1)
+    yield list(made)
+    for one in made:
+        one.close()
+
+
 @pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    made = Terminal()
-    yield made
-    made.close()
+def terminal(terminals: list[Terminal]) -> Terminal:
+    return terminals.pop()
 
 
 def test_who_types_on_the_terminal_of_their_login_is_here_until_that_is_long_ago(
@@ -133,15 +142,23 @@ def test_an_agent_that_sets_the_terminal_s_times_makes_nobody_be_there(
     assert machine.look(after=400) != "here"
 
 
-def test_typing_on_a_terminal_that_is_nobody_s_login_makes_nobody_be_there(
-    machine: Machine, terminal: Terminal
-) -> None:
-    agents = Terminal()
+def test_an_agent_that_sets_them_all_the_time_makes_nobody_be_there(machine: Machine, terminal: Terminal) -> None:
+    """Also within one tick of the clock that the kernel stamps files by, before and after a look."""
     machine.login("4", TTY=terminal.line)
     machine.look()
-    agents.type(b"I am ada\n")
+    for number in range(300):
+        os.utime(terminal.path, (number, 0))
+        if number % 10 == 0:
+            assert machine.look(after=0.5) == "unknown"
+
+
+def test_typing_on_a_terminal_that_is_nobody_s_login_makes_nobody_be_there(
+    machine: Machine, terminal: Terminal, terminals: list[Terminal]
+) -> None:
+    machine.login("4", TTY=terminal.line)
+    machine.look()
+    terminals.pop().type(b"I am ada\n")
     assert machine.look() == "unknown"
-    agents.close()
 
 
 def test_a_line_that_leads_out_of_the_devices_is_no_terminal(machine: Machine, tmp_path: Path) -> None:

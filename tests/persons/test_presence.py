@@ -13,12 +13,12 @@ from remit.persons.logins import (
     logind_session,
     utmp_logins,
 )
-from remit.persons.presence import AWAY, HERE, UNKNOWN, Attendance, Login, Stamp
+from remit.persons.presence import AWAY, HERE, SETTLED, UNKNOWN, Attendance, Login, Stamp
 
 ADA, BOB = 1001, 1002
 SHELL = Login("4", ADA, "pts/3")
 DESKTOP = Login("2", ADA, graphical=True, locked=False, idle=False)
-PTS3 = Stamp((23, 6), ADA, accessed=100, changed=90)
+PTS3 = Stamp((23, 6), ADA, accessed=100, changed=90, at=90 + SETTLED)
 TYPED = dataclasses.replace(PTS3, accessed=108)
 
 
@@ -60,9 +60,17 @@ def test_a_time_that_whoever_owns_the_terminal_has_set_is_no_sign(forged: Stamp)
     assert attendance.of([ADA], 301.0) != HERE
 
 
+def test_what_was_changed_within_a_tick_of_the_look_before_is_no_sign() -> None:
+    """Set twice within one tick, once before a look and once after it, a file has the same change time twice."""
+    for at, presence in ((90 + SETTLED - 1, UNKNOWN), (80, UNKNOWN), (90 + SETTLED, HERE)):
+        attendance = watching(SHELL, stamp=dataclasses.replace(PTS3, at=at))
+        attendance.look([SHELL], {"pts/3": dataclasses.replace(TYPED, at=at + SETTLED)}, 1.0)
+        assert attendance.of([ADA], 1.0) == presence
+
+
 def test_what_is_typed_counts_again_once_the_terminal_is_left_alone() -> None:
     attendance = watching(SHELL)
-    changed = dataclasses.replace(PTS3, changed=109)  # `mesg y`
+    changed = dataclasses.replace(PTS3, changed=109, at=109 + SETTLED)  # `mesg y`
     attendance.look([SHELL], {"pts/3": changed}, 1.0)
     attendance.look([SHELL], {"pts/3": dataclasses.replace(changed, accessed=116)}, 2.0)
     assert attendance.of([ADA], 2.0) == HERE

@@ -28,7 +28,8 @@ def print_status(status: dict[str, Any]) -> None:
     for conflict in status["conflicts"]:
         line("roles", f"{escape(conflict)}: they have neither role until that is mended", "red")
     for person, presence in sorted(status["presence"].items()):
-        line("person", f"{escape(person)}   {_PRESENCE[presence]}")
+        if presence != "unknown" or person == status["owner"]:
+            line("person", f"{escape(person)}   {_PRESENCE[presence]}")
     line("log", escape(status["audit"]["dir"]))
     for failure in status["audit"]["failures"]:
         line("log", f"NO CALL GOES THROUGH: {escape(failure)}", "red")

@@ -4,6 +4,7 @@ import os
 import pwd
 import stat
 import subprocess
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,10 +122,11 @@ def _line(terminal: str) -> str:
 def _stamp(devices: Path, line: str) -> Stamp | None:
     if ".." in line.split("/") or line.startswith("/"):
         return None
+    at = time.time_ns()  # before the look: nothing that is changed after it may seem older
     try:
         seen = (devices / line).lstat()
     except (OSError, ValueError):
         return None
     if not stat.S_ISCHR(seen.st_mode):
         return None
-    return Stamp((seen.st_dev, seen.st_ino), seen.st_uid, seen.st_atime_ns, seen.st_ctime_ns)
+    return Stamp((seen.st_dev, seen.st_ino), seen.st_uid, seen.st_atime_ns, seen.st_ctime_ns, at)

@@ -2,7 +2,8 @@
 
 The kernel notes that a terminal was read from by its file's access time alone, in steps of 8 s (`tty_update_time`,
 drivers/tty/tty_io.c). Whoever owns the file, so any agent of that uid, can set this time (utimensat(2)), but not
-without the kernel setting the file's change time. So only an access time that moves while that one stays counts.
+without the kernel setting the file's change time. So only an access time that moves while that one stays counts. The
+kernel stamps by ticks of its clock: that one must be older than the look before, or it could be of a change after it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -12,6 +13,7 @@ from typing import Final
 HERE: Final = "here"
 AWAY: Final = "away"
 UNKNOWN: Final = "unknown"
+SETTLED: Final = 1_000_000_000  # ns: some hundred ticks, should a machine be slow to count them
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +34,19 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A terminal's file as it is now: which one, whose, and when it was read from and changed (ns)."""
+    """A terminal's file as it was `at` a time: which one, whose, when it was read from and changed (Unix ns)."""
 
     node: tuple[int, int]
     uid: int
     accessed: int
     changed: int
+    at: int
 
     def read_since(self, before: "Stamp") -> bool:
         """Whether somebody's typing was read there since `before`, by the kernel's word and nobody else's."""
         same = (self.node, self.uid, self.changed) == (before.node, before.uid, before.changed)
-        return same and self.accessed != before.accessed
+        settled = before.changed + SETTLED <= before.at
+        return same and settled and self.accessed != before.accessed
 
 
 @dataclass(slots=True)
