@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from remit.cli import task_run, task_show
+from remit.cli import task_run, task_say, task_show
 from remit.cli.durations import seconds
 from remit.cli.places import JsonOption, StateOption, places
 from remit.cli.proved import say_if_weak
@@ -95,6 +95,7 @@ def start(
 app.command()(task_run.run)
 app.command()(task_show.show)
 app.command()(task_show.extend)
+app.command()(task_say.say)
 
 
 @app.command(name="list")

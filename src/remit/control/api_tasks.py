@@ -11,6 +11,7 @@ from remit.control.api_workloads import MAX_NAME, PURPOSE_LENGTH
 from remit.control.desk import Desk
 from remit.control.task_desk import Beginning
 from remit.control.visitor import Visitor
+from remit.control.words import MOST_CHARACTERS
 from remit.tasks.asked import budget_of, narrowing_of
 
 MAX_TASK_ID: Final = 64
@@ -58,6 +59,13 @@ class TaskExtension(BaseModel):
     budget: dict[str, Any] = {}
 
 
+class Said(BaseModel):
+    """A person's words."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(max_length=MOST_CHARACTERS)
+
+
 class Ended(BaseModel):
     """Why a task is ended."""
 
@@ -66,7 +74,7 @@ class Ended(BaseModel):
 
 
 def about_tasks(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable[Visitor]]) -> None:
-    """Tasks: those that run, and one; started, extended and ended."""
+    """Tasks: those that run, and one; started, extended, spoken to and ended."""
 
     @api.get("/tasks")
     async def tasks(who: Annotated[Visitor, Depends(visitor)]) -> list[dict[str, Any]]:
@@ -85,6 +93,10 @@ def about_tasks(api: FastAPI, desk: Desk, visitor: Callable[[Request], Awaitable
         task_id: TaskId, body: TaskExtension, who: Annotated[Visitor, Depends(visitor)]
     ) -> dict[str, Any]:
         return await desk.tasks.extend(who, task_id, body.seconds, budget_of(body.budget))
+
+    @api.post("/tasks/{task_id}/say")
+    async def say(task_id: TaskId, body: Said, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:
+        return await desk.tasks.say(who, task_id, body.text)
 
     @api.delete("/tasks/{task_id}")
     async def end(task_id: TaskId, body: Ended, who: Annotated[Visitor, Depends(visitor)]) -> dict[str, Any]:

@@ -220,7 +220,8 @@ class Daemon:
         await serve(stack, self._places, desk, self._source, self._realm, self._log)
         await open_person_door(stack, self._places, self._settings, self._tools, desk, record)
         self._source.changed = self._keys_changed
-        self._ready(desk, decisions)
+        desk.seen.decisions.update(decisions)
+        self._ready(desk)
 
     async def _serve_tokens(self, stack: contextlib.AsyncExitStack, proofs: Proofs) -> str:
         """The token endpoint's address; without its port all else goes on, and that is said."""
@@ -274,6 +275,8 @@ class Daemon:
         workers = Workers(self._tools.worker, link, self._broke, self._places.run)
         workers.attestor = self._tools.attestor
         self._realm.spending.answer(link)
+        self._realm.words.tell = lambda said: workers.send(DECISIONS, said)
+        workers.words = self._realm.words.all
         self._realm.marks.answer(link, lambda: workers.deliver(self._realm.snapshot()))
         link.takes[Observed] = self._realm.would_refuse.take
         return link, workers
@@ -337,8 +340,8 @@ class Daemon:
             "grade": self._realm.grade,
         }
 
-    def _ready(self, desk: Desk, decisions: dict[str, str]) -> None:
-        status = {**desk.seen.status(ALL), **({"decisions": decisions} if decisions else {})}
+    def _ready(self, desk: Desk) -> None:
+        status = desk.seen.status(ALL)
         urls = [server["base_url"] for server in status["guarded"] if "base_url" in server]
         write_run_file(self._places.run_file, {"pid": os.getpid(), "urls": urls, "api": status["api"]})
         self._say({"event": "ready", **status})

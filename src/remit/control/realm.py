@@ -17,6 +17,7 @@ from remit.control.lives import Lives
 from remit.control.marks import Marks
 from remit.control.spending import Spending
 from remit.control.tasking import Tasking
+from remit.control.words import Words
 from remit.control.would_refuse import WouldRefuse
 from remit.inventory import Human, LifeState, Workload
 from remit.policy import PolicyFile, Snapshot
@@ -94,6 +95,7 @@ class Realm(Book):
         self.delegating = Delegating(self, self.tasking)
         self.spending = Spending(self, self.tasking)
         self.marks = Marks(self)
+        self.words = Words(self)
 
     @property
     def standing(self) -> Grade:

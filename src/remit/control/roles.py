@@ -51,6 +51,7 @@ RULES: Final[Mapping[Route, Rule]] = {
     ("POST", "/tasks"): Rule.GOVERNS,
     ("GET", "/tasks/{task_id}"): Rule.SEES,
     ("POST", "/tasks/{task_id}/extend"): Rule.GOVERNS,
+    ("POST", "/tasks/{task_id}/say"): Rule.GOVERNS,
     ("DELETE", "/tasks/{task_id}"): Rule.GOVERNS,
     ("POST", "/stop"): Rule.ADMINISTERS,
     ("POST", "/session/nonce"): Rule.GOVERNS,

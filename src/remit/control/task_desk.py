@@ -16,7 +16,7 @@ from remit.detect import Label
 from remit.errors import AttestationError, NotFoundError, UsageError
 from remit.identity import Process, SpiffeId
 from remit.inventory import Human, Workload
-from remit.persons import Act, Shown
+from remit.persons import Act, Kind, Shown
 from remit.policy import Snapshot
 from remit.policy.profiles import PLACE, is_profile, profiles_of
 from remit.tasks import Budget, Narrowing, Task
@@ -113,6 +113,20 @@ class TaskDesk:
         settled = await self._deliver(self._realm.snapshot())
         shown = task_rows.row(self._realm, more, self._realm.clock())
         return {"task": shown, "proof": proof.kind.value, "pending": not settled}
+
+    async def say(self, who: Visitor, task_id: str, text: str) -> dict[str, Any]:
+        """Take the words of the person whose task it is: nobody else's, and none on the strength of a uid alone."""
+        who.check_not_governed()
+        task = self._realm.tasking.running(task_id)
+        if task.human != who.human.name:
+            raise NotAdmittedError(f"task `{task_id}` is another person's")
+        proof = await self._proving.require(who, Act.TASK_SAY, Shown.of(task=task_id, text=text))
+        if not proof.kind.reaches(Kind.TERMINAL):
+            raise NotAdmittedError(
+                "by a uid alone nobody's words are taken: an agent has that too", hint="say it at a terminal of yours"
+            )
+        heard = await self._realm.words.say(task, who.human, text, proof.kind)
+        return {"characters": len(text), "proof": proof.kind.value, "heard": heard}
 
     async def end(self, who: Visitor, task_id: str, why: str) -> dict[str, Any]:
         """End one that is theirs; what couldn't be written of it is told."""

@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from remit.control.attestor import Attestor
-from remit.control.doors import INFERENCE, Door
+from remit.control.doors import DECISIONS, INFERENCE, Door
 from remit.control.orphans import forget, remember, worker_file
 from remit.errors import AttestationError, AuditError, RemitError, StateError
 from remit.policy import Snapshot
@@ -78,6 +78,8 @@ class Workers:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._starts: dict[str, list[float]] = {}
+        self.words: Callable[[], Iterable[FromControl]] = tuple
+        """What a worker of the zone of decisions is told beside."""
         self.attestor: Attestor | None = None
         """Through whom workers look at other users' processes (system mode)."""
 
@@ -101,6 +103,8 @@ class Workers:
                 self._send(worker, message)
         if self._snapshot is not None:
             self._put(worker, self._snapshot)
+        for message in self.words() if worker.zone == DECISIONS else ():
+            self._send(worker, message)
         for door in self._doors:
             if door.zone == worker.zone:
                 self._hand_over(worker, door)
@@ -111,11 +115,13 @@ class Workers:
         self._extra[zone, type(message)] = message
         self.send(zone, message)
 
-    def send(self, zone: str, message: FromControl) -> None:
-        """Send a message to the zone's worker, if one is ready to take it: its successor never hears of it."""
-        for worker in self._briefed():
-            if worker.zone == zone:
-                self._send(worker, message)
+    def send(self, zone: str, message: FromControl) -> bool:
+        """Send a message to the zone's worker, if one is ready to take it, which is returned: its successor never
+        hears of it."""
+        those = [worker for worker in self._briefed() if worker.zone == zone]
+        for worker in those:
+            self._send(worker, message)
+        return bool(those)
 
     def push(self, snapshot: Snapshot) -> None:
         """Send a Snapshot to every worker."""

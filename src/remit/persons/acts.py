@@ -14,6 +14,7 @@ class Act(enum.StrEnum):
 
     TASK_START = "task.start"
     TASK_EXTEND = "task.extend"
+    TASK_SAY = "task.say"
     TASK_END = "task.end"
     SESSION_BEGIN = "session.begin"
     SESSION_END = "session.end"
@@ -83,6 +84,7 @@ ROUTES: Final[Mapping[str, Act | str]] = {
     "POST /tasks": Act.TASK_START,
     "GET /tasks/{task_id}": _READS,
     "POST /tasks/{task_id}/extend": Act.TASK_EXTEND,
+    "POST /tasks/{task_id}/say": Act.TASK_SAY,
     "DELETE /tasks/{task_id}": Act.TASK_END,
     "POST /session/nonce": "a number that is of use only to begin a session, which takes a proof",
     "POST /session": Act.SESSION_BEGIN,
@@ -156,6 +158,7 @@ COMMANDS: Final[Mapping[str, Act | str]] = {
     "task list": _READS,
     "task show": _READS,
     "task extend": Act.TASK_EXTEND,
+    "task say": Act.TASK_SAY,
     "task end": Act.TASK_END,
     "policy check": _OWN_FILES,
     "policy show": _READS,

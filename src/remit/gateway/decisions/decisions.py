@@ -8,8 +8,10 @@ from remit.gateway.decisions.flows import Flows
 from remit.gateway.decisions.words import access_names
 from remit.gateway.zone import Zone
 from remit.identity import Caller, SpiffeId
+from remit.persons import Kind
 from remit.secret import Secret
 from remit.tasks import Task
+from remit.tasks.task import WORKLOAD
 
 ASIDE: Final = 64 * 1024  # characters of a text that is taken in beside the event loop
 
@@ -21,11 +23,14 @@ class Decisions:
         self.zone, self.points = zone, points
         self.flows = Flows(zone.clock())
         self._hearing = asyncio.Lock()
+        self._words: dict[str, list[Secret]] = {}  # that people said, by task; bounded by control
         self._names: tuple[str, tuple[str, ...]] = ("", ())
 
     def is_point(self, caller: Caller) -> bool:
-        """Whether this is an enforcement point whose word about others is taken, known beyond doubt."""
-        return caller.spiffe_id in self.points and caller.exhaustive and caller.task is None
+        """Whether this is an enforcement point whose word about others is taken: active, and known beyond doubt."""
+        if caller.spiffe_id not in self.points or not caller.exhaustive or caller.task is not None:
+            return False
+        return self.zone.engine.idle(caller.spiffe_id, caller) is None
 
     def task(self, named: str | None) -> Task | None:
         """The live task of that id."""
@@ -33,11 +38,18 @@ class Decisions:
         return next((one for one in self.zone.snapshot.tasks if one.id == named and one.live(now)), None)
 
     def flow(self, task: Task) -> Flow:
-        """What flowed through it. Its person declared it: what a workload says of a part that it cut is no such."""
+        """What flowed through it, and what its person said: to it, or to what it was cut from.
+
+        Its purpose, too, where the person declared it: what a workload says of a part that it cut is no such, and a
+        uid alone is no person.
+        """
         flow = self.flows.of(task)
-        declared = self._declared(task)
-        if declared.of_a_person and declared.parent is None:
-            flow.transcript.hear(declared.purpose, Origin.HUMAN)  # what was heard before costs its digest
+        line = self._line(task)
+        if line[-1].parent is None and line[-1].proof not in {WORKLOAD, Kind.UID}:
+            flow.transcript.hear(line[-1].purpose, Origin.HUMAN)  # what was heard before costs its digest
+        for one in line:
+            for text in self._words.get(one.id, ()):
+                flow.transcript.hear(text.reveal(), Origin.HUMAN)
         return flow
 
     async def hear(self, task: Task, text: str, origin: Origin) -> None:
@@ -53,6 +65,7 @@ class Decisions:
     async def said(self, task: str, text: Secret) -> None:
         """Words of the task's person, over a channel that proves it: control has seen to that."""
         if (found := self.task(task)) is not None:
+            self._words.setdefault(task, []).append(text)
             await self.hear(found, text.reveal(), Origin.HUMAN)
 
     def access_names(self) -> tuple[str, ...]:
@@ -62,14 +75,18 @@ class Decisions:
             self._names = (policies.digest, access_names(policies))
         return self._names[1]
 
-    def _declared(self, task: Task) -> Task:
-        """The task that this one was cut from, by however many hands."""
+    def _line(self, task: Task) -> list[Task]:
+        """The task, and those that it was cut from, by however many hands."""
         tasks = {one.id: one for one in self.zone.snapshot.tasks} if task.parent else {}
-        while (above := tasks.get(task.parent or "")) is not None:
-            task = above
-        return task
+        line = [task]
+        while (above := tasks.get(line[-1].parent or "")) is not None:
+            line.append(above)
+        return line
 
     def sweep(self) -> None:
         """Forget the tasks that have ended."""
         now = self.zone.clock()
-        self.flows.keep_only(one.id for one in self.zone.snapshot.tasks if one.live(now))
+        live = {one.id for one in self.zone.snapshot.tasks if one.live(now)}
+        self.flows.keep_only(live)
+        for task in self._words.keys() - live:
+            del self._words[task]
