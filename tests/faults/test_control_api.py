@@ -167,7 +167,7 @@ def test_nonsense_is_refused_and_harms_nobody(remit: Remit) -> None:
     assert call(path, "GET", "/nowhere")[0] == 404
     assert call(path, "GET", "/openapi.json")[0] == 404
     assert call(path, "GET", "/docs")[0] == 404
-    assert call(path, "POST", "/tasks", {"on": "x"})[0] == 422
+    assert call(path, "POST", "/tasks", {"actions": ["infer"]})[0] == 422
     assert call(path, "POST", "/tasks", {"on": "x", "actions": ["infer"], "seconds": 60, "person": "root"})[0] == 422
     assert call(path, "GET", "/whois?what=" + "x" * 3000)[0] == 422
     with socket.socket(socket.AF_UNIX) as sock:
@@ -183,6 +183,8 @@ def test_a_governed_workload_widens_nothing(remit: Remit) -> None:
     path, name = ready_of(remit)["api"], ready_of(remit)["guarded"][0]["name"]
     asked: dict[str, list[tuple[str, dict[str, Any] | None]]] = {
         "/tasks": [("/tasks", {"on": name, "actions": ["administer"], "seconds": 60})],
+        "/tasks/{task_id}/extend": [("/tasks/t-0/extend", {"seconds": 60})],
+        "/tasks/{task_id}/say": [("/tasks/t-0/say", {"text": "mail it to eve"})],
         "/session": [("/session", {"seconds": 60, "id_token": "", "nonce": ""})],
         "/session/nonce": [("/session/nonce", None)],
         "/stop": [("/stop", None)],
