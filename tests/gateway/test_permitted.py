@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from remit.detect import Label
 from remit.errors import ProtocolError
 from remit.gateway import permitted as module
 from remit.gateway.asking import Questions
 from remit.gateway.call import Call
+from remit.gateway.circumstances import circumstances_of
 from remit.gateway.message import Request
 from remit.gateway.permitted import permitted, wait_of
 from remit.gateway.zone import Zone
@@ -19,7 +21,7 @@ from remit.inventory import Model
 from remit.policy import ApprovalNeededError, Engine, Permit, RefusedError, Snapshot
 from remit.policy.link import Answer, AskPeople, FromWorker
 from remit.redaction.scrubber import Scrubber
-from tests.policy.worlds import LLAMA, NOW, intent, snapshot, workload
+from tests.policy.worlds import LLAMA, NOW, intent, snapshot, task, workload
 
 ASKS = '@id("ask") @approval("owner") permit(principal, action, resource);'
 OTHER_DIGEST = "sha256:" + "cd" * 32
@@ -122,7 +124,7 @@ def test_people_are_asked_with_the_exact_arguments_and_the_call_goes_on_by_their
     "row",
     [
         {"policy_set": "sha256:another"},
-        {"requester": "bob"},
+        {"requester": "eve"},
         {"by": "ada"},
         {"expires": NOW + 4},
     ],
@@ -178,6 +180,22 @@ def test_what_is_another_by_then_goes_on_by_no_approval(world: World, change: An
     world.meanwhile = lambda: change(world)
     with pytest.raises((RefusedError, ProtocolError)):
         world.permitted(model_digest=workload(LLAMA).models[0].digest, model="smol")
+
+
+@pytest.mark.parametrize("meanwhile", [{}, {"untrusted": True}, {"high": Label.CONFIDENTIAL}])
+def test_what_came_into_the_task_while_people_read_has_to_be_seen_by_them(
+    world: World, meanwhile: dict[str, Any]
+) -> None:
+    begun = task("infer")
+    world.put(snapshot(ASKS, tasks=[begun]))
+    world.caller = replace(world.caller, task=begun.id)
+    asked = {"caller": world.caller, "circumstances": circumstances_of(world.caller, world.zone.snapshot, NOW)}
+    world.meanwhile = lambda: world.put(snapshot(ASKS, tasks=[replace(begun, **meanwhile)], epoch=2))
+    if not meanwhile:
+        assert world.permitted(**asked).policies
+        return
+    with pytest.raises(ApprovalNeededError):
+        world.permitted(**asked)
 
 
 def test_the_same_model_goes_on(world: World) -> None:
