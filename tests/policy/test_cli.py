@@ -46,6 +46,20 @@ def test_check_says_ok_with_counts_and_an_error_with_its_place(tmp_path: Path) -
     assert remit("check", str(elsewhere), state=tmp_path).returncode == 0
 
 
+def test_show_says_what_takes_an_approval_and_what_is_only_observed(tmp_path: Path) -> None:
+    where = tmp_path / "policies"
+    where.mkdir(mode=0o700)
+    (where / "p.cedar").write_text(
+        '@id("a") @approval("approver") permit (principal, action, resource);\n'
+        '@id("o") @mode("observe") forbid (principal, action, resource);\n'
+    )
+    shown = remit("show", state=tmp_path).stdout
+    assert "        takes an approval: approver\n" in shown
+    assert "        NOT ENFORCED: only observed\n" in shown
+    rows = json.loads(remit("show", "--json", state=tmp_path).stdout)["policies"]
+    assert [(row["approval"], row["observed"]) for row in rows] == [("approver", False), ("", True)]
+
+
 def test_show_lists_id_place_effect_actions_and_reason(tmp_path: Path) -> None:
     write_starter(tmp_path / "policies")
     shown = remit("show", state=tmp_path)

@@ -86,6 +86,10 @@ def show(
             typer.echo(
                 "        findings: " + ", ".join(f"{label} {what}" for label, what in facts["findings"].items())
             )
+        if facts["approval"]:
+            typer.echo(f"        takes an approval: {facts['approval']}")
+        if facts["observed"]:
+            typer.echo("        NOT ENFORCED: only observed")
 
 
 def _count(number: int, word: str) -> str:
@@ -99,6 +103,7 @@ def _place(at: PolicyPlace) -> dict[str, str]:
 def _facts(policy: "Policy") -> dict[str, Any]:
     from remit.policy import Action
     from remit.policy.explain import printable
+    from remit.policy.mode import Approver
 
     return {
         "id": policy.ref.id,
@@ -108,6 +113,8 @@ def _facts(policy: "Policy") -> dict[str, Any]:
         "actions": [action.value for action in Action if action in policy.actions],
         "reason": printable(policy.ref.reason),
         "hint": printable(policy.hint),
+        "approval": policy.approver.word if policy.approver is not Approver.NOBODY else "",
+        "observed": policy.observed,
         "findings": {label.value: treatment.value for label, treatment in policy.plan.items()},
     }
 
