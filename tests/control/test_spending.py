@@ -255,6 +255,21 @@ def test_more_than_was_held_is_not_settled(world: Spenders) -> None:
     world.run(go)
 
 
+def test_a_task_that_is_extended_before_it_ends_goes_on(world: Spenders) -> None:
+    task = world.begin(Budget(calls=1))
+
+    async def go() -> None:
+        await world.reserve(calls=1)
+        await world.settle(Spent(calls=1))
+        assert await world.reserve(calls=1) == Spent()
+        world.realm.keep_task(dataclasses.replace(world.realm.tasks[task.id], budget=Budget(calls=3)))
+        assert await world.reserve(calls=1) == Spent(calls=1)
+        await asyncio.gather(*world.spending._ending.values())
+        assert (world.ended(), world.left()) == (None, {"calls": 1})
+
+    world.run(go)
+
+
 async def _three_calls(world: Spenders) -> None:
     await world.reserve(calls=2)
     await world.reserve(world.two, calls=1)

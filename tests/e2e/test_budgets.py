@@ -160,6 +160,33 @@ def test_an_answer_that_is_too_long_is_not_passed_on(remit: Remit, server: dict[
     until(lambda: spender.ended() == "its budget is spent: bytes", "the end of the task")
 
 
+def test_parts_spend_from_what_they_were_cut_from(remit: Remit, server: dict[str, Any]) -> None:
+    whole = Spender(remit, server, calls=5)
+    details = [{"type": "remit_task", "budget": {"calls": 4}}]
+    fields = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "subject_token": whole.token,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "authorization_details": json.dumps(details),
+    }
+    given = [part for name, value in fields.items() for part in ("--data-urlencode", f"{name}={value}")]
+    parts = [curl(f"http://127.0.0.1:{PORT - 1}/token", *given).json["access_token"] for _ in range(2)]
+    codes = [curl(*bearer(part), *chat("hello"), whole.url).status for part in parts for _ in range(3)]
+    assert codes[:5] == [200] * 5
+    assert codes[5] in {401, 403}
+    until(lambda: whole.ended() == "its budget is spent: calls", "the end of all of it")
+    assert curl(*bearer(parts[0]), *chat("hello"), whole.url).status == 401
+
+
+def test_a_task_that_is_extended_spends_on(remit: Remit, server: dict[str, Any]) -> None:
+    spender = Spender(remit, server, calls=1)
+    assert spender.ask().status == 200
+    assert spender.left() == {"calls": 0}
+    remit.run("task", "extend", spender.id, "--calls", "3")
+    assert [spender.ask().status for _ in range(2)] == [200, 200]
+    assert is_spent(spender.ask(), "calls")
+
+
 def test_what_a_killed_worker_held_is_spent(remit: Remit, server: dict[str, Any]) -> None:
     spender = Spender(remit, server, calls=5)
     assert spender.ask().status == 200
