@@ -24,7 +24,7 @@ MAX_REQUEST_BYTES: Final = 65_536  # a token of 8 KiB and 16 audiences of 1 KiB 
 REQUEST_SECONDS: Final = 10.0  # for a message's head, and for the rest
 CALLS: Final = (1_024, 4_096)  # open at once, of one process and of one uid; SPIFFE clients have two or three
 CONNECTIONS: Final = (512, 2_048)  # a descriptor each
-HELD_BYTES: Final = CALLS[1] * MAX_REQUEST_BYTES  # as many calls as one uid may have open, each as long as may be
+HELD_BYTES: Final = 64 << 20
 WINDOW_BYTES: Final = 1 << 20  # of HTTP/2: what nobody has read yet, however large a request may be
 _CALM: Final = 0xB  # RFC 9113, 7: ENHANCE_YOUR_CALM; to gRPC a resource that is exhausted
 
@@ -56,7 +56,8 @@ class UnixServer(Server):
     """Serves `methods` of `service`; each caller must send the metadata `required` (name, value), if any is.
 
     `calls` and `connections` are how many one process and one uid may have open at once; `request_bytes` the longest
-    request, `held_bytes` all that are held at once. `gone` hears of each caller whose connection ended.
+    request. Those longer than MAX_REQUEST_BYTES are taken of callers that `may_send_long`, and no more at once than
+    `held_bytes`. `gone` hears of each caller whose connection ended.
     """
 
     def __init__(
@@ -69,10 +70,11 @@ class UnixServer(Server):
         connections: tuple[int, int] = CONNECTIONS,
         request_bytes: int = MAX_REQUEST_BYTES,
         held_bytes: int = HELD_BYTES,
+        may_send_long: Callable[[PeerCredentials], Awaitable[bool]] | None = None,
         gone: Callable[[PeerCredentials], None] | None = None,
     ) -> None:
         self._required, self._request_bytes, self._room = required, request_bytes, Room(held_bytes)
-        self._gone = gone
+        self._gone, self._may_send_long = gone, may_send_long
         self._connections: weakref.WeakSet[H2Protocol] = weakref.WeakSet()
         self._calls, self._callers = Quota(*calls), Quota(*connections)
         self._methods = {f"/{service}/{method.name}": self._handler(method) for method in methods}
@@ -116,15 +118,23 @@ class UnixServer(Server):
         return Handler(answer, cardinality, method.types(method.request), method.types(method.reply))
 
     async def _receive(self, stream: Stream[Any, Any], method: Method, peer: PeerCredentials) -> None:
-        """Take the one message of a request, and have it answered; it counts among what is held until then."""
+        """Take the one message of a request, and have it answered."""
         length = await _length(stream, self._request_bytes)
+        if length <= MAX_REQUEST_BYTES:
+            await self._answer(stream, method, peer, length)
+            return
+        if self._may_send_long is None or not await self._may_send_long(peer):
+            raise GRPCError(Status.RESOURCE_EXHAUSTED, "the request is too long")
         if not self._room.take(length):
             raise GRPCError(Status.RESOURCE_EXHAUSTED, "too many long requests at once")
         try:
-            message = await _message(stream, method.types(method.request), length)
-            await method.call(Request(peer, message, stream.send_message))
+            await self._answer(stream, method, peer, length)
         finally:
             self._room.give_back(length)
+
+    async def _answer(self, stream: Stream[Any, Any], method: Method, peer: PeerCredentials, length: int) -> None:
+        message = await _message(stream, method.types(method.request), length)
+        await method.call(Request(peer, message, stream.send_message))
 
     def _check_metadata(self, stream: Stream[Any, Any]) -> None:
         if self._required is None:

@@ -27,13 +27,12 @@ from remit.gateway.refusals import dialect_of, refusal_of
 from remit.gateway.said import said
 from remit.gateway.unidentified import Unidentified
 from remit.gateway.zone import Zone
-from remit.identity import Caller, SpiffeId
+from remit.identity import Caller, PeerCredentials, SpiffeId
 from remit.identity.grpc_server import Method, Request, UnixServer
 from remit.policy import Intent, RefusedError
 from remit.policy.link import Refused
 
 BODY_BYTES: Final = 4 << 20  # a request's, with what Envoy says beside it; a 128k-token prompt is under 1 MiB
-HELD_BYTES: Final = 64 << 20
 CALLS: Final = (1024, 1024)  # one Envoy asks for all of its callers
 CONNECTIONS: Final = (64, 128)  # Envoy has one a thread
 NO_WAIT: Final = 0.0
@@ -56,7 +55,7 @@ class ExtAuthz:
             calls=CALLS,
             connections=CONNECTIONS,
             request_bytes=BODY_BYTES,
-            held_bytes=HELD_BYTES,
+            may_send_long=self._is_point,
             gone=self._points.gone,
         )
 
@@ -66,6 +65,13 @@ class ExtAuthz:
 
     async def close(self) -> None:
         await self._server.stop()
+
+    async def _is_point(self, peer: PeerCredentials) -> bool:
+        try:
+            await self._points.who(peer)
+        except RemitError:
+            return False
+        return True
 
     async def _check(self, asked: Request) -> None:
         await asked.send(await self._answer(asked))
