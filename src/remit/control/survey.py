@@ -51,7 +51,7 @@ class Keys(Protocol):
 class Survey:
     """Answers that only tell. `doors` are the ways to call each workload, by name; `silent` since when (Unix seconds)
     a server has not answered; `unseen` why the machine can't be looked at just now, or nothing; `ports` gives the
-    processes that listen on one."""
+    processes that listen on one; `decisions` the ways to ask the zone of decisions, once it runs."""
 
     realm: Realm
     deployment: Deployment
@@ -72,6 +72,7 @@ class Survey:
     issuer: str = ""
     separation: Separation | None = None
     consulted: Consulted = field(default_factory=Consulted)
+    decisions: dict[str, str] = field(default_factory=dict)
 
     def status(self, reach: Reach) -> dict[str, Any]:
         """Everything `remit status` shows to somebody of that reach."""
@@ -112,6 +113,7 @@ class Survey:
             },
             "workload_api": deployment.workload_api if identity["issues"] else "",
             "tokens": self.tokens,
+            "decisions": self.decisions,
             "api": deployment.api,
             "state": deployment.state,
         }
