@@ -1,6 +1,6 @@
 """The start record of a call: what was known and decided, without names, prompts or outputs."""
 
-from typing import Any
+from typing import Any, Final
 
 from remit.audit import ProcessFacts, Start
 from remit.gateway.call import Call
@@ -10,6 +10,11 @@ from remit.identity import Caller
 from remit.policy import Approval, Intent, Permit, PolicyRef
 from remit.policy.kept import kept
 from remit.policy.observing import ONLY_OBSERVED
+from remit.redaction import Scrubber
+
+# Names that callers, tool servers and catalogues chose: in the facts, and in what is in them.
+_CHOSEN: Final = frozenset({"thing", "destination", "access"})
+_CHOSEN_IN: Final = {"flow": "did", "task": "tools"}
 
 
 def started(call: Call, intent: Intent, permit: Permit, zone: Zone) -> Start:
@@ -126,5 +131,19 @@ def _what(call: Call, intent: Intent | None, zone: Zone) -> dict[str, Any]:
         "model_digest": intent.model_digest,
         "found": {rule: label.value for rule, label in intent.found},
         "body": zone.digests.digest(intent.body_sha256),
-        "facts": kept(intent, zone.engine.task(intent.caller.task)),
+        "facts": _clean(kept(intent, zone.engine.task(intent.caller.task)), zone.scrubber),
     }
+
+
+def _clean(facts: dict[str, Any], scrubber: Scrubber) -> dict[str, Any]:
+    """The same, with the names in it as the log may keep them: callers, tool servers and catalogues chose them."""
+    for key in _CHOSEN & facts.keys():
+        facts[key] = _said_in(facts[key], scrubber)
+    for key, names in _CHOSEN_IN.items():
+        if names in facts.get(key, ()):
+            facts[key][names] = _said_in(facts[key][names], scrubber)
+    return facts
+
+
+def _said_in(value: str | list[str], scrubber: Scrubber) -> str | list[str]:
+    return said(value, scrubber) if isinstance(value, str) else [said(one, scrubber) for one in value]

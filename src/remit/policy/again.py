@@ -96,7 +96,7 @@ def _request(question: Question, read: frozenset[str]) -> dict[str, Any]:
 def _without(context: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
     """The context with these left open."""
     made = dict(context)
-    for section in (None, "model", "task"):
+    for section in (None, "model", "task", "flow"):
         row = made if section is None else dict(made.get(section, {}))
         for name in names & row.keys():
             row[name] = {"__extn": {"fn": "unknown", "arg": name}}

@@ -19,6 +19,7 @@ NOT_KEPT: Final = frozenset({"exhaustive", "stream", "approved", "facts", "prese
 NOT_KEPT_OF_TASKS: Final = frozenset({"actions", "tools", "fits", "ceiling", "profile"})
 
 MAX_TOOLS: Final = 32  # names; of a task that lists more the record has none
+MAX_DID: Final = 64  # names of what was done before; of a flow with more the record has none
 
 Facts = Mapping[str, Any]
 
@@ -42,6 +43,8 @@ def kept(intent: Intent, task: Task | None = None) -> dict[str, Any]:
         facts["args"] = so.args.to_json()
     if so.flow is not None:
         facts["flow"] = so.flow.to_json()
+        if len(so.flow.did) > MAX_DID:
+            del facts["flow"]["did"]
     if so.destination is not None:
         facts["destination"] = so.destination
     if so.access is not None:
@@ -53,7 +56,9 @@ def not_kept(facts: Facts) -> frozenset[str]:
     """The names in the schema of what a record with these facts doesn't tell, tasks aside."""
     if "access" in facts:  # names and properties are other people's: the log has the action's alone
         return frozenset({"access"})
-    return frozenset() if "exhaustive" in facts else NOT_KEPT
+    if "exhaustive" not in facts:
+        return NOT_KEPT
+    return frozenset({"did"}) if "did" not in facts.get("flow", {"did"}) else frozenset()
 
 
 def task_kept(named: str, kept_of_it: Facts) -> tuple[TaskFact | None, frozenset[str]]:
@@ -92,7 +97,7 @@ def circumstances(facts: Facts, chain: Any) -> Circumstances:
         facts=tuple(facts.get("facts", ())),
         zone=facts.get("zone", NONE.zone),
         args=None if args is None else Arguments(**{key: tuple(value) for key, value in args.items()}),
-        flow=None if flow is None else FlowFacts(flow["high"], flow["untrusted"], tuple(flow["did"])),
+        flow=None if flow is None else FlowFacts(flow["high"], flow["untrusted"], tuple(flow.get("did", ()))),
         destination=facts.get("destination"),
         chain=tuple(SpiffeId.parse(one) for one in chain or ()),
     )
