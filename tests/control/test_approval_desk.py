@@ -123,11 +123,19 @@ def an_agent(owner: str) -> Workload:
     [
         {"workload": "spiffe://maple.local/agent/bot"},
         {"chain": ["spiffe://maple.local/agent/bot", "spiffe://maple.local/user/ada"]},
+        {"chain": ["spiffe://maple.local/user/bob"]},
         {"human": "bob"},
         {"uids": [1001]},
         {"task": "t-1", "human": "ada"},
     ],
-    ids=["their agent", "their agent handed it on", "it is for them", "their process", "a part of their task"],
+    ids=[
+        "their agent",
+        "their agent handed it on",
+        "they handed it on",
+        "it is for them",
+        "their process",
+        "a part of their task",
+    ],
 )
 def test_nor_does_anybody_behind_the_call(world: Desked, changed: dict[str, Any]) -> None:
     async def body() -> None:
@@ -176,6 +184,24 @@ def test_a_yes_is_to_what_was_shown_and_its_proof_to_exactly_that(world: Desked)
         with pytest.raises(ProofRefusedError):
             await world.say(offering(weak, needed.value.pending.id), second, extent=Extent.WAITING)
         assert "pending" in await world.ask()
+
+    run(body)
+
+
+def test_long_arguments_are_asked_about_by_their_digest(world: Desked) -> None:
+    async def body() -> None:
+        weak = dataclasses.replace(ADMIN, proof="uid")
+        digests = set()
+        for text in ("x" * 200_000, "y" * 200_000):
+            first = await world.asked(arguments=text)
+            with pytest.raises(ProofNeededError) as needed:
+                await world.say(weak, first)
+            asking = needed.value.pending.asking
+            assert len("".join(asking.shown.lines())) < 8_000
+            digests.add(asking.shown.digest)
+            await world.desk.deny(ADA, first, "")
+            world.later(901)
+        assert len(digests) == 2
 
     run(body)
 

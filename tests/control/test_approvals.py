@@ -252,6 +252,21 @@ def test_with_the_log_down_nothing_is_approved_and_nothing_goes_on(world: Asking
     run(body)
 
 
+def test_a_no_is_in_force_before_it_is_written_and_written_when_that_goes(world: Asking) -> None:
+    async def body() -> None:
+        first = await world.asked()
+        world.log_fails = True
+        with pytest.raises(AuditError):
+            await world.approvals.deny(first, world.bob, "")
+        with pytest.raises(ApprovalError, match="denied already"):
+            await world.yes(first)
+        world.log_fails = False
+        await world.approvals.look()
+        assert world.recorded()[-1] == "approval.denied"
+
+    run(body)
+
+
 def test_none_survives_control_nor_comes_back_with_a_copy_of_its_state(world: Asking) -> None:
     async def body() -> None:
         world.task()

@@ -1,8 +1,9 @@
 """The desk's answers about approvals: who sees what is asked, and who may say yes or no to it."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from remit.config import ApprovalSettings
 from remit.control.approval_live import Live
@@ -19,6 +20,8 @@ from remit.persons import Act, Shown
 from remit.tasks import ApprovalRequest
 from remit.tasks.approval_request import ApprovalError, Extent
 from remit.tasks.four_eyes import Answerer, Hands, Rules, check_self_confirmed, level, same
+
+MAX_ASKED: Final = 4096  # characters: what asks for a password takes 64 KiB, each character spelled out at worst
 
 
 class ApprovalDesk:
@@ -89,7 +92,7 @@ class ApprovalDesk:
             asked_for=matter.human,
             task=matter.task or "",
             route=matter.target or matter.route,
-            arguments=matter.arguments,
+            arguments=_in_short(matter.arguments),
             reason=why,
             digest=digest,
         )
@@ -133,6 +136,14 @@ class ApprovalDesk:
 
     def _whole(self, request: ApprovalRequest) -> dict[str, Any]:
         return whole(request, self._approvals.live(request), self._realm, self._approvals.listed())
+
+
+def _in_short(arguments: str) -> str:
+    """As a question on a terminal has room for them; a long one by its digest, and shown by the command that asks."""
+    if len(arguments) <= MAX_ASKED:
+        return arguments
+    named = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{len(arguments)} characters, sha256 {named}: `remit approvals show` has them all"
 
 
 def approves(reach: Reach) -> bool:

@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 
 from remit.control.realm import Realm
+from remit.identity import SpiffeId
+from remit.policy.question import USER
 from remit.tasks import ApprovalRequest
 from remit.tasks.approval_matter import Matter
 from remit.tasks.four_eyes import Hands, anyone
@@ -29,7 +31,8 @@ class Live:
 def hands_of(matter: Matter, realm: Realm) -> Hands:
     """Everybody behind the call: its human, the owners of all workloads that it passed through, its tasks' people."""
     known = {str(spiffe_id): one.owner for spiffe_id, one in realm.known_workloads.items()}
-    names = {matter.human, *(known.get(one, "") for one in (matter.workload, *matter.chain))}
+    actors = (matter.workload, *matter.chain)
+    names = {matter.human, *(known.get(one) or _person(one) for one in actors)}
     above: str | None = matter.task
     while above is not None:
         one = realm.tasks.get(above) or realm.sessions.get(above)
@@ -37,6 +40,12 @@ def hands_of(matter: Matter, realm: Realm) -> Hands:
         above = getattr(one, "parent", None)
     uids = {uid for name in names if (human := realm.humans.get(name)) is not None for uid in human.uids}
     return anyone(names, uids | set(matter.uids))
+
+
+def _person(actor: str) -> str:
+    """Whose process it is that is no workload, by its SPIFFE ID; empty for any other."""
+    path = SpiffeId.parse(actor).path
+    return path.removeprefix(f"/{USER}/") if path.startswith(f"/{USER}/") else ""
 
 
 def ended(request: ApprovalRequest, realm: Realm, ends: float, steady: float) -> str | None:

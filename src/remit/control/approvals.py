@@ -13,6 +13,7 @@ from remit.control.approval_requests import Reply, Requests, facts
 from remit.control.endings import since_boot
 from remit.control.realm import Realm
 from remit.control.workers import Worker
+from remit.errors import AuditError, StateError
 from remit.inventory import Human
 from remit.policy.link import AskPeople
 from remit.tasks import ApprovalRequest
@@ -89,10 +90,8 @@ class Approvals(Requests):
                 self_confirmed=self_confirmed,
             )
             await self._realm.acts(f"approval.{what}", request_id, by.person, facts(agreed))
+            self._check_in_force(self.named(request_id))  # who asked may have gone while it was written
             self._realm.state.save_approval(agreed)
-            self._check_in_force(self.named(request_id))
-            if self._requests[request_id] is not request:  # who asked went away while it was written
-                raise ApprovalError(f"`{request_id}` is {self._requests[request_id].state} already")
             self._put(agreed, what)
         return agreed
 
@@ -102,8 +101,12 @@ class Approvals(Requests):
             denied = self.named(request_id).denied(by.person, self._realm.clock(), why)
             self._quiet.deny(denied.binding, self._steady(), self._settings.open_seconds)
             self._put(denied, "denied")
-            await self._realm.acts("approval.denied", request_id, by.person, facts(denied))
-            self._realm.state.save_approval(denied)
+            try:
+                await self._realm.acts("approval.denied", request_id, by.person, facts(denied))
+                self._realm.state.save_approval(denied)
+            except (AuditError, StateError):
+                self._unwritten.append(denied)
+                raise
         return denied
 
     async def mind(self) -> None:
