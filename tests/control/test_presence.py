@@ -161,9 +161,12 @@ def test_typing_on_a_terminal_that_is_nobody_s_login_makes_nobody_be_there(
     assert machine.look() == "unknown"
 
 
-def test_a_line_that_leads_out_of_the_devices_is_no_terminal(machine: Machine, tmp_path: Path) -> None:
+def test_a_line_that_leads_out_of_the_devices_is_no_terminal(
+    machine: Machine, terminal: Terminal, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("x")
     lines = [f"../{tmp_path}/file", str(tmp_path / "file"), "../../etc/hostname", "", "no/such\0thing"]
+    lines += [terminal.path, f"../dev/{terminal.line}"]
     assert stamps(machine.places, [Login(str(number), ME, line) for number, line in enumerate(lines)]) == {}
 
 

@@ -89,6 +89,13 @@ def test_two_accounts_of_one_person_have_none_of_the_roles_that_do_not_go_togeth
     assert reach(world, here, 0).role is Role.ADMINISTRATOR, "root could do all of it anyway"
 
 
+def test_a_third_account_of_that_person_has_none_of_them_either(world: World) -> None:
+    people: dict[str, tuple[int, ...]] = {"ada": (1005,), "carol": (1005,), "bob": (BOB,)}
+    world.meet("bob", BOB, 1005)
+    assert reach(world, governance(people), BOB).deployer is False
+    assert reach(world, governance({**people, "carol": (1003,)}), BOB).deployer is True
+
+
 def test_remit_does_not_start_for_one_uid_with_two_roles() -> None:
     """root's is an account that every machine has."""
     settings = Settings(roles=RolesSettings(administrator=("root",), auditor=("carol",)), people={"carol": (0,)})

@@ -105,6 +105,8 @@ def test_a_session_is_not_taken_for_anothers_of_the_same_id() -> None:
     bobs = dataclasses.replace(SHELL, uid=BOB)
     attendance.look([bobs], {"pts/3": TYPED}, 1.0)
     assert attendance.of([ADA], 1.0) == AWAY
+    attendance.look([SHELL], {"pts/3": TYPED}, 500.0)
+    assert attendance.of([ADA], 500.0) == HERE, "she has logged in"
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def test_what_policies_would_refuse_goes_through_and_is_named(policies: str, ask
         enforcing(decides).decide(asked, NOW, "d1")
     assert refused.value.rule == rule
     for _ in range(2):
+        assert "not-bob" not in [ref.id for ref in decides.decide(asked, NOW, "d1").policies]
         assert [ref.id for ref in decides.decide(asked, NOW, "d1").observed] == [rule]
 
 
