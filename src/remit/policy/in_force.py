@@ -23,7 +23,9 @@ class InForce:
     def __init__(self, snapshot: Snapshot, after: "InForce | None" = None) -> None:
         self.snapshot = snapshot
         same = after if after is not None and after.snapshot.policy_files == snapshot.policy_files else None
-        self.policies: PolicySet = same.policies if same else _loaded(snapshot)
+        self.policies: PolicySet = (
+            same.policies if same else _loaded(snapshot, after.policies if after is not None else None)
+        )
         self._slicer: Slicer = same._slicer if same else Slicer(self.policies.policies)
         before = after.world if after is not None else None
         stays = before is not None and before.same_as(snapshot, self.policies.things)
@@ -68,8 +70,8 @@ class InForce:
         return None
 
 
-def _loaded(snapshot: Snapshot) -> PolicySet:
-    policies = load(snapshot.policy_files)
+def _loaded(snapshot: Snapshot, before: PolicySet | None) -> PolicySet:
+    policies = load(snapshot.policy_files, before)
     if policies.digest != snapshot.policy_set:
         message = f"the policies are `{policies.digest}`, the snapshot says `{snapshot.policy_set}`"
         raise PolicyError(message, file=snapshot.policy_files[0].name, line=1, column=1)

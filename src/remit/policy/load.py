@@ -22,6 +22,7 @@ from remit.policy.source import Chunk, Source, chunks, texts
 from remit.policy.syntax import schema_error, syntax_error
 from remit.policy.treatment import plan_of
 
+_ACTIONS: Final = {action.value: action for action in Action}
 MAX_ID_CHARACTERS: Final = 128  # an id is repeated in every refusal, record and reply header
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
@@ -29,8 +30,10 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _COMMAND = re.compile(r"\b(sudo|remit\s+(task|policy|approve|activate|secret|stop|down|up))\b")
 
 
-def load(files: Sequence[PolicyFile]) -> PolicySet:
+def load(files: Sequence[PolicyFile], before: PolicySet | None = None) -> PolicySet:
     """Parse, check and number all policies of `files`; raises PolicyError at the first thing wrong.
+
+    What stands in `before` word for word is neither parsed nor checked against the schema again.
 
     0. what the catalogue lists can be read, and every profile
     1. every file is cut into policies and each is parsed by Cedar alone, so that an error has a place
@@ -42,9 +45,10 @@ def load(files: Sequence[PolicyFile]) -> PolicySet:
     listed, profiles = things(files), profiles_of(files)
     cedar = [file for file in files if file.name != CATALOGUE and not is_profile(file.name)]
     found = [chunk for file in cedar for chunk in chunks(Source(file.name, file.text))]
-    policies = tuple(_policy(chunk, _parsed(chunk)) for chunk in found)
+    trees = {policy.text: policy.tree for policy in before.policies} if before is not None else {}
+    policies = tuple(_policy(chunk, trees.get(chunk.text) or _parsed(chunk)) for chunk in found)
     _unique(found, policies)
-    _fit_schema(found)
+    _fit_schema([chunk for chunk in found if chunk.text not in trees])
     if not policies:
         where = files[0].name if files else "policies"
         raise PolicyError("no policy: refuse to start", file=where, line=1, column=1, hint="nothing would be decided")
@@ -128,7 +132,7 @@ def _actions(scope: pst.ActionConstraint) -> frozenset[Action]:
             named = {entity.id for entity in entities}
         case _:
             return frozenset(Action)
-    return frozenset(action for action in Action if action.value in named)
+    return frozenset(_ACTIONS[name] for name in named & _ACTIONS.keys())
 
 
 def _unique(found: Sequence[Chunk], policies: Sequence[Policy]) -> None:
