@@ -22,11 +22,13 @@ from remit.identity.attestation import EXECUTABLES, observe
 from remit.inventory import Human, Kind
 from remit.persons import ProofNeededError
 from remit.policy import PolicyFile
+from remit.policy.link import Reserve
 from remit.tasks import Budget, Constraint, Narrowing, Spent, Task, WiderError
 from remit.tasks.budget import UNLIMITED
 from remit.tasks.profile import starters
 from remit.tasks.tool_part import ToolPart
 from tests.control.test_realm import LLAMA, World, a_server
+from tests.control.test_spending import a_worker
 
 PROFILES = tuple(PolicyFile(f"profiles/{name}", text) for name, text in starters().items())
 BOT = replace(LLAMA, path="/agent/bot")
@@ -227,6 +229,24 @@ def test_what_is_extended_goes_on_and_what_has_ended_does_not(asked: Asked) -> N
     assert world.run(world.realm.tasking.end_those_over)
     with pytest.raises(NotFoundError, match="is running"):
         asked.extend(task, 600)
+
+
+def test_workers_get_what_it_may_spend_in_all_and_no_more(asked: Asked) -> None:
+    task = asked.start(replace(MAIL, part=Narrowing(budget=Budget(calls=2))))
+
+    async def go() -> list[int]:
+        spending, worker = asked.world.realm.spending, a_worker(1)
+
+        async def reserve(calls: int) -> int:
+            answer = await spending.reserve(worker, Reserve(1, task.id, Spent(calls=calls).to_dict()))
+            return int(answer["amount"]["calls"])
+
+        given = [await reserve(2), await reserve(1)]
+        await asked.desk.extend(asked.person(), task.id, None, Budget(calls=5))
+        return [*given, await reserve(5), await reserve(1)]
+
+    assert asyncio.run(go()) == [2, 0, 3, 0]
+    assert asked.desk.show(asked.person(), task.id)["left_of_budget"]["calls"] == 0
 
 
 def test_what_is_counted_while_it_is_extended_stays_counted(asked: Asked) -> None:
