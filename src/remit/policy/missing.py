@@ -10,6 +10,7 @@ from typing import Any, Final
 from remit.detect import Label
 from remit.errors import IdentityError
 from remit.identity import SpiffeId
+from remit.policy.intent import Action
 from remit.policy.policy_set import Policy
 from remit.policy.question import KNOWN_DIGEST, USER, Question, in_a_task
 from remit.policy.thing import RANKS
@@ -28,7 +29,12 @@ class Missing:
 
 
 def missing(question: Question, name: str, decide: Decide) -> Missing | None:
-    """What would have to be otherwise for this to be allowed: decided again with that changed, never guessed."""
+    """What would have to be otherwise for this to be allowed: decided again with that changed, never guessed.
+
+    None for what a point asks in its own words: that hangs on its users and its resources.
+    """
+    if question.action is Action.ACCESS:
+        return None
     for change in CHANGES:
         changed = change(question, name)
         if changed is not None:
