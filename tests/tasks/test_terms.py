@@ -21,6 +21,7 @@ ASSISTING = Task(
     profile=MAIL.name, tools=MAIL.reach.tools, ceiling=MAIL.reach.ceiling, destinations=MAIL.reach.destinations,
     budget=Budget(100, 1_000, 1_000), present=True,
 )  # fmt: skip
+TIMED = replace(MAIL.reach.budget, seconds=60)
 
 
 def test_a_profile_says_what_is_not_said() -> None:
@@ -79,6 +80,12 @@ def test_no_extension_makes_it_shorter_or_more_than_its_profile(
         (None, Budget(seconds=9), None, "`seconds` has no limit"),
         (None, Budget(calls=501), MAIL, "`calls` is 501, and the profile `mail-assistant` has 500"),
         (None, Budget(calls=200), replace(MAIL, reach=replace(MAIL.reach, tools=())), "more than the profile"),
+        (
+            None,
+            Budget(calls=200),
+            replace(MAIL, reach=replace(MAIL.reach, budget=TIMED)),
+            "`seconds` has no limit in t",
+        ),
     ],
 )
 def test_why_it_is_not_extended(seconds: float | None, budget: Budget, profile: object, told: str) -> None:

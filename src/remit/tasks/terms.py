@@ -70,6 +70,10 @@ def extended(task: Task, seconds: float | None, budget: Budget, profile: Profile
         reach = replace(task.reach, budget=limits)
         same = Narrowing(reach.actions, reach.tools, reach.ceiling, reach.destinations, reach.budget, reach.present)
         narrowed(profile.reach, same, f"the profile `{profile.name}`")
+        if over := limits.over(profile.reach.budget):  # `narrowed` takes no limit for the profile's own
+            raise WiderError(
+                "budget", f"`{over}` has no limit in this task, and in the profile `{profile.name}` it has"
+            )
     return replace(task, expires=expires, budget=limits)
 
 
