@@ -136,7 +136,13 @@ def test_what_is_started_is_what_the_person_was_shown(tmp_path: Path) -> None:
     world = World(tmp_path)
     desk = Asked(world, needs="terminal")
     shown = "\n".join(desk.shown(replace(MAIL, part=Narrowing(tools=(ToolPart("mail/send"),)))))
-    for said in ("profile: mail-assistant", '"tool": "mail/send"', '"host_in"', "present: true", "ceiling: confid"):
+    for said in (
+        "profile: mail-assistant",
+        'tool 1: {"tool": "mail/send"',
+        '"host_in"',
+        "present: true",
+        "ceiling: confid",
+    ):
         assert said in shown, said
     plain = Beginning(on="llama-8080", part=INFER, seconds=60)
     assert [line.partition(":")[0] for line in desk.shown(plain)] == [

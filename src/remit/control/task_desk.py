@@ -186,7 +186,7 @@ def _shown(who: Visitor, asked: Beginning, made: Terms) -> Shown:
     reach = made.reach
     more: dict[str, Any] = {
         "profile": made.profile,
-        "tools": [grant.to_dict() for grant in reach.tools],
+        **{f"tool {at}": grant.to_dict() for at, grant in enumerate(reach.tools, 1)},
         "destinations": reach.destinations,
         "budget": reach.budget.to_dict(),
         "present": reach.present,
