@@ -137,7 +137,7 @@ def test_the_catalogue_and_the_profiles_come_with_the_policies() -> None:
         {"policies": [["x/../../../root/evil.cedar", "x"]]},
         {"policies": [["evil.sh", "x"]]},
         {"policies": [[".hidden.cedar", "x"]]},
-        {"policies": [["profiles/../../../root/evil.toml", "x"]]},
+        {"policies": [["profiles/x/../../../../root/evil.toml", "x"]]},
         {"policies": [["profiles/.hidden.toml", "x"]]},
         {"policies": [["profiles/evil.cedar", "x"]]},
         {"policies": [["catalogue.toml/x", "x"]]},
