@@ -141,7 +141,8 @@ def test_who_raises_it_no_higher_waits_for_who_did(world: Marked) -> None:
             return True
 
         first = asyncio.create_task(world.realm.marks.raised(Raise(1, "t-part", "confidential", False), slowly))
-        await begun.wait()
+        async with asyncio.timeout(5):
+            await begun.wait()
         second = asyncio.create_task(world.realm.marks.raised(Raise(2, "t-least", "internal", False), slowly))
         first.cancel()  # who asked first has gone: the rise goes on
         for _ in range(20):

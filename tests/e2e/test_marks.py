@@ -149,6 +149,20 @@ def test_the_owner_s_word_for_what_a_server_is_meant_for_is_judged_by_at_once(
     assert refused_by(ask(server, token)) == HIGHER
 
 
+def test_no_more_than_its_ceiling_comes_into_a_task(remit: Remit, server: dict[str, Any]) -> None:
+    told = remit.run("task", "start", server["name"], "--allow", "infer", "--ceiling", "internal", "--json").stdout
+    token = json.loads(told)["token"]
+    assert ask(server, token).status == 200
+    remit.run("workload", "set", server["name"], "--label", "restricted")
+    try:
+        assert refused_by(ask(server, token)) == "remit:outside-task"
+    finally:
+        remit.run("workload", "set", server["name"], "--label", "internal")
+    assert ask(server, token).status == 200
+    for prompt in (f"my key is {KEY}", "hello"):
+        assert ask(server, token, prompt).status == 403
+
+
 def test_it_outlasts_the_gateway_and_control_killed_at_once(remit: Remit, server: dict[str, Any]) -> None:
     _, token = start_task(remit, server["name"], "infer")
     part = part_of(remit, token)

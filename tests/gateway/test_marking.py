@@ -14,7 +14,7 @@ from remit.gateway.circumstances import circumstances_of
 from remit.gateway.consider import WithoutControlError
 from remit.gateway.marking import raise_for_answer, with_what_came_in
 from remit.gateway.zone import Zone
-from remit.policy import FlowFacts, Intent
+from remit.policy import Action, FlowFacts, Intent, RefusedError
 from remit.policy.link import Answer, FromWorker, Raise
 from remit.tasks import Task
 from tests.gateway.test_policy_edits import PERMIT, zone
@@ -53,23 +53,29 @@ class Control:
         ]
         self.zone.put(dataclasses.replace(before, epoch=before.epoch + 1, tasks=tuple(tasks)))
 
-    def asks(self, within: str | None = None, launched: str | None = None, *labels: Label) -> Intent:
+    def asks(
+        self,
+        within: str | None = None,
+        launched: str | None = None,
+        *labels: Label,
+        action: Action = Action.INFER,
+    ) -> Intent:
         caller = dataclasses.replace(curl(), task=within)
         assert caller.process is not None
         caller = dataclasses.replace(caller, process=dataclasses.replace(caller.process, task=launched))
         so = circumstances_of(caller, self.zone.snapshot, NOW)
         found = tuple((f"rule-{label}", label) for label in labels)
-        return dataclasses.replace(intent(caller=caller), found=found, circumstances=so)
+        return dataclasses.replace(intent(action, caller), found=found, circumstances=so)
 
-    def comes(self, asked: Intent, body: Any = SAID) -> FlowFacts | None:
-        return asyncio.run(with_what_came_in(asked, an_ask(body), self.zone)).circumstances.flow
+    def comes(self, asked: Intent, body: Any = SAID, label: Label = Label.INTERNAL) -> FlowFacts | None:
+        return asyncio.run(with_what_came_in(asked, an_ask(body, label), self.zone)).circumstances.flow
 
     def answers(self, asked: Intent, label: Label) -> None:
         asyncio.run(raise_for_answer(asked, an_ask(SAID, label), self.zone))
 
 
 def an_ask(body: Any, label: Label = Label.INTERNAL) -> Any:
-    return SimpleNamespace(forward=body, workload=SimpleNamespace(label=label))
+    return SimpleNamespace(forward=body, workload=SimpleNamespace(label=label, name="llama"))
 
 
 MINE = task("infer", named="t-1")
@@ -107,6 +113,25 @@ def test_a_program_that_was_launched_for_a_task_is_part_of_it_without_its_token(
     assert control.comes(control.asks("t-2", "t-1", Label.INTERNAL)) == FlowFacts(1, True)
     assert [one.task for one in control.asked] == ["t-1", "t-1", "t-2"]
     assert control.comes(control.asks("t-3", "t-3"), BROUGHT) is None, "another person's task is none of theirs"
+
+
+def test_whether_a_server_is_well_marks_nothing() -> None:
+    control = Control(MINE)
+    control.answers(control.asks("t-1", action=Action.HEALTH), Label.RESTRICTED)
+    control.answers(control.asks("t-1", action=Action.LIST), Label.RESTRICTED)
+    assert control.asked == []
+    control.answers(control.asks("t-1", action=Action.DISCLOSE), Label.CONFIDENTIAL)
+    assert [one.high for one in control.asked] == ["confidential"]
+
+
+def test_a_task_is_not_answered_with_more_than_its_ceiling() -> None:
+    control = Control(dataclasses.replace(MINE, ceiling=Label.INTERNAL))
+    assert control.comes(control.asks("t-1")) == FlowFacts(0, False)
+    with pytest.raises(RefusedError, match="llama may answer with confidential data; task t-1 takes up to internal"):
+        control.comes(control.asks("t-1"), BROUGHT, Label.CONFIDENTIAL)
+    assert control.asked[-1].untrusted, "what it brought is in it all the same"
+    control.comes(control.asks("t-1", action=Action.LIST), SAID, Label.CONFIDENTIAL)
+    control.comes(Control().asks(None), SAID, Label.RESTRICTED)
 
 
 def test_what_control_does_not_keep_goes_nowhere() -> None:

@@ -6,6 +6,7 @@ documents said. The answer may hold what its server is meant for: that label rai
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
 from remit.detect import Label
 from remit.errors import StateError
@@ -15,13 +16,20 @@ from remit.gateway.came_in import brings
 from remit.gateway.circumstances import flow_of, tasks_of
 from remit.gateway.consider import Ask, WithoutControlError
 from remit.gateway.zone import Zone
-from remit.policy import Intent
+from remit.policy import Action, Intent, RefusedError
 from remit.policy.link import Raise
+from remit.policy.refusal import OUTSIDE_TASK
+from remit.policy.thing import RANKS
 from remit.tasks import Task
+
+TELLS_LITTLE: Final = frozenset({Action.LIST, Action.HEALTH})  # which models there are, and whether it is well
 
 
 async def with_what_came_in(intent: Intent, ask: Ask, zone: Zone) -> Intent:
-    """The intent, to be decided with all that its request brought into its task; raises WithoutControlError."""
+    """The intent, to be decided with all that its request brought into its task.
+
+    Raises WithoutControlError, and RefusedError where what comes back would be above its task's ceiling.
+    """
     tasks = tasks_of(intent.caller, zone.snapshot)
     if not tasks:
         return intent
@@ -30,7 +38,9 @@ async def with_what_came_in(intent: Intent, ask: Ask, zone: Zone) -> Intent:
         mark = mark.raised(label)
     if brings(ask.forward):
         mark = mark.raised(Label.UNTRUSTED)
-    if not await _raise(tasks, mark, zone):
+    risen = await _raise(tasks, mark, zone)
+    _check_ceilings(tasks, intent, ask)
+    if not risen:
         return intent
     so = replace(intent.circumstances, flow=flow_of(tasks_of(intent.caller, zone.snapshot)))
     return replace(intent, circumstances=so)
@@ -38,7 +48,8 @@ async def with_what_came_in(intent: Intent, ask: Ask, zone: Zone) -> Intent:
 
 async def raise_for_answer(intent: Intent, ask: Ask, zone: Zone) -> None:
     """Before anything is forwarded: what comes back may be as sensitive as its server is meant for."""
-    await _raise(tasks_of(intent.caller, zone.snapshot), Mark().raised(ask.workload.label), zone)
+    if intent.action not in TELLS_LITTLE:
+        await _raise(tasks_of(intent.caller, zone.snapshot), Mark().raised(ask.workload.label), zone)
 
 
 async def kept(questions: Questions, task: Task, mark: Mark) -> bool:
@@ -51,6 +62,19 @@ async def kept(questions: Questions, task: Task, mark: Mark) -> bool:
     if "refused" in answer:
         raise StateError(str(answer["refused"]))
     return True
+
+
+def _check_ceilings(tasks: Iterable[Task], intent: Intent, ask: Ask) -> None:
+    server, label = ask.workload.name, ask.workload.label.value
+    for task in tasks if intent.action not in TELLS_LITTLE else ():
+        if RANKS[label] > RANKS[task.ceiling.value]:
+            raise RefusedError(
+                f"{server} may answer with {label} data; task {task.id} takes up to {task.ceiling.value}",
+                decision_id="",
+                rule=OUTSIDE_TASK,
+                missing=f"task {task.id} were for {label} data",
+                hint=f"ask {task.human}, whom the task is for",
+            )
 
 
 async def _raise(tasks: Iterable[Task], mark: Mark, zone: Zone) -> bool:
