@@ -1,18 +1,21 @@
 """Budgets on the running program: refused once they are spent, cut while they run out, and not spent twice."""
 
+import http.client
 import json
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.e2e.calling import CHAT, Reply, bearer, chat, curl
-from tests.e2e.conftest import Remit
-from tests.e2e.servers import Recorded, guarded_fakes
+from tests.e2e.conftest import ME, Remit
+from tests.e2e.servers import Recorded, fake, guarding
 from tests.faults.world import records, status_of, until
 
 PORT = 30600
@@ -22,8 +25,12 @@ LONG = "on and on it goes " * 200  # 900 pieces of 4 characters: 18 s unless it 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Remit, Recorded]]:
-    with guarded_fakes(tmp_path_factory.mktemp("budgets"), PORT, "vllm", delay=PIECE_SECONDS) as (remit, fakes):
-        yield remit, fakes["vllm"]
+    place = tmp_path_factory.mktemp("budgets")
+    with (
+        fake("vllm", place, "--delay", str(PIECE_SECONDS)) as server,
+        guarding(place / "state", PORT, server.address, more='[decisions]\nlisten = "127.0.0.1:0"\n') as remit,
+    ):
+        yield remit, server
 
 
 @pytest.fixture
@@ -88,17 +95,33 @@ def test_a_refused_call_costs_nothing(remit: Remit, server: dict[str, Any]) -> N
     assert spender.left() == {"calls": 2}
 
 
-def test_calls_at_once_spend_what_there_is(remit: Remit, server: dict[str, Any]) -> None:
-    spender = Spender(remit, server, calls=12)
-    replies: list[Reply] = []
-    threads = [threading.Thread(target=lambda: replies.append(spender.ask())) for _ in range(30)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert [reply.status for reply in replies].count(200) == 12
-    assert {reply.status for reply in replies} <= {200, 403, 401}  # the last ones find the task ended
+def test_100_calls_at_once_at_two_workers_spend_what_there_is(remit: Remit, server: dict[str, Any]) -> None:
+    """One is the gateway; the other decides for enforcement points, where each allowed decision takes a call."""
+    spender = Spender(remit, server, calls=70)
+    authzen = remit.ready["decisions"]["authzen_tcp"].removeprefix("http://")
+    calls = [(server["url"].removeprefix("http://"), CHAT, chat("hello")[1])] * 50
+    asked = {"subject": {"type": "human", "id": ME}, "action": {"name": "infer"}}
+    question = json.dumps({**asked, "resource": {"type": "workload", "id": server["name"]}})
+    questions = [(authzen, "/access/v1/evaluation", question)] * 50
+    with ThreadPoolExecutor(100) as pool:
+        pairs = [one for pair in zip(calls, questions, strict=True) for one in pair]
+        answers = list(pool.map(partial(posted, spender.token), pairs))
+    went = [status == 200 and body.get("decision", True) for status, body in answers]
+    assert went.count(True) == 70
+    assert min(sum(went[::2]), sum(went[1::2])) > 0  # at both of them
     until(lambda: spender.ended() == "its budget is spent: calls", "the end of the task")
+
+
+def posted(token: str, asked: tuple[str, str, str]) -> tuple[int, dict[str, Any]]:
+    address, path, body = asked
+    connection = http.client.HTTPConnection(address, timeout=30)
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    try:
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
 
 
 def test_a_request_has_a_maximum_of_what_is_left_and_what_it_used_is_what_the_server_says(
