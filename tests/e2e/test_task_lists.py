@@ -100,6 +100,15 @@ def test_the_exit_of_its_agent_ends_a_task_and_its_open_streams(remit: Remit) ->
     assert f"process {agent.pid} can't be looked at" in over
 
 
+def test_what_is_extended_is_not_cut_at_its_old_end(remit: Remit) -> None:
+    task, token = start(remit, "--allow", "infer", "--for", "4s")
+    with streaming(remit.ready["guarded"][0], token) as stream:
+        remit.run("task", "extend", task["id"], "--for", "1m")
+        time.sleep(max(0.0, task["expires"] - time.time()) + 1)
+        assert stream.ended == 0
+        remit.run("task", "end", task["id"])
+
+
 def test_a_task_for_one_agent_is_nobody_else_s(remit: Remit) -> None:
     remit.run("workload", "add", "bot", "--kind", "agent", "--selector", "unix:path:/usr/bin/no-such-agent",
               "--selector", "unix:uid:0")  # fmt: skip
