@@ -66,6 +66,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
                 "/run/remit/envoy.sock": str(asked),
                 "spiffe://maple.local/inference/llama-demo": remit.ready["guarded"][0]["spiffe_id"],
                 "port_value: 8080": f"port_value: {server.address.rpartition(':')[2]}",
+                "timeout: 5s": "timeout: 1s",
             }
         )
         yield Behind(remit, server, stack.enter_context(running(place, text)), place)

@@ -2,7 +2,11 @@
 
 import asyncio
 import contextlib
+import os
+import shutil
 import sys
+import sysconfig
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +23,12 @@ from remit.gateway.decisions.ext_authz_proto import METHOD, SERVICE, message_typ
 from remit.gateway.decisions.ext_authz_request import PASSED, WORKLOAD, Checked, PointError, read_check
 from remit.identity.grpc_server import MAX_REQUEST_BYTES
 from remit.inventory import Workload
+from tests.docs.pages import ROOT
 from tests.envoy.test_envoy import behind_envoy
 from tests.envoy.world import POINT, SERVER, World, workloads
 
 BODY = b'{"model": "m"}'
+LONG = bytes(BODY_BYTES - 4096)
 
 
 def check(
@@ -138,10 +144,12 @@ def test_no_more_is_held_than_there_is_room_for(tmp_path: Path) -> None:
             streams = [await stack.enter_async_context(ask.open()) for _ in range(16)]
             for stream in streams:
                 await begin(stream)
-            assert await told(ask) is Status.RESOURCE_EXHAUSTED
+            with pytest.raises(GRPCError) as no_room:
+                await ask(check(body=LONG))
+            assert no_room.value.status is Status.RESOURCE_EXHAUSTED
             await streams.pop().cancel()
-            async with asyncio.timeout(5):
-                while await told(ask) is Status.RESOURCE_EXHAUSTED:
+            async with asyncio.timeout(20):
+                while not await has_room(ask):
                     await asyncio.sleep(0.01)
             for stream in streams:
                 await stream.cancel()
@@ -166,15 +174,60 @@ async def begin(stream: Any) -> None:
     await stream._stream.send_data(b"\0" + (BODY_BYTES - 1).to_bytes(4, "big"))
 
 
-async def told(ask: Any) -> Status:
-    """What one more is told at once; OK: it is waited for."""
+async def has_room(ask: Any) -> bool:
+    """Whether one more is answered, whatever the answer is."""
+    with contextlib.suppress(GRPCError):
+        await ask(check(body=LONG))
+        return True
+    return False
+
+
+@contextlib.asynccontextmanager
+async def asker(program: Path, here: World, *how: str) -> AsyncIterator[Callable[[], Awaitable[str]]]:
+    """A process of that program, a copy of Python, which is the point: the status that it is answered with."""
+    here.put(workloads=points_with(f"unix:path:{program}"))
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "src"), sysconfig.get_path("purelib")])
+    environ = {**os.environ, "PYTHONHOME": sys.base_prefix, "PYTHONPATH": paths}
+    pipe = asyncio.subprocess.PIPE
+    command = (str(program), "-m", "tests.envoy.asker", str(here.socket), *how)
+    child = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environ, cwd=ROOT)
+    said, heard = child.stdin, child.stdout
+    assert said is not None
+    assert heard is not None
+
+    async def answer() -> str:
+        said.write(b"ask\n")
+        return (await asyncio.wait_for(heard.readline(), 20)).decode().strip()
+
     try:
-        async with asyncio.timeout(5), ask.open() as stream:
-            await begin(stream)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.3):
-                    await stream.recv_initial_metadata()
-            await stream.cancel()
-    except GRPCError as error:
-        return error.status
-    return Status.OK
+        yield answer
+    finally:
+        said.close()
+        await child.wait()
+
+
+def copy_of_python(place: Path) -> Path:
+    return Path(shutil.copy(Path(sys.executable).resolve(), place / "point"))
+
+
+def test_a_point_whose_program_is_another_by_now_is_one_no_more(tmp_path: Path) -> None:
+    """On the same connection: who attested it once must not take its word for ever."""
+    program = copy_of_python(tmp_path)
+
+    async def saying(here: World) -> None:
+        async with asker(program, here) as answer:
+            assert await answer() == "403", "it says nothing of what it guards"
+            os.replace(shutil.copy(program, tmp_path / "other"), program)
+            assert await answer() == "401", "it is no point"
+
+    behind_envoy(tmp_path, saying)
+
+
+def test_a_point_that_shares_its_connection_with_another_program_is_none(tmp_path: Path) -> None:
+    program = copy_of_python(tmp_path)
+
+    async def saying(here: World) -> None:
+        async with asker(program, here, "shared") as answer:
+            assert await answer() == "401"
+
+    behind_envoy(tmp_path, saying)
