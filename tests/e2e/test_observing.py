@@ -72,7 +72,8 @@ def test_what_policies_would_refuse_is_answered_counted_and_explained(remit: Rem
 
 def test_screens_say_so(remit: Remit, server: dict[str, Any]) -> None:
     assert "NOT ENFORCING" in remit.run("status").stdout
-    assert "NOT ENFORCING" in remit.run("whois", server["name"]).stdout
+    for command in (("whois", server["name"]), ("policy", "show"), ("policy", "check")):
+        assert "NOT ENFORCING" in remit.run(*command).stdout, command
     asked = remit.run("can", remit.ready["owner"], "infer", server["name"], check=False)
     assert asked.returncode == 3
     assert asked.stdout.startswith("refused")

@@ -55,6 +55,7 @@ def check(
     files = f"{len(loaded.files)} file{'s' if len(loaded.files) != 1 else ''}"
     typer.echo(f"ok   {files}, {_count(permits, 'permit')}, {_count(forbids, 'forbid')}{profiles}   {at.path}")
     typer.echo(f"     {loaded.digest}" + (f"   {at.signed}" if at.signed else ""))
+    _say_not_enforcing(at)
 
 
 @app.command()
@@ -90,6 +91,12 @@ def show(
             typer.echo(f"        takes an approval: {facts['approval']}")
         if facts["observed"]:
             typer.echo("        NOT ENFORCED: only observed")
+    _say_not_enforcing(at)
+
+
+def _say_not_enforcing(at: PolicyPlace) -> None:
+    if at.not_enforcing:
+        typer.echo(at.not_enforcing)
 
 
 def _count(number: int, word: str) -> str:
@@ -97,7 +104,7 @@ def _count(number: int, word: str) -> str:
 
 
 def _place(at: PolicyPlace) -> dict[str, str]:
-    return {"dir": str(at.path), "signed": at.signed}
+    return {"dir": str(at.path), "signed": at.signed, "not_enforcing": at.not_enforcing}
 
 
 def _facts(policy: "Policy") -> dict[str, Any]:

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PolicyPlace:
-    """Files and where they are from. `signed` says by whom, of a bundle; else it is empty."""
+    """Files and where they are from. `signed` says by whom, of a bundle; else it is empty. `not_enforcing` says so of
+    this instance's own, where they are only observed.
+    """
 
     path: Path
     files: "tuple[PolicyFile, ...]"
     signed: str = ""
+    not_enforcing: str = ""
 
 
 def policies_at(directory: Path | None, state: Path | None) -> PolicyPlace:
@@ -26,16 +29,21 @@ def policies_at(directory: Path | None, state: Path | None) -> PolicyPlace:
     Raises PolicyError for a bundle that no signer signed.
     """
     where = places(state)
-    bundle = None if directory is not None else _bundle(where)
-    if bundle is None:
-        path = directory or where.policies
-        return PolicyPlace(path, files_in(path))
+    if directory is not None:
+        return PolicyPlace(directory, files_in(directory))
     from remit.config import load
     from remit.control.policy_bundle import read_bundle, signers
     from remit.policy.bundle_file import open_bundle
+    from remit.policy.observing import OBSERVE, said
 
-    opened = open_bundle(read_bundle(bundle), signers(load(where.config)), str(bundle))
-    return PolicyPlace(bundle, opened.files, f"signed by {opened.signer}, serial {opened.serial}")
+    settings, bundle = load(where.config), _bundle(where)
+    not_enforcing = said(settings.policy.mode == OBSERVE)["not_enforcing"]
+    if bundle is None:
+        return PolicyPlace(where.policies, files_in(where.policies), not_enforcing=not_enforcing)
+    opened = open_bundle(read_bundle(bundle), signers(settings), str(bundle))
+    return PolicyPlace(
+        bundle, opened.files, f"signed by {opened.signer}, serial {opened.serial}", not_enforcing=not_enforcing
+    )
 
 
 def directory_of(directory: Path | None, state: Path | None) -> Path:
