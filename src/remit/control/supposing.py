@@ -15,10 +15,9 @@ from remit.policy.intent import Action
 from remit.policy.missing import missing
 from remit.policy.observing import said
 from remit.policy.outcome import Answer, Outcome, answer_of
-from remit.policy.question import Question, task_fact
-from remit.policy.refusal import NOT_ACTIVE
+from remit.policy.question import Question, task_fact, within_lists
+from remit.policy.refusal import NOT_ACTIVE, OUTSIDE_TASK
 from remit.policy.supposed import ON, Supposed, question_of
-from remit.policy.thing import ThingKind
 
 MAX_GIVEN: Final = 8_192  # characters
 _YOURS: Final = "`remit status` lists what is yours"
@@ -33,9 +32,10 @@ def can(
         question = _as_it_is(question_of(in_force, _by_now(supposed, now)), realm, supposed.given)
     except UsageError as error:
         raise error if reach.role is not Role.PERSON else UsageError(str(error), hint=_YOURS) from None
+    listed = True
     if task_id:
-        question = _in_task(realm, reach, question, task_id, now)
-    answer = _not_active(in_force, question) or _answer(in_force, question)
+        question, listed = _in_task(realm, reach, question, task_id, now)
+    answer = _not_active(in_force, question) or _answer(in_force, question, listed=listed)
     name = question.thing.name if question.thing is not None else _name(in_force, question)
     lacking = missing(question, name, in_force.ask) if answer.outcome is Outcome.REFUSED else None
     return {
@@ -50,8 +50,11 @@ def can(
     }
 
 
-def _answer(in_force: InForce, question: Question) -> Answer:
-    return answer_of(in_force.ask(question), [label for label in Label if label.value in question.found_labels])
+def _answer(in_force: InForce, question: Question, *, listed: bool) -> Answer:
+    """What policies say; what a task doesn't list is refused all the same, unless a person is asked."""
+    found = [label for label in Label if label.value in question.found_labels]
+    answer = answer_of(in_force.ask(question), found)
+    return Answer(Outcome.REFUSED, OUTSIDE_TASK) if answer.outcome is Outcome.ALLOWED and not listed else answer
 
 
 def _not_active(in_force: InForce, question: Question) -> Answer | None:
@@ -98,19 +101,20 @@ def _check_seen(in_force: InForce, reach: Reach, supposed: Supposed) -> None:
             reach.check_sees(f"`{name}`", name)
 
 
-def _in_task(realm: Realm, reach: Reach, question: Question, task_id: str, now: float) -> Question:
+def _in_task(realm: Realm, reach: Reach, question: Question, task_id: str, now: float) -> tuple[Question, bool]:
+    """The question within that task, and whether it lists what is asked, as far as that is known."""
     task = realm.tasks.get(task_id)
     theirs = task is not None and task.human == question.human and task.held_by(question.principal)
     if task is None or not theirs or not task.live(now) or not reach.sees(task.human):
         raise UsageError(f"no task `{task_id}` of theirs is running", hint="`remit task list` has them")
-    if question.thing is None and not task.covers(question.action.value, question.resource, now):
+    on = question.resource if question.thing is None else None
+    if not task.covers(question.action.value, on, now):
         raise UsageError(
             f"`{task_id}` doesn't cover `{question.action.value}` there: whatever policies say, it is refused",
             hint=f"it may {', '.join(task.actions)} on `{task.on}`",
         )
-    tool = question.thing is not None and question.thing.kind is ThingKind.TOOL
-    fitting = not tool or task.fits(question.acted_on()["id"], {})
-    return replace(question, task=task_fact(task, fitting) if task.of_a_person else None)
+    listed = within_lists(task, question.thing, {}, question.circumstances)
+    return replace(question, task=task_fact(task, listed) if task.of_a_person else None), listed
 
 
 def _name(in_force: InForce, question: Question) -> str:

@@ -1,7 +1,7 @@
 """A question as Cedar hears it: the facts of one request, typed, and the world of entities they speak of."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -147,13 +147,20 @@ def task_fact(task: Task, fitting: bool) -> TaskFact:
 
 def fits(intent: Intent, task: Task) -> bool:
     """Whether tool and arguments, where it sends data, and how sensitive data is are within what the task lists."""
-    thing, destination, flow = intent.thing, intent.circumstances.destination, intent.circumstances.flow
+    return within_lists(task, intent.thing, intent.arguments, intent.circumstances)
+
+
+def within_lists(
+    task: Task, thing: Thing | None, arguments: Mapping[str, object] | None, circumstances: Circumstances
+) -> bool:
+    """As `fits`, of something that nobody asked yet."""
+    destination, flow = circumstances.destination, circumstances.flow
     ceiling = RANKS[task.ceiling.value]
     if flow is not None and flow.high > ceiling:
         return False
     if thing is not None and thing.kind is ThingKind.SOURCE and RANKS[thing.label] > ceiling:
         return False
-    if thing is not None and thing.kind is ThingKind.TOOL and not task.fits(thing.id, intent.arguments):
+    if thing is not None and thing.kind is ThingKind.TOOL and not task.fits(thing.id, arguments):
         return False
     if thing is not None and thing.kind is ThingKind.DESTINATION and not task.sends_to(thing.id):
         return False
