@@ -301,5 +301,6 @@ def test_the_list_is_of_what_is_theirs_to_see(world: Desked) -> None:
         assert [one["id"] for one in world.desk.listed(ADA)] == [first]
         assert [one["id"] for one in world.desk.listed(ADMIN)] == [first]
         assert world.desk.listed(person("eve", 1002)) == []
+        assert [world.desk.waiting(one.reach) for one in (ADA, ADMIN, person("eve", 1002))] == [1, 1, 0]
 
     run(body)

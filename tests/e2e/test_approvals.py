@@ -119,6 +119,7 @@ def test_a_call_waits_for_another_person_who_sees_exactly_what_it_sends(
         assert json.loads(matter["arguments"])["messages"] == [{"role": "user", "content": "buy the Wintergarten"}]
         assert (matter["human"], matter["owner"], matter["by"]) == ("bob", ME, ["ask-first (p.cedar:3)"])
         assert upstream() == before, "nothing moved yet"
+        assert "1 waits for an answer" in remit.run("status").stdout
         told = approve(remit, approval)
         assert "buy the Wintergarten" in told.stderr
         assert call.result().status == 200

@@ -24,6 +24,9 @@ def print_status(status: dict[str, Any]) -> None:
         line("policy", f"a newer edit is NOT in force: {escape(policies['warning'])}", "red")
     print_not_enforced(status)
     _break_glass(status["break_glass"])
+    if waiting := status["approvals"]:
+        wait = "waits" if waiting == 1 else "wait"
+        line("approval", f"{waiting} {wait} for an answer: remit approvals list", "yellow")
     _handed_out(status)
     for conflict in status["conflicts"]:
         line("roles", f"{escape(conflict)}: they have neither role until that is mended", "red")

@@ -18,7 +18,7 @@ from remit.errors import UsageError
 from remit.identity import Process
 from remit.persons import Act, Shown
 from remit.tasks import ApprovalRequest
-from remit.tasks.approval_request import ApprovalError, Extent
+from remit.tasks.approval_request import ApprovalError, Extent, RequestState
 from remit.tasks.four_eyes import Answerer, Hands, Rules, check_self_confirmed, level, same
 
 MAX_ASKED: Final = 4096  # characters: what asks for a password takes 64 KiB, each character spelled out at worst
@@ -42,8 +42,13 @@ class ApprovalDesk:
     def listed(self, who: Visitor) -> list[dict[str, Any]]:
         """What waits and what was answered lately, the newest first; of no workload's business."""
         who.check_not_governed()
-        seen = [one for one in self._approvals.listed() if self._sees(who, one)]
+        seen = [one for one in self._approvals.listed() if self._sees(who.reach, one)]
         return [row(one, self._approvals.live(one), self._realm) for one in seen]
+
+    def waiting(self, reach: Reach) -> int:
+        """How many that they see wait for an answer."""
+        pending = (one for one in self._approvals.listed() if one.state is RequestState.PENDING)
+        return sum(self._sees(reach, one) for one in pending)
 
     def shown(self, who: Visitor, request_id: str) -> dict[str, Any]:
         """All of one, with the exact arguments while it is open."""
@@ -116,15 +121,16 @@ class ApprovalDesk:
     def _seen(self, who: Visitor, request_id: str) -> ApprovalRequest:
         who.check_not_governed()
         request = self._approvals.named(request_id)
-        if not self._sees(who, request):
+        if not self._sees(who.reach, request):
             raise NotAdmittedError(f"approval `{request_id}` is another person's")
         return request
 
-    def _sees(self, who: Visitor, request: ApprovalRequest) -> bool:
+    def _sees(self, reach: Reach, request: ApprovalRequest) -> bool:
         """Who asked for it, whose it is, and who may see or answer everything."""
-        live = self._approvals.live(request)
-        own = live is not None and live.matter.owner == who.human.name
-        return own or approves(who.reach) or who.reach.sees("") or who.human.person in request.requesters
+        live, human = self._approvals.live(request), self._realm.humans.get(reach.name)
+        own = live is not None and live.matter.owner == reach.name
+        asked = human is not None and human.person in request.requesters
+        return own or asked or approves(reach) or reach.sees("")
 
     def _answerer(self, who: Visitor, live: Live) -> Answerer:
         """Blocks: it looks at each process that the visitor's runs beneath."""

@@ -56,6 +56,7 @@ def open_desk(
     )
     sessions = Sessions(realm, LoginProvider(settings.login) if settings.login.issuer else None)
     deployment = Deployment.of(places, governance.owner.name)
+    asked = ApprovalDesk(realm, approvals, proving, settings.approvals, launches.observe, break_glass.alone)
     survey = Survey(
         realm=realm,
         deployment=deployment,
@@ -72,6 +73,7 @@ def open_desk(
         sessions=sessions,
         condition=condition,
         break_glass=break_glass,
+        approvals=asked.waiting,
         tokens=tokens,
         issuer=settings.oidc.issuer,
         separation=governance.separation,
@@ -92,7 +94,7 @@ def open_desk(
         keys=keys,
         survey=survey,
         tasks=TaskDesk(realm, launches, workers.deliver, proving, launches.observe, guards.urls),
-        approvals=ApprovalDesk(realm, approvals, proving, settings.approvals, launches.observe, break_glass.alone),
+        approvals=asked,
     )
 
 

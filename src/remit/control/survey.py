@@ -68,6 +68,7 @@ class Survey:
     sessions: Sessions
     condition: Condition
     break_glass: BreakGlass
+    approvals: Callable[[Reach], int] = lambda _reach: 0
     tokens: str = ""
     issuer: str = ""
     separation: Separation | None = None
@@ -101,6 +102,7 @@ class Survey:
             "would_refuse": self.realm.would_refuse.shown(self.realm.workloads.values(), reach),
             "presence": {name: so for name, so in self.realm.presence.items() if reach.sees(name)},
             "break_glass": self.break_glass.standing(),
+            "approvals": self.approvals(reach),
             "tasks": self.tasks(reach),
             "conflicts": self.separation.shown(reach) if self.separation is not None else [],
             "sessions": [one for one in self.sessions.open() if reach.sees(one["human"])],
