@@ -61,6 +61,7 @@ def model(remit: SystemRemit, user: str) -> str:
 def test_a_deployer_approves_models_and_does_not_govern_the_machine(remit: SystemRemit) -> None:
     assert remit.said("bob", "status")["duties"] == ["deployer"]
     assert remit.said("bob", "status")["role"] == "person"
+    assert "you are a person and a deployer" in remit.machine.run("remit", "status", user="bob").stdout
     approved = remit.said("bob", "model", "approve", model(remit, "bob"))
     assert approved["digest"].startswith("sha256:")
     for arguments in (("down",), ("authority", "rotate"), ("workload", "suspend", approved["on"])):

@@ -78,7 +78,8 @@ def _whose(event: dict[str, Any]) -> str:
     """One person's, or the machine's, and what the reader is there."""
     if not event.get("shared"):
         return f"owner {escape(event['owner'])}"
-    return "this machine's" + (f", where you are {a(event['role'])}" if "role" in event else "")
+    roles = " and ".join(a(role) for role in (event["role"], *event.get("duties", ()))) if "role" in event else ""
+    return "this machine's" + (f", where you are {roles}" if roles else "")
 
 
 def a(noun: str) -> str:
