@@ -1,4 +1,4 @@
-"""Sequence rules through the decision API: what was read decides what may be sent and done after it."""
+"""Sequence rules of docs/flow.md through the decision API: what was read decides what may be done after it."""
 
 import time
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from remit.detect import Label
 from remit.policy.link import Raise
 from remit.tasks.grant import ToolGrant
 from tests.decisions.world import ME, World, snapshot, world
+from tests.docs.pages import blocks
 from tests.policy.worlds import task
 
 KEY = "AKIA" + "Z7Q4M2XPLW5TJ6RC"
@@ -31,21 +32,12 @@ clearance = "restricted"
 [tool."wiki/edit"]
 side_effects = true
 """
+[RULES, _] = blocks("docs/flow.md", "cedar")
 POLICIES = """
 @id("tasks-read")
 @reason("a task reads what it lists")
 permit (principal, action in [Action::"retrieve", Action::"call_tool"], resource)
 when { context has task };
-
-@id("to-who-is-cleared")
-@reason("a task sends data where somebody is cleared for all that came into it")
-permit (principal, action == Action::"export", resource)
-when { context has task && context has flow && context.flow.high <= resource.clearance };
-
-@id("nothing-is-changed-for-strangers")
-@reason("a task that read content from outside changes nothing")
-forbid (principal, action in [Action::"call_tool", Action::"register_tool"], resource)
-when { context has flow && context.flow.untrusted && resource.side_effects };
 
 @id("tools-are-registered")
 @reason("the owner's assistant adds tools")
@@ -65,7 +57,9 @@ def asked(tmp_path: Path) -> Iterator[World]:
         tools=(ToolGrant("wiki/edit"),),
     )
     other = replace(declared, id="t-2")
-    with world(tmp_path, snapshot(tasks=(declared, other), catalogue_toml=CATALOGUE, marks_cedar=POLICIES)) as here:
+    with world(
+        tmp_path, snapshot(tasks=(declared, other), catalogue_toml=CATALOGUE, marks_cedar=POLICIES + RULES)
+    ) as here:
 
         def keeps(message: Raise) -> dict[str, Any]:
             before = here.zone.snapshot
