@@ -62,7 +62,7 @@ class Kept:
 class World:
     """A call of a task with this budget, which took this."""
 
-    def __init__(self, budget: Budget, taken: Spent, *, prompt: int = 0, size: int = 0) -> None:
+    def __init__(self, budget: Budget, taken: Spent, *, prompt: int = 0, size: int = 0, streams: bool = True) -> None:
         self.kept = Kept(budget.most - taken, taken)
         self.cuts: list[RemitError] = []
         self.outlay = Outlay(
@@ -72,6 +72,7 @@ class World:
             taken,
             prompt=prompt,
             size=size,
+            streams=streams,
             refusal=lambda kind: RefusedError(kind, decision_id="d", rule="remit:budget-spent"),
             cut=self.cuts.append,
         )
@@ -125,7 +126,9 @@ def test_where_a_server_says_nothing_or_not_all_the_most_it_can_be_is_used(hung_
         world.outlay.sends()
         assert world.outlay.came(90, chunks("a", "b", "c")) is None
         if hung_up:
-            world.outlay.tells({"usage": {"input_tokens": 12, "output_tokens": 1}})  # Anthropic's first event
+            said = b'"usage":{"input_tokens":12,"output_tokens":1}'  # as Anthropic's first event has it
+            reader = DIALECTS["anthropic"].events(match(profile("vllm"), "POST", "/v1/messages"))
+            world.outlay.came(90, reader.feed(b'data: {"type":"message_start","message":{%b}}\n\n' % said))
         else:
             await world.outlay.done()
         assert world.end().tokens == (15 if hung_up else 43)
@@ -133,11 +136,41 @@ def test_where_a_server_says_nothing_or_not_all_the_most_it_can_be_is_used(hung_
     run(go())
 
 
-def test_a_server_that_used_more_than_was_taken_is_paid_as_far_as_there_is() -> None:
+@pytest.mark.parametrize(
+    ("streams", "status", "used"),
+    [(False, None, 100), (True, None, 40), (False, 200, 100), (True, 200, 40), (False, 404, 0), (True, 500, 0)],
+)
+def test_an_answer_that_was_to_come_whole_may_have_been_as_long_as_it_may_be(
+    streams: bool, status: int | None, used: int
+) -> None:
+    async def go() -> None:
+        world = World(Budget(tokens=500), Spent(calls=1, tokens=100), prompt=40, streams=streams)
+        world.outlay.sends()
+        if status is not None:
+            world.outlay.answered(status)
+        assert world.end().tokens == used
+
+    run(go())
+
+
+def test_a_whole_answer_to_who_asked_for_a_stream_is_one() -> None:
     async def go() -> None:
         world = World(Budget(tokens=500), Spent(calls=1, tokens=100), prompt=40)
         world.outlay.sends()
-        world.outlay.tells({"usage": {"prompt_tokens": 300, "completion_tokens": 30_000}})
+        world.outlay.answered(200)
+        world.outlay.tells({"choices": []})
+        await world.outlay.done()
+        assert world.end().tokens == 100
+
+    run(go())
+
+
+@pytest.mark.parametrize("said", [30_000, 2**64 - 1])
+def test_a_server_that_used_more_than_was_taken_is_paid_as_far_as_there_is(said: int) -> None:
+    async def go() -> None:
+        world = World(Budget(tokens=500), Spent(calls=1, tokens=100), prompt=40)
+        world.outlay.sends()
+        world.outlay.tells({"usage": {"prompt_tokens": 300, "completion_tokens": said}})
         await world.outlay.done()
         assert world.end().tokens == 500
 

@@ -6,7 +6,7 @@ import pytest
 
 from remit.gateway.routes import Route, match, profile
 from remit.gateway.token_limit import UNNAMED, answers, hears_of_usage, held_to, longest
-from remit.gateway.usage import Usage
+from remit.gateway.usage import MOST_SAID, Usage
 
 CHAT = ("openai", "/v1/chat/completions")
 
@@ -113,6 +113,7 @@ SAID: list[tuple[list[Any], tuple[int, int]]] = [
     ([{"type": "chat.end", "result": {"stats": {"input_tokens": 7, "total_output_tokens": 5}}}], (7, 5)),
     ([{"usage": None}, [], "x", {"usage": {"prompt_tokens": "7", "completion_tokens": -5}}, {"usage": [1]}], (0, 0)),
     ([{"usage": {"prompt_tokens": True}}], (0, 0)),
+    ([{"usage": {"prompt_tokens": 2**64 - 1, "completion_tokens": 2**64 - 1}}], (MOST_SAID, MOST_SAID)),
 ]
 
 

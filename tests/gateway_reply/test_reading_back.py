@@ -24,7 +24,9 @@ TOKEN = "ghp_" + "A1b2C3d4E5" * 4
 ESCAPED = json.dumps({"a": TOKEN}).replace("ghp", "\\u0067hp").encode()
 SCRUBBER = Scrubber(Detector())
 PERMIT = Permit("d", b"intent", (), {}, "set", 1, 2e9)
-ZONE: Any = SimpleNamespace(scrubber=SCRUBBER, snapshot=SimpleNamespace(grade="C", policy_warning="", emergency=None))
+ZONE: Any = SimpleNamespace(
+    scrubber=SCRUBBER, snapshot=SimpleNamespace(grade="C", policy_warning="", emergency=None, observing=False)
+)
 TAGS = ("ollama", "GET", "/api/tags")
 CHAT = ("llama.cpp", "POST", "/v1/chat/completions")
 

@@ -34,7 +34,8 @@ class Bank(Protocol):
 class Outlay:
     """One call's, of a task with a budget. It uses nothing that it did not take first.
 
-    `prompt`: the most tokens its prompt can have; `size`: the bytes of its request. `cut` ends the call.
+    `prompt`: the most tokens its prompt can have; `size`: the bytes of its request; `streams`: it asked for an
+    answer in pieces. `cut` ends the call.
     """
 
     def __init__(
@@ -46,17 +47,19 @@ class Outlay:
         *,
         prompt: int,
         size: int,
+        streams: bool,
         refusal: Callable[[str], RefusedError],
         cut: Callable[[RemitError], None],
     ) -> None:
         self._bank, self._task, self._budget = bank, task, budget
         self._slice = Slice()
         self._slice.add(given)
-        self._prompt, self._bytes = prompt, size
+        self._prompt, self._bytes, self._streams = prompt, size, streams
+        self._longest = max(0, given.tokens - prompt)  # tokens that it may have been answered with
         self._refusal, self._cut = refusal, cut
         self._pieces = 0
         self._usage = Usage()
-        self._whole = self._sent = self._over = False
+        self._sent = self._failed = self._whole = self._over = False
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
@@ -85,8 +88,13 @@ class Outlay:
         """Those that the client asked for: the gateway asks streams what they used, the client may not have."""
         return [event for event in events if not _only_usage(event)] if self.hides_usage else events
 
+    def answered(self, status: int) -> None:
+        """The head of the answer came: nothing was made for a request that the server refused."""
+        self._failed = status >= 400
+
     def tells(self, value: Any) -> None:
         """A whole answer came, which may say what it used."""
+        self._streams = False
         self._usage.hear(value)
 
     async def done(self) -> None:
@@ -114,8 +122,9 @@ class Outlay:
     def _tokens(self) -> int:
         """By the server's word, and where it says nothing the most it can be."""
         said = self._usage
-        answer = said.answer if self._whole and said.answer else max(said.answer, self._pieces)
-        return (said.prompt or self._prompt) + answer
+        most = self._pieces if self._streams or self._failed else self._longest
+        answer = said.answer if self._whole and said.answer else max(said.answer, most)
+        return (said.prompt or (0 if self._failed else self._prompt)) + answer
 
     def _short(self) -> Spent | None:
         """What must be taken before the answer goes on; None: nothing."""

@@ -56,6 +56,7 @@ class Purse:
             given,
             prompt=needs.prompt,
             size=len(ask.request.body),
+            streams=ask.asked.stream,
             refusal=partial(_spent, call, task),
             cut=call.cut,
         )

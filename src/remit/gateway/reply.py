@@ -34,6 +34,8 @@ async def read_back(answer: Reply, ask: Ask, permit: Permit, call: Call, zone: Z
         raise UpstreamError(f"{ask.workload.name} refused the key that Remit holds for it", hint="restart `remit up`")
     text = ReplyText(zone.scrubber, permit)
     call.status, call.answer_masked = head.status, text.counts
+    if call.outlay is not None:
+        call.outlay.answered(head.status)
     headers = (*returned(head.headers), *call.headers(zone.snapshot))
     if ask.route.method == "HEAD" or head.status in _BODILESS:
         reply.head(Head(head.status, headers, body=b""))

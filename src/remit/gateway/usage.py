@@ -12,6 +12,7 @@ _PAIRS: Final = (
     ("input_tokens", "total_output_tokens"),  # LM Studio's own
 )
 _APART: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")  # Anthropic counts them beside its input
+MOST_SAID: Final = 1 << 48  # of one count: far beyond any context, and sums of it are amounts still
 _PLACES: Final = ("usage", "stats")
 _INSIDE: Final = ("response", "message", "result")  # events that hold a whole answer
 
@@ -48,4 +49,4 @@ class Usage:
 
 
 def _number(value: Any) -> int:
-    return value if type(value) is int and value > 0 else 0
+    return min(value, MOST_SAID) if type(value) is int and value > 0 else 0
