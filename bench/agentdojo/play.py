@@ -94,6 +94,7 @@ def _destroying(tools: list[Tool]) -> str:
         @id("what-destroys-is-asked-for")
         @reason("what it does can't be taken back")
         @approval("owner")
+        @on_confidential("allow")
         permit (principal, action == Action::"call_tool", resource)
         when {{ context has task && context has args && context.task.fits && [{named}].contains(resource) }};
     """
@@ -132,22 +133,22 @@ class Session:
         data, text = world.run(call)
         self.flow.did(call.tool)
         fields = self.profile.listed.get(call.tool, ())
-        entries = set(_entries(data, fields))
-        self.entries |= entries
-        self.flow.listed(sorted(entries), Origin.TRUSTED)
+        named = set(entries(data, fields))
+        self.entries |= named
+        self.flow.listed(sorted(named), Origin.TRUSTED)
         if "*" not in fields:
             self.flow.heard(text, Origin.UNTRUSTED)
 
 
-def _entries(data: Any, fields: tuple[str, ...], *, within: bool = False) -> Iterator[str]:
+def entries(data: Any, fields: tuple[str, ...], *, within: bool = False) -> Iterator[str]:
     """The leaves below the named fields; of an answer that is one text, its lines without what they are called."""
     within = within or "*" in fields
     if isinstance(data, Mapping):
         for name, inner in data.items():
-            yield from _entries(inner, fields, within=within or name in fields)
+            yield from entries(inner, fields, within=within or name in fields)
     elif isinstance(data, list):
         for inner in data:
-            yield from _entries(inner, fields, within=within)
+            yield from entries(inner, fields, within=within)
     elif within and data is not None:
         for line in str(data).splitlines():
             yield from {line.strip(), line.rpartition(":")[2].strip()}

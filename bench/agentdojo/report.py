@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from bench.agentdojo.measure import Measured, all_suites
+from bench.agentdojo.measure import Measured, all_suites, all_through
 from bench.agentdojo.play import Guard, Outcome
 from bench.agentdojo.twists import TWISTS
 from bench.report import Part, Row, Table
@@ -33,10 +33,12 @@ after them are met. How it is played, and what gets through: [flow.md](flow.md).
 
 
 def run(quick: bool) -> Part:
-    """`quick` leaves out the attacker who knows the policies."""
+    """`quick` leaves out the attacker who knows the policies, and the way over the API."""
     found = {name: all_suites(guard) for name, guard in GUARDS.items()}
     tables = [_by_suite(found["tool list and provenance"]), _by_guard(found)]
     if not quick:
+        found["both, asked of the decision point over AuthZEN"] = all_through()
+        tables[1] = _by_guard(found)
         tables.append(_adaptive())
     return Part("agentdojo", _rows(found), tuple(tables), NOTES)
 
@@ -54,7 +56,7 @@ def total(suites: Mapping[str, Measured]) -> Measured:
 
 
 def _rows(found: Mapping[str, Mapping[str, Measured]]) -> tuple[Row, ...]:
-    both, lists, provenance = (total(one) for one in found.values())
+    both, lists, provenance = (total(found[name]) for name in GUARDS)
     calls = both.calls.total()
     refused, asked = both.calls[Outcome.REFUSED], both.calls[Outcome.APPROVAL]
     return (

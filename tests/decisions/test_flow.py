@@ -196,6 +196,12 @@ def test_what_a_workload_says_of_its_part_is_no_person_s_word(start: Start) -> N
     assert here.decision(asked) is True
 
 
+def test_what_was_cut_from_something_that_is_gone_was_declared_by_nobody(start: Start) -> None:
+    here = start(ME)
+    here.put(tasks=(mine(parent="s-gone"),))
+    assert here.decision(call(to="bob@maple.example")) is False
+
+
 def test_transcripts_are_bounded_together(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flows, "MAX_BYTES", 40_000)
     here = start(ME)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from remit.identity import SpiffeId
+from remit.gateway.callers import by_svid
+from remit.identity import Proof, SpiffeId
 from remit.inventory import Human, Kind
 from remit.tasks import Task
 from tests.decisions.world import EVALUATION, EVALUATIONS, ME, World, snapshot, world
@@ -163,3 +164,31 @@ def test_a_point_within_a_task_is_none(start: Start) -> None:
 def test_a_workload_that_is_registered_may_be_no_point_of_another_name(start: Start) -> None:
     here = start(sid("agent", "bot"))
     assert here.post(EVALUATION, about("bob")).status == 403
+
+
+def test_whose_connection_others_may_hold_is_no_point(start: Start) -> None:
+    here = start(ME)
+    known = by_svid(ME, Proof.UNIX, None, here.zone.engine)
+    assert [here.decisions.is_point(replace(known, exhaustive=whole)) for whole in (True, False)] == [True, False]
+
+
+def test_who_is_no_point_searches_for_no_subject_not_even_itself(start: Start) -> None:
+    here = start()
+    here.put(humans=here.zone.snapshot.humans[:1])
+    assert here.post("/access/v1/search/subject", about("ada")).status == 403
+
+
+def test_a_task_that_ends_while_its_decision_is_written_allows_nothing(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = start(ME, tasks=(live(task("infer", human="ada")),))
+    record = here.zone.audit.record
+
+    async def slow(entry: Any, of: bytes) -> Any:
+        receipt = await record(entry, of)
+        here.zone.put(replace(here.zone.snapshot, epoch=2, tasks=()))
+        return receipt
+
+    monkeypatch.setattr(here.zone.audit, "record", slow)
+    said = here.post(EVALUATION, about("ada", context={"task": "t1"})).body
+    assert (said["decision"], "just ended" in said["context"]["reason_user"]["en"]) == (False, True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from bench.agentdojo import play, suite
-from bench.agentdojo.measure import Measured, measure
+from bench.agentdojo.measure import Measured, measure, through
 from bench.agentdojo.play import Guard, Outcome
 from bench.agentdojo.report import LEAST_BLOCKED, MOST_ASKED, MOST_REFUSED, total
 from bench.agentdojo.twists import TWISTS
@@ -50,6 +50,12 @@ def test_all_suites_reach_what_was_to_be_reached(suites: dict[str, Any]) -> None
     whole = total({name: measure(name, one, Guard()) for name, one in suites.items()})
     assert (whole.pairs, whole.calls.total()) == (929, 339)
     reached(whole)
+
+
+@pytest.mark.long
+def test_asked_of_the_decision_point_it_is_the_same_call_for_call(suites: dict[str, Any]) -> None:
+    asked, played = through("banking", suites["banking"]), measure("banking", suites["banking"], Guard())
+    assert asked == played
 
 
 def test_no_policy_or_profile_has_a_word_that_only_a_task_or_an_injection_says(suites: dict[str, Any]) -> None:
