@@ -4,6 +4,7 @@ python -m bench.replay [--records 100000]
 """
 
 import argparse
+import json
 import statistics
 import time
 from typing import Any
@@ -48,10 +49,10 @@ def replay() -> Replay:
 
 def rate(records: int, names: int) -> float:
     """Decisions a second."""
-    rows = [record(number, names) for number in range(records)]
+    rows = [json.dumps(record(number, names), separators=(",", ":")).encode() for number in range(records)]
     candidate = replay()
     begun = time.perf_counter()
-    told = candidate.all(rows)
+    told = candidate.all(json.loads(row) for row in rows)
     took = time.perf_counter() - begun
     assert told.decisions == records
     assert not told.unknown
@@ -71,7 +72,7 @@ def run(quick: bool) -> Part:
         different >= TARGET,
         f"no two alike: 200 agents, 40 servers, {POLICIES} policies; {alike:,.0f} a second of a log of 4 models",
     )
-    return Part("replay", (row,), (), "Medians of three runs; parsing the log is not in it.")
+    return Part("replay", (row,), (), "Medians of three runs. Parsing each record is in it, reading the file is not.")
 
 
 def main() -> None:
