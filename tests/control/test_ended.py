@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from remit.audit import Act, AuditLog, RootKey, WriterKey, certify, shard_name
-from remit.control.ended import ended_tasks, owners, withheld_workloads
+from remit.control.ended import ended_tasks, marked_tasks, owners, withheld_workloads
+from remit.detect import Label
+from remit.flow import Mark
 from remit.inventory import LifeState
 
 DOMAIN = "maple.local"
@@ -41,6 +43,30 @@ def test_the_log_before_the_oldest_task_is_not_read(tmp_path: Path) -> None:
     write(tmp_path, 2000.0, "t-1")
     (tmp_path / f"{shard_name('control', 1000.0)}.log").write_bytes(b"~ altered\n")
     assert ended_tasks(tmp_path, 2000.0) == {"t-1": 2001.0}
+
+
+def test_how_high_a_mark_rose_is_told_whatever_came_later(tmp_path: Path) -> None:
+    marks = (("t-1", "confidential", False), ("t-1", "internal", True), ("t-2", "restricted", False))
+    acts = [("task.marked", task, {"in": task, "high": high, "untrusted": odd}) for task, high, odd in marks]
+    acted(tmp_path, 1000.0, *acts, ("task.started", "t-3", {"purpose": '"what":"task.marked"', "high": "restricted"}))
+    found = {"t-1": Mark(Label.CONFIDENTIAL, untrusted=True), "t-2": Mark(Label.RESTRICTED)}
+    assert marked_tasks(tmp_path, 0.0) == found
+
+
+def acted(directory: Path, started: float, *acts: tuple[str, str, dict[str, Any]]) -> None:
+    """One shard of control's with these acts."""
+    root = RootKey.open(directory / "audit.key", directory / "audit.pub", DOMAIN)
+    shard = shard_name("control", started)
+    key = WriterKey.fresh(DOMAIN, shard)
+    certificate = certify(root, DOMAIN, shard, key.verifier.public, started)
+
+    async def record() -> None:
+        log = AuditLog.open(directory, key, certificate, t=started, m=time.monotonic())
+        for what, subject, facts in acts:
+            await log.record(Act(what, subject, None, started, 0.0, facts), b"")
+        log.close(t=started + 100, m=time.monotonic())
+
+    asyncio.run(record())
 
 
 def move(directory: Path, started: float, *moves: tuple[str, str, str]) -> None:

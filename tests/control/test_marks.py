@@ -108,6 +108,14 @@ def test_what_one_part_was_kept_with_counts_for_all_after_a_restart(world: Marke
     assert all(world.mark(task) == SECRET for task in FAMILY)
 
 
+def test_a_restored_backup_lowers_no_mark(world: Marked) -> None:
+    world.realm.marks.again({"t-whole": SECRET, "t-gone": SECRET})
+    assert all(world.mark(task) == SECRET for task in FAMILY)
+    assert world.mark("t-2") == Mark()
+    world.realm.marks.again({"t-whole": Mark()})
+    assert world.mark("t-whole") == SECRET
+
+
 def test_what_is_not_on_record_has_not_risen(world: Marked) -> None:
     world.log_fails = True
     with pytest.raises(AuditError):

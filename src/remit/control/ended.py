@@ -1,4 +1,4 @@
-"""What was ended, withheld or given away, by the log's word: the state may be older (a restored backup, a crash)."""
+"""What was ended, marked, withheld or given away, by the log: the state may be older (a restored backup, a crash)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,13 +6,16 @@ from typing import Any, Final
 
 from remit.audit.read import records
 from remit.audit.shard import shard_name, shards_in, writer_of
+from remit.flow import Mark
 from remit.inventory import LifeState
 from remit.inventory.lifecycle import PARTICIPLES, WITHHELD, Verb
+from remit.tasks.narrowing import ceiling_of
 
 WRITER: Final = "control"
 ENDED: Final = b'.ended"'
 CLOSED: Final = b'"what":"break-glass.closed"'
 OPENED: Final = b'"what":"break-glass.opened"'
+MARKED: Final = b'"what":"task.marked"'
 MOVED: Final = b'"what":"workload.'
 OWNINGS: Final = frozenset(f"workload.{PARTICIPLES[verb]}" for verb in (Verb.OWN, Verb.TRANSFER))
 MOVES: Final = frozenset(f"workload.{participle}" for participle in PARTICIPLES.values())
@@ -26,6 +29,23 @@ def ended_tasks(directory: Path, since: float) -> dict[str, float]:
             case {"kind": "act", "what": "task.ended" | "session.ended", "subject": str(ended_id), "t": float(t)}:
                 ended[ended_id] = t
     return ended
+
+
+def marked_tasks(directory: Path, since: float) -> dict[str, Mark]:
+    """How high each family's mark rose, by its first task, of those begun after `since` (Unix seconds).
+
+    Raises AuditError.
+    """
+    found: dict[str, Mark] = {}
+    for row in _acts(directory, since, MARKED):
+        match row:
+            case {
+                "what": "task.marked",
+                "subject": str(task),
+                "facts": {"high": str(high), "untrusted": bool(untrusted)},
+            }:
+                found[task] = found.get(task, Mark()).raised(Mark(ceiling_of(high), untrusted))
+    return found
 
 
 def withheld_workloads(directory: Path, since: float) -> dict[str, tuple[LifeState, float]]:

@@ -109,6 +109,7 @@ async def open_realm(
     realm.observing = settings.policy.mode == OBSERVE
     realm.facts = lambda: condition.true(realm.workloads.values())
     realm.own_again(said.owners())
+    realm.marks.again(said.marked(time.time()))
     await governance.meet_all(realm, note)
     await realm.put_policies(policies)  # on record from the start: which set decides, and who signed it
     await realm.tasking.record_ends(ended)

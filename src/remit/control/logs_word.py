@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from remit.control.book import KEEP_ENDED_SECONDS, State
-from remit.control.ended import ended_tasks, owners, withheld_workloads
+from remit.control.ended import ended_tasks, marked_tasks, owners, withheld_workloads
 from remit.errors import AuditError
+from remit.flow import Mark
 from remit.inventory import LifeState
 from remit.tasks import Session, Task
 
@@ -30,6 +31,15 @@ class LogsWord:
             self._tell(error)
             self._note("which tasks were ended can't be read: every task is ended now")
             return {one.id: now for one in kept}
+
+    def marked(self, now: float) -> dict[str, Mark]:
+        """How high the marks of the kept tasks rose. Where it can't be read, every task has ended."""
+        kept = [one.started for one in self._state.tasks() if one.ended is None and one.expires > now]
+        try:
+            return marked_tasks(self._directory, min(kept)) if kept else {}
+        except AuditError as error:
+            self._tell(error)
+            return {}
 
     def withheld(self) -> dict[str, tuple[LifeState, float]]:
         """Which workloads were suspended or retired since the newest thing that is kept."""

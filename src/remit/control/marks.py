@@ -6,7 +6,7 @@ rises, and has risen once it is on record, on disk, and in the Snapshot of every
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from remit.control.book import Book
@@ -31,6 +31,12 @@ class Marks:
         for task in list(book.tasks.values()):
             if task.id == self._first(task).id:
                 self._put(self._family(task), self._highest(task))
+
+    def again(self, marked: Mapping[str, Mark]) -> None:
+        """As high as the log says, by first tasks: what is kept may be a restored backup."""
+        for task_id, mark in marked.items():
+            if (first := self._book.tasks.get(task_id)) is not None:
+                self._put(self._family(first), mark)
 
     def answer(self, link: GatewayLink, deliver: Deliver) -> None:
         """Answer what its workers ask; `deliver` puts what is in force now in force at each of them."""
