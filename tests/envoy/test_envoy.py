@@ -14,6 +14,7 @@ from remit.tasks import Budget, Task
 from remit.tasks.token import digest
 from tests.envoy.proxy import documented
 from tests.envoy.world import BOT, CHAT, JSON, POINT, SECRET, SERVER, World, policies, world
+from tests.gateway.test_model_in_force import server
 from tests.policy.worlds import sid
 
 TOKEN = "remit_task_" + "A" * 43
@@ -263,6 +264,49 @@ def test_who_is_no_point_any_more_gets_no_answer_that_opens(tmp_path: Path) -> N
         await refused_unrecorded(here)
 
     behind_envoy(tmp_path, saying, ("failure_mode_allow: false", "failure_mode_allow: true"))
+
+
+def test_a_model_that_is_another_by_now_is_asked_nothing(tmp_path: Path) -> None:
+    weights = tmp_path / "m.gguf"
+    weights.write_bytes(b"GGUF")
+
+    async def saying(here: World) -> None:
+        bound = server(weights, "smol")
+        others = [one for one in here.zone.snapshot.workloads if one.spiffe_id != SERVER]
+        here.put(workloads=(*others, replace(bound, spiffe_id=SERVER)))
+        assert (await here.call()).status == 200
+        weights.write_bytes(b"another")
+        await refused_with(here, "remit:model-changed")
+
+    behind_envoy(tmp_path, saying)
+
+
+class Slow:
+    """A log that takes its time with records: none is on disk before `open` is set."""
+
+    def __init__(self, log: Any) -> None:
+        self._log, self.open = log, asyncio.Event()
+
+    async def record(self, *record: Any) -> Any:
+        await self.open.wait()
+        return await self._log.record(*record)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+
+def test_nothing_goes_on_before_its_record_is_on_disk(tmp_path: Path) -> None:
+    async def saying(here: World) -> None:
+        slow: Any = Slow(here.log)
+        here.zone.audit = slow
+        waiting = asyncio.ensure_future(here.call())
+        await asyncio.sleep(0.5)
+        assert not waiting.done()
+        assert here.behind.heads == []
+        slow.open.set()
+        assert (await waiting).status == 200
+
+    behind_envoy(tmp_path, saying)
 
 
 async def refused_unrecorded(here: World) -> None:
