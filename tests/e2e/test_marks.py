@@ -1,8 +1,11 @@
 """What came into a task decides what may go out, on the running program: for its parts too, and after every crash."""
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ import pytest
 from tests.docs.pages import blocks
 from tests.e2e.calling import CHAT, Reply, bearer, chat, curl
 from tests.e2e.conftest import Remit
-from tests.e2e.servers import Recorded, guarded_fakes, start_task
+from tests.e2e.servers import Recorded, fake, guarded_fakes, guarding, start_task
 from tests.e2e.test_delegation import ACCESS_TOKEN, EXCHANGE
 from tests.e2e.test_servers_come_and_go import within
 from tests.faults.world import kill, status_of
@@ -25,9 +28,14 @@ HIGHER, STRANGERS = "no-higher-than-its-server", "no-settings-after-strangers"
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Remit, Recorded]]:
     place = tmp_path_factory.mktemp("marks")
     with guarded_fakes(place, PORT, "vllm") as (remit, fakes):
-        (place / "state/policies/flow.cedar").write_text(FLOW)
-        within(5, lambda: "flow.cedar" in json.loads(remit.run("status", "--json").stdout)["policies"]["files"])
+        flows(remit)
         yield remit, fakes["vllm"]
+
+
+def flows(remit: Remit) -> None:
+    """The page's rules are in force."""
+    (remit.state / "policies/flow.cedar").write_text(FLOW)
+    within(5, lambda: "flow.cedar" in json.loads(remit.run("status", "--json").stdout)["policies"]["files"])
 
 
 @pytest.fixture
@@ -161,3 +169,22 @@ def test_it_outlasts_the_gateway_and_control_killed_at_once(remit: Remit, server
     for one in (token, part):
         within(60, partial(answered, server, one))
         assert refused_by(ask(server, one)) == HIGHER
+
+
+def restore_as_public(path: Path) -> None:
+    """The state as a backup of it would be that was made before anything came into any task."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        older = "json_set(record, '$.high', 'public', '$.untrusted', json('false'))"
+        assert database.execute(f"update tasks set record = {older}").rowcount > 0
+        database.commit()
+
+
+def test_a_restored_backup_gives_nothing_back(tmp_path: Path) -> None:
+    with fake("vllm", tmp_path) as one:
+        with guarding(tmp_path / "state", PORT + 50, one.address) as remit:
+            flows(remit)
+            _, token = start_task(remit, remit.ready["guarded"][0]["name"], "infer")
+            assert refused_by(ask(remit.ready["guarded"][0], token, f"my key is {KEY}")) == HIGHER
+        restore_as_public(tmp_path / "state" / "state.db")
+        with guarding(tmp_path / "state", PORT + 50, one.address) as remit:
+            assert refused_by(ask(remit.ready["guarded"][0], token)) == HIGHER
