@@ -28,7 +28,7 @@ def listed(task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def tool(grant: Mapping[str, Any]) -> str:
     """Its name, and which of its arguments are bounded."""
     bounded = [*grant["arguments"], *([] if grant["others"] else ["no other"])]
-    return grant["tool"] + (f" ({', '.join(bounded)})" if bounded else "")
+    return str(grant["tool"]) + (f" ({', '.join(bounded)})" if bounded else "")
 
 
 def amounts(budget: Mapping[str, int]) -> str:
