@@ -64,6 +64,20 @@ def test_what_was_not_kept_is_not_guessed() -> None:
     assert looked({**refused(OWN), "person": "p-nobody"}, OWN).unknown == "who asked"
 
 
+def test_what_a_built_in_rule_refused_is_not_asked_of_policies() -> None:
+    record = {**refused(ALL, by="ada"), "outcome": "refused", "rule": "remit:outside-task"}
+    assert looked(record, ALL) == LookedInto(same_set=True)
+    assert "asked again" not in explain(record, NAMES, None, looked(record, ALL))
+
+
+def test_what_went_through_though_policies_refused_it_is_no_other_outcome() -> None:
+    record = refused(OWN)
+    facts = {**record["facts"], "observing": True, "observed": ["default-deny"]}
+    through = {**record, "outcome": "allowed", "rule": "remit:only-observed", "facts": facts}
+    assert "asked again" not in explain(through, NAMES, None, looked(through, OWN))
+    assert "own (p0.cedar:2) would permit it" in explain(through, NAMES, None, looked(through, OWN))
+
+
 def test_who_may_not_read_the_policies_is_told_the_places() -> None:
     record = refused(OWN)
     text = explain(record, NAMES, None, looked(record, OWN).without_texts())

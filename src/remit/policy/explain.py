@@ -9,8 +9,8 @@ from typing import Any, Final
 from remit.policy.looked_into import LookedInto
 from remit.policy.looked_into import lines as looked_lines
 from remit.policy.observing import NOT_ENFORCING
-from remit.policy.permit import APPROVAL_NEEDED
 from remit.policy.policy_set import PolicySet
+from remit.policy.recorded import said
 from remit.policy.refusal import DEFAULT_DENY
 
 _PROOFS: Final = {
@@ -51,7 +51,7 @@ def explain(record: Record, names: Names, policies: PolicySet | None = None, loo
             lines.append(f"  {label:<{_LABEL_WIDTH}}{'' if len(label) < _LABEL_WIDTH else '  '}{printable(text)}")
     if looked is not None:
         lines += [f"  {label:<{_LABEL_WIDTH}}{printable(text)}" for label, text in _of_set(looked) if text]
-        lines += [f"  {printable(line)}" for line in looked_lines(looked, _policies_said(record))]
+        lines += [f"  {printable(line)}" for line in looked_lines(looked, said(record))]
     return "\n".join(lines)
 
 
@@ -76,7 +76,7 @@ def printable(text: str) -> str:
 def _headline(record: Record, names: Names) -> str:
     outcome = str(record.get("outcome", "unknown"))
     task = f"task {record['task']}" if record.get("task") else "no task"
-    what = f"{record.get('action', '?')} on {_short_name(record.get('resource'))}"
+    what = f"{record.get('action', '?')} on {_acted_on(record)}"
     return printable(f"{outcome:<9} {what} by {_caller(record, names)}, {task}")
 
 
@@ -126,10 +126,6 @@ def _inputs(record: Record) -> str:
     parts += [f"hour {moment['hour']}, weekday {moment['weekday']}"] if moment else []
     parts += [f"{standing}: {', '.join(args[standing])}" for standing in _STANDINGS if args.get(standing)]
     return "  ·  ".join(parts)
-
-
-def _policies_said(record: Record) -> str:
-    return "needs approval" if record.get("rule") == APPROVAL_NEEDED else str(record.get("outcome"))
 
 
 def _asked(record: Record) -> str:
@@ -198,6 +194,12 @@ def _where(record: Record) -> str:
     if "index" in record and "shard" in record:
         parts.append(f"record {record['index']} of shard {record['shard']}")
     return "  ·  ".join(parts)
+
+
+def _acted_on(record: Record) -> str:
+    """The thing, or the workload."""
+    thing = (record.get("facts") or {}).get("thing")
+    return str(thing[1]) if thing else _short_name(record.get("resource"))
 
 
 def _short_name(resource: Any) -> str:

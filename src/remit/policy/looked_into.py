@@ -12,7 +12,7 @@ from remit.policy.kept import UNREADABLE
 from remit.policy.nearest import Against, Distance, Near, distance
 from remit.policy.outcome import Answer, Outcome
 from remit.policy.permit import PolicyRef
-from remit.policy.recorded import Record, recorded
+from remit.policy.recorded import Record, by_policies, recorded
 
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 
@@ -53,6 +53,8 @@ class LookedInto:
 def look_into(record: Record, in_force: InForce, names: Mapping[str, str]) -> LookedInto:
     """Workloads and the catalogue are today's. `names` are people by their pseudonyms."""
     same = record.get("policy_set") == in_force.policies.digest
+    if not by_policies(record):
+        return LookedInto(same)
     try:
         asked = recorded(record, in_force, names)
         if isinstance(asked, str):
@@ -75,12 +77,12 @@ def bundle_of(acts: Iterable[Record]) -> Mapping[str, Any] | None:
     return bundle if isinstance(bundle, Mapping) else None
 
 
-def lines(looked: LookedInto, outcome: str) -> Iterator[str]:
-    """What there is to say of it beyond the record, which has that outcome."""
+def lines(looked: LookedInto, outcome: Outcome) -> Iterator[str]:
+    """What there is to say of it beyond the record, to which policies said that."""
     so = looked.distance
     if so is None:
         return
-    if not looked.same_set or so.now.outcome.value != outcome:
+    if not looked.same_set or so.now.outcome is not outcome:
         which = "" if looked.same_set else "policies, "
         yield f"asked again, of today's {which}workloads and catalogue: {_came(so.now)}"
     for against in so.against:

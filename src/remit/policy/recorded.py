@@ -14,7 +14,11 @@ from remit.identity import SpiffeId
 from remit.policy.in_force import InForce
 from remit.policy.intent import Action
 from remit.policy.kept import NOT_KEPT_OF_TASKS, circumstances, not_kept, task_kept
+from remit.policy.observing import ONLY_OBSERVED
+from remit.policy.outcome import Outcome
+from remit.policy.permit import APPROVAL_NEEDED
 from remit.policy.question import USER, Question, TaskFact
+from remit.policy.refusal import POLICY_ERROR
 from remit.policy.thing import ThingKind
 
 Record = Mapping[str, Any]
@@ -22,6 +26,8 @@ Record = Mapping[str, Any]
 WHO: Final = "who asked"
 WHAT: Final = "what was asked"
 DECLARED: Final = "whether a person declared the task"
+
+_BY_POLICIES: Final = frozenset({POLICY_ERROR, APPROVAL_NEEDED, ONLY_OBSERVED})
 
 _parsed = functools.lru_cache(maxsize=65_536)(SpiffeId.parse)
 
@@ -74,6 +80,22 @@ def recorded(record: Record, in_force: InForce, names: Mapping[str, str]) -> Rec
         circumstances=circumstances(facts, record.get("chain")),
     )
     return Recorded(question, not_kept(facts) | unknown, tuple(Label(one) for one in found.values()))
+
+
+def by_policies(record: Record) -> bool:
+    """Whether policies decided it: no policy changes what a built-in rule did."""
+    rule = str(record.get("rule"))
+    return not rule.startswith("remit:") or rule in _BY_POLICIES
+
+
+def said(record: Record) -> Outcome:
+    """What policies said to it: it may have gone through as somebody agreed, or as policies were only observed."""
+    facts = record.get("facts") or {}
+    observed = set(facts.get("observed") or ()) if facts.get("observing") else set()
+    if record.get("rule") == APPROVAL_NEEDED or facts.get("approval") or observed == {APPROVAL_NEEDED}:
+        return Outcome.NEEDS_APPROVAL
+    allowed = record.get("outcome") == Outcome.ALLOWED.value and not observed
+    return Outcome.ALLOWED if allowed else Outcome.REFUSED
 
 
 def _who(record: Record, in_force: InForce, names: Mapping[str, str]) -> tuple[SpiffeId | None, str, str]:

@@ -9,14 +9,11 @@ from typing import Final
 from remit.policy.again import Again
 from remit.policy.in_force import InForce
 from remit.policy.kept import UNREADABLE
-from remit.policy.observing import ONLY_OBSERVED
 from remit.policy.outcome import Answer, Outcome
-from remit.policy.permit import APPROVAL_NEEDED
 from remit.policy.policy_set import Policy
 from remit.policy.question import KNOWN_DIGEST
 from remit.policy.reads import reads
-from remit.policy.recorded import Record, recorded
-from remit.policy.refusal import POLICY_ERROR
+from remit.policy.recorded import Record, by_policies, recorded, said
 
 MAX_MEMO: Final = 65_536  # answers kept: equal decisions are made once
 EXAMPLES: Final = 3
@@ -25,7 +22,6 @@ _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _CIRCUMSTANCES: Final = frozenset(
     {"exhaustive", "stream", "approved", "time", "presence", "facts", "zone", "args", "flow", "destination"}
 )
-_BY_POLICIES: Final = frozenset({POLICY_ERROR, APPROVAL_NEEDED, ONLY_OBSERVED})
 _UNREAD: Final = _CIRCUMSTANCES | {"approval", "observed", "observing"}
 _NAMES: Final = _CIRCUMSTANCES | {"asked", "name", "digest"}
 
@@ -77,11 +73,10 @@ class Replay:
 
     def _tell(self, record: Record, told: Replayed) -> None:
         told.decisions += 1
-        rule = str(record.get("rule"))
-        if rule.startswith("remit:") and rule not in _BY_POLICIES:
+        if not by_policies(record):
             told.built_in += 1
             return
-        answer, was = self.again(record), _was(record, rule)
+        answer, was = self.again(record), said(record).value
         if answer.outcome is Outcome.UNKNOWN:
             told.unknown[answer.rule] += 1
         elif answer.outcome.value == was:
@@ -108,17 +103,6 @@ class Replay:
     def _fresh(self, record: Record) -> Answer:
         asked = recorded(record, self._again.in_force, self._names)
         return Answer(Outcome.UNKNOWN, asked) if isinstance(asked, str) else self._again.answer(asked)
-
-
-def _was(record: Record, rule: str) -> str:
-    """What policies said to it: it went through with somebody's approval, or because policies were only observed."""
-    facts = record.get("facts") or {}
-    if rule == APPROVAL_NEEDED or facts.get("approval"):
-        return Outcome.NEEDS_APPROVAL.value
-    if not facts.get("observing") or not facts.get("observed"):
-        return str(record.get("outcome"))
-    asks = set(facts["observed"]) == {APPROVAL_NEEDED}
-    return Outcome.NEEDS_APPROVAL.value if asks else Outcome.REFUSED.value
 
 
 def _read_by(policies: Sequence[Policy]) -> frozenset[str]:
