@@ -36,7 +36,7 @@ async def with_what_came_in(intent: Intent, ask: Ask, zone: Zone) -> Intent:
     mark = Mark()
     for _, label in intent.found:
         mark = mark.raised(label)
-    if brings(ask.forward):
+    if not all(task.untrusted for task in tasks) and brings(ask.forward):
         mark = mark.raised(Label.UNTRUSTED)
     risen = await _raise(tasks, mark, zone)
     _check_ceilings(tasks, intent, ask)
