@@ -247,3 +247,14 @@ def test_what_is_told_is_read_strictly(start: Start, body: dict[str, Any]) -> No
 
 def test_a_task_that_is_none(start: Start) -> None:
     assert start(ME).post(HEARD, {"task": "t9", "text": "x"}).status == 404
+
+
+def test_with_control_gone_nothing_is_allowed_that_may_change_something(start: Start) -> None:
+    here = start(ME)
+    here.zone.control_gone = True
+    assert here.decision(call("mail/read", to="bob@maple.example")) is True
+    assert here.decision(call("mail/send", to="bob@maple.example")) is False
+    assert here.decision(call("mail/other", to="bob@maple.example")) is False
+    assert [one["rule"] for one in here.records()[1:]] == ["remit:control-gone"] * 2
+    access = {**call(), "action": {"name": "view"}, "resource": {"type": "record", "id": "1"}}
+    assert here.post(EVALUATION, access).body["context"]["rule"] == "remit:control-gone"

@@ -1,10 +1,19 @@
 """What an enforcement point asks in its own words: properties as facts, and what the catalogue says over them."""
 
+import dataclasses
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remit.policy import Action, Engine, PolicyFile, explain
 from remit.policy.access import MAX_FACTS, Access, facts, over, pairs, same
+from remit.policy.circumstances import Circumstances
+from remit.policy.learn import learn
+from remit.policy.thing import ThingKind
+from tests.policy.test_replay import NAMES, decided
+from tests.policy.worlds import TD, curl, intent, sid, snapshot
 
 
 def test_properties_are_keys_with_each_of_their_values() -> None:
@@ -47,3 +56,30 @@ def test_as_the_schema_has_it() -> None:
     assert Access("view", "user/a", "record/1").to_json()["subject"] == {
         "__entity": {"type": "Subject", "id": "unknown"}
     }
+
+
+CATALOGUE = PolicyFile("catalogue.toml", '[resource."record/1"]\n')
+VIEWS = PolicyFile("p.cedar", '@id("v")\npermit (principal, action == Action::"access", resource);')
+
+
+def viewed() -> dict[str, Any]:
+    """A decision in a point's own words, as the log has it."""
+    engine = Engine(snapshot(files=[CATALOGUE, VIEWS]))
+    asked = dataclasses.replace(
+        intent(Action.ACCESS, curl("ada"), sid()),
+        thing=engine.thing(ThingKind.RESOURCE, "record/1"),
+        circumstances=Circumstances(access=Access("view", "user/zoe", "record/1")),
+    )
+    return decided(engine, asked)
+
+
+def test_what_one_user_was_shown_is_not_learned_as_a_permit_for_all() -> None:
+    """Neither whose it was nor what was asked is in the log."""
+    row = viewed()
+    assert (row["outcome"], "zoe" in str(row)) == ("allowed", False)
+    learned = learn([row], NAMES, TD)
+    assert (learned.policies, learned.skipped) == (0, 1)
+
+
+def test_the_log_s_reader_names_the_thing() -> None:
+    assert explain(viewed(), NAMES).startswith("allowed   access on record/1 by ")

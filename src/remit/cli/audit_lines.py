@@ -43,8 +43,14 @@ def _start(row: dict[str, Any]) -> tuple[str, str]:
     caller = f"{process['name']} (pid {process['pid']})" if process else _last_part(row["workload"] or "unknown")
     found = "  found " + ", ".join(row["found"]) if row["found"] else ""
     why = "" if row["outcome"] == "allowed" else f"  {_refused_by(row)}"
-    what = f"{row['action']} on {_last_part(row['resource'])} by {caller}"
+    what = f"{row['action']} on {_acted_on(row)} by {caller}"
     return row["outcome"], f"{what}{_task(row)}  {row['route']}{found}{why}  {row['id']}"
+
+
+def _acted_on(row: dict[str, Any]) -> str:
+    """The thing, or the workload."""
+    thing = row.get("facts", {}).get("thing")
+    return str(thing[1]) if thing else _last_part(row["resource"])
 
 
 def _refused_by(row: dict[str, Any]) -> str:

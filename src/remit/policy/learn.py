@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from remit.policy.explain import printable
+from remit.policy.intent import Action
 from remit.policy.mode import Approver
 from remit.policy.quoting import quoted
 from remit.policy.seen_when import SeenWhen
@@ -84,8 +85,13 @@ def learn(records: Iterable[Record], names: Mapping[str, str], trust_domain: str
 
 
 def _let_through_otherwise(row: Record) -> bool:
-    """By a built-in rule, or because policies were only observed."""
+    """By a built-in rule, because policies were only observed, or in a point's own words.
+
+    Of these the log has but one: a permit that doesn't say whose and which would be for all of them.
+    """
     facts = row.get("facts") or {}
+    if row.get("action") == Action.ACCESS:
+        return True
     observed = facts.get("observing") and facts.get("observed")
     return bool(observed) or str(row.get("rule")).startswith("remit:") or not row.get("policies")
 
@@ -169,8 +175,8 @@ def _head(learned: int, refused: int, skipped: int, unlisted: int) -> str:
     )
     return (
         f"// Learned from {learned} calls that were allowed. Not from: {refused} that were refused, {skipped} that\n"
-        "// a built-in rule let through, that were ended early, or of nobody known. Read it before you put it in\n"
-        "// force: what was observed is not yet what should be."
+        "// a built-in rule let through, that were ended early, of nobody known, or in a point's own words. Read it\n"
+        "// before you put it in force: what was observed is not yet what should be."
     ) + (more if unlisted else "")
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from remit.audit import Start
 from remit.errors import ProtocolError, RemitError, StateError
 from remit.gateway.call import Call
+from remit.gateway.consider import LEAST, WithoutControlError
 from remit.gateway.decisions.spending import one_call
 from remit.gateway.decisions.verbatim import check_unmasked
 from remit.gateway.people import agreed
@@ -14,7 +15,9 @@ from remit.gateway.record import started
 from remit.gateway.refusals import record_of
 from remit.gateway.zone import Zone
 from remit.identity import Caller
-from remit.policy import ApprovalNeededError, Intent, Permit, RefusedError
+from remit.policy import Action, ApprovalNeededError, Intent, Permit, RefusedError
+
+READS: Final = LEAST | {Action.RETRIEVE, Action.READ_RESOURCE, Action.GET_PROMPT}
 
 
 async def decide(
@@ -31,6 +34,7 @@ async def decide(
 
     `by` asks, for itself or as an enforcement point. `value` is what would be sent, for people to see.
 
+    0. with control gone, nothing that may have side effects: nobody could revoke it
     1. may it, once people agreed where that is needed: `wait` is for how many seconds they are waited for (None: as
        long as is usual), `anew` the intent as it is by then. Raises ApprovalNeededError with a handle while nobody
        answered
@@ -44,6 +48,8 @@ async def decide(
     call.by(intent.caller)
     call.asks(intent)
     try:
+        # 0
+        check_control(intent, zone)
         # 1
         permit = call.may(await _permitted(intent, zone, call, wait, anew, value))
         # 2
@@ -62,6 +68,19 @@ async def decide(
     # 5
     still(permit, zone, call)
     return permit
+
+
+def check_control(intent: Intent, zone: Zone) -> None:
+    """Raises WithoutControlError for what may change something, while control is gone."""
+    reads = intent.action in READS
+    if intent.action is Action.CALL_TOOL and intent.thing is not None:
+        reads = intent.thing.attributes.get("side_effects") is False
+    if zone.control_gone and not reads:
+        raise WithoutControlError(
+            f"`{intent.route}` may change something, and the control process is gone",
+            status=503,
+            hint="ask whoever runs remit on this machine",
+        )
 
 
 async def _permitted(
