@@ -258,3 +258,11 @@ def test_with_control_gone_nothing_is_allowed_that_may_change_something(start: S
     assert [one["rule"] for one in here.records()[1:]] == ["remit:control-gone"] * 2
     access = {**call(), "action": {"name": "view"}, "resource": {"type": "record", "id": "1"}}
     assert here.post(EVALUATION, access).body["context"]["rule"] == "remit:control-gone"
+
+
+def test_a_question_whose_mark_control_does_not_keep_is_refused_on_record(start: Start) -> None:
+    here = start(ME)
+    here.answers[Raise] = lambda _: {"refused": "the disk is full"}
+    secret = call("mail/read", to="bob@maple.example", body="AKIA" + "Z7Q4M2XPLW5TJ6RC")
+    assert here.decision(secret) is False
+    assert [one["outcome"] for one in here.records()] == ["refused"]

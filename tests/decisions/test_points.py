@@ -13,6 +13,7 @@ from remit.identity import Proof, SpiffeId
 from remit.inventory import Human, Kind
 from remit.tasks import Task
 from tests.decisions.world import EVALUATION, EVALUATIONS, ME, World, snapshot, world
+from tests.gateway.test_model_in_force import server
 from tests.policy.worlds import BOT, LLAMA, sid, task, workload
 
 BOB = Human("bob", "p-2", (4242,))
@@ -192,3 +193,16 @@ def test_a_task_that_ends_while_its_decision_is_written_allows_nothing(
     monkeypatch.setattr(here.zone.audit, "record", slow)
     said = here.post(EVALUATION, about("ada", context={"task": "t1"})).body
     assert (said["decision"], "just ended" in said["context"]["reason_user"]["en"]) == (False, True)
+
+
+def test_a_model_that_changed_has_lost_its_identity_here_too(start: Start, tmp_path: Path) -> None:
+    weights = tmp_path / "m.gguf"
+    weights.write_bytes(b"GGUF")
+    here = start()
+    bound = replace(server(weights, "smol"), spiffe_id=LLAMA)
+    here.put(workloads=(bound, *here.zone.snapshot.workloads[1:]))
+    asked = about("ada", context={"model": "smol"})
+    assert here.decision(asked) is True
+    weights.write_bytes(b"GGUF!")
+    assert here.decision(asked) is False
+    assert here.records()[-1]["rule"] == "remit:model-changed"

@@ -10,6 +10,7 @@ from remit.gateway.call import Call
 from remit.gateway.consider import LEAST, WithoutControlError
 from remit.gateway.decisions.spending import one_call
 from remit.gateway.decisions.verbatim import check_unmasked
+from remit.gateway.model_in_force import check_model
 from remit.gateway.people import agreed
 from remit.gateway.record import started
 from remit.gateway.refusals import record_of
@@ -35,9 +36,9 @@ async def decide(
     `by` asks, for itself or as an enforcement point. `value` is what would be sent, for people to see.
 
     0. with control gone, nothing that may have side effects: nobody could revoke it
-    1. may it, once people agreed where that is needed: `wait` is for how many seconds they are waited for (None: as
-       long as is usual), `anew` the intent as it is by then. Raises ApprovalNeededError with a handle while nobody
-       answered
+    1. a server still has the model that it is bound to; may it, once people agreed where that is needed: `wait` is for
+       how many seconds they are waited for (None: as long as is usual), `anew` the intent as it is by then. Raises
+       ApprovalNeededError with a handle while nobody answered
     2. as it is: nothing here can mask what the point passes on, so VerbatimError where something would have to be
     3. its task has a call left
     4. written down, durably, before it is told; the point enforces it by itself, so for the log the call ends here
@@ -51,6 +52,7 @@ async def decide(
         # 0
         check_control(intent, zone)
         # 1
+        check_itself(intent, zone, call)
         permit = call.may(await _permitted(intent, zone, call, wait, anew, value))
         # 2
         check_unmasked(intent, permit)
@@ -68,6 +70,13 @@ async def decide(
     # 5
     still(permit, zone, call)
     return permit
+
+
+def check_itself(intent: Intent, zone: Zone, call: Call) -> None:
+    """Raises RefusedError for a server whose model is another than the one it is bound to."""
+    workload = zone.workload(intent.resource) if intent.thing is None else None
+    if workload is not None:
+        check_model(intent, workload, call.id)
 
 
 def check_control(intent: Intent, zone: Zone) -> None:

@@ -60,6 +60,8 @@ async def _decision(said: Evaluation, caller: Caller, decisions: Decisions) -> A
     call.by(caller)
     try:
         question = asked(said, caller, decisions)
+        if await raised_by_question(question, decisions):
+            question = asked(said, caller, decisions)
     except (ProtocolError, AttestationError) as error:
         await refuse(error, zone, call, caller)
         if isinstance(error, NotYoursError):
@@ -67,8 +69,6 @@ async def _decision(said: Evaluation, caller: Caller, decisions: Decisions) -> A
         return _denied(error, call)
     call.resource = question.intent.resource
     try:
-        if await raised_by_question(question, decisions):
-            question = asked(said, caller, decisions)
         anew = partial(_intent, said, caller, decisions)
         permit = await decide(question.intent, zone, call, by=caller, anew=anew)
         await raise_for_source(question, decisions)
