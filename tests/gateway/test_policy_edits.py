@@ -63,6 +63,16 @@ def test_a_call_goes_on_if_it_could_begin_now_and_lets_no_more_through(
     assert (cuts == []) is goes_on
 
 
+def test_what_is_permitted_and_waits_for_its_budget_does_not_begin_under_other_policies() -> None:
+    here = zone(LETS)
+    cuts: list[str] = []
+    call = Call.begin(LLAMA, NOW, 0.0, cuts.append)
+    here.live.add(call)
+    call.may(here.engine.decide(call.asks(intent()), NOW, call.id))
+    here.put(snapshot('@id("no") forbid(principal, action, resource);', epoch=2))
+    assert [cut.endswith("the policies no longer permit it") for cut in cuts] == [True]
+
+
 OWNERS = '@id("own") permit(principal, action, resource) when { principal.owner == resource.owner };'
 NOT_IN_PROD = OWNERS + '@id("prod") forbid(principal, action, resource) when { resource.environment == "prod" };'
 

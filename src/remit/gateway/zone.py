@@ -127,8 +127,8 @@ class Zone:
 
     def _decide_again(self) -> None:
         """Policies, who is judged by them or the hour are others: who may not begin a call may not go on with it."""
-        for call in tuple(self.live):
-            if call.recorded and not self._still_permits(call):
+        for call in tuple(self.live):  # also those that are not yet on record: they wait for their task's budget
+            if call.permit is not None and not self._still_permits(call):
                 call.cut(ended(call.id, "the policies no longer permit it"))
 
     def _still_permits(self, call: Call) -> bool:
