@@ -47,12 +47,14 @@ def test_an_owner_s_agent_goes_through_and_it_is_on_record_with_the_point_that_a
     assert not [name for name in ("authorization", "cookie", "x-custom", "x-forwarded") if name in head]
 
 
-async def refused_with(here: World, rule: str, **said: Any) -> None:
+async def refused_with(here: World, rule: str, **said: Any) -> str:
+    """The refusal's message."""
     before = len(here.behind.heads)
     reply = await here.call(**said)
     assert reply.status in {400, 401, 403, 404, 405, 503}, (said, reply)
     assert reply.error["rule"] == rule, (said, reply.body)
     assert len(here.behind.heads) == before, "it went on"
+    return str(reply.error["message"])
 
 
 NEVER: list[tuple[str, dict[str, Any]]] = [
@@ -225,8 +227,11 @@ def approval(here: World) -> dict[str, Any]:
     ],
 )
 def test_a_point_that_sends_less_than_it_takes_lets_nothing_through(tmp_path: Path, change: tuple[str, str]) -> None:
+    """And is told which of its settings it is."""
+
     async def saying(here: World) -> None:
-        await refused_with(here, "remit:enforcement-point")
+        setting = change[0].split(":")[-2].split()[-1] if "remit" not in change[0] else "remit.workload"
+        assert f"`{setting}`" in await refused_with(here, "remit:enforcement-point")
 
     behind_envoy(tmp_path, saying, change)
 

@@ -200,6 +200,7 @@ async def world(place: Path, *changes: tuple[str, str]) -> AsyncIterator[World]:
                 "/etc/envoy/key.pem": str(place / "envoy.key"),
                 "/etc/envoy/bundle.pem": str(place / "bundle.pem"),
                 "/run/remit/envoy.sock": str(here.socket),
+                "timeout: 5s": "timeout: 30s",
                 "spiffe://maple.local/inference/llama-demo": str(SERVER),
                 "port_value: 8080": f"port_value: {behind.port}",
             }
