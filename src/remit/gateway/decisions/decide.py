@@ -30,16 +30,18 @@ async def decide(
     anew: Callable[[], Intent],
     wait: float | None = 0.0,
     value: Any = None,
+    does: Callable[[], None] = lambda: None,
 ) -> Permit:
     """The permit, once it is on record; raises RefusedError or ProtocolError (on record as well), and AuditError.
 
     `by` asks, for itself or as an enforcement point. `value` is what would be sent, for people to see.
 
     0. with control gone, nothing that may have side effects: nobody could revoke it
-    1. a server still has the model that it is bound to; may it, once people agreed where that is needed: `wait` is for
-       how many seconds they are waited for (None: as long as is usual), `anew` the intent as it is by then. Raises
+    1. a server has the model that it is bound to; may it, once people agreed where that is needed: `wait` is for how
+       many seconds they are waited for (None: as long as is usual), `anew` the intent as it is by then. Raises
        ApprovalNeededError with a handle while nobody answered
-    2. as it is: nothing here can mask what the point passes on, so VerbatimError where something would have to be
+    2. as it is: nothing here can mask what the point passes on, so VerbatimError where something would have to be.
+       `does` notes what is done, before anything else is decided: what is asked together is asked one by one
     3. its task has a call left
     4. written down, durably, before it is told; the point enforces it by itself, so for the log the call ends here
     5. nothing that it was permitted by has ended meanwhile
@@ -56,6 +58,7 @@ async def decide(
         permit = call.may(await _permitted(intent, zone, call, wait, anew, value))
         # 2
         check_unmasked(intent, permit)
+        does()
         # 3
         await one_call(call, zone)
     except (RefusedError, ProtocolError) as error:

@@ -41,10 +41,11 @@ class Decisions:
         """What flowed through it, and what its person said: to it, or to what it was cut from.
 
         Its purpose, too, where the person declared it: what a workload says of a part that it cut is no such, and a
-        uid alone is no person.
+        uid alone is no person. What was done in it was done in all that is cut from the same first task.
         """
-        flow = self.flows.of(task)
         line = self._line(task)
+        first, flow = self.flows.of(line[-1]), self.flows.of(task)
+        flow.done = first.done
         if line[-1].parent is None and line[-1].proof not in {WORKLOAD, Kind.UID}:
             flow.transcript.hear(line[-1].purpose, Origin.HUMAN)  # what was heard before costs its digest
         for one in line:

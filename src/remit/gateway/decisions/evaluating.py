@@ -70,11 +70,11 @@ async def _decision(said: Evaluation, caller: Caller, decisions: Decisions) -> A
     call.resource = question.intent.resource
     try:
         anew = partial(_intent, said, caller, decisions)
-        permit = await decide(question.intent, zone, call, by=caller, anew=anew)
+        does = partial(_done, question, decisions)
+        permit = await decide(question.intent, zone, call, by=caller, anew=anew, does=does)
         await raise_for_source(question, decisions)
     except (RefusedError, ProtocolError, StateError) as error:
         return _denied(error, call)
-    _done(question, decisions)
     return {"decision": True, "context": _allowed(permit, call, zone.snapshot.observing)}
 
 

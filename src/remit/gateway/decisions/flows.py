@@ -23,6 +23,7 @@ class Flows:
         self._flows: OrderedDict[str, Flow] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._held = 0
+        self._lost: set[str] = set()  # live tasks that were dropped for want of room
 
     def __len__(self) -> int:
         return len(self._flows)
@@ -37,8 +38,8 @@ class Flows:
         flow = self._flows.get(task.id)
         if flow is None:
             flow = self._flows[task.id] = Flow()
-            if task.started < self._since:
-                flow.did(EVERYTHING)  # an earlier worker may have allowed anything
+            if task.started < self._since or task.id in self._lost:
+                flow.did(EVERYTHING)  # an earlier worker may have allowed anything, and so may this one
         self._flows.move_to_end(task.id)
         flow.mark = flow.mark.raised(Mark(task.high, task.untrusted))
         return flow
@@ -54,15 +55,17 @@ class Flows:
             self._flows[other].transcript = Transcript()
             self._size(other, 0)
         while len(self._flows) > MAX_FLOWS:
-            self._drop(next(iter(self._flows)))
+            self._lost.add(dropped := next(iter(self._flows)))
+            self._drop(dropped)
 
     def keep_only(self, live: Iterable[str]) -> None:
         """Forget the tasks that have ended."""
-        for task in self._flows.keys() - set(live):
+        still = set(live)
+        self._lost &= still
+        for task in self._flows.keys() - still:
             self._drop(task)
 
     def _drop(self, task: str) -> None:
-        """Of a task that is heard of again, this worker knows no better than its successor would."""
         self._size(task, 0)
         del self._flows[task]
         self._sizes.pop(task, None)
