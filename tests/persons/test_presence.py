@@ -191,7 +191,7 @@ def test_no_person_s_login(other: str) -> None:
     assert logind_session("4", SSH + other + "\n") is None
 
 
-@pytest.mark.parametrize("other", ["UID=ada", "UID=-1", "ACTIVE=perhaps", "UID="])
+@pytest.mark.parametrize("other", ["UID=ada", "UID=-1", "ACTIVE=perhaps", "UID=", "UID=" + "9" * 5000, "UID=٣"])
 def test_what_logind_does_not_write_tells_nothing(other: str) -> None:
     with pytest.raises(UnreadableError):
         logind_session("4", SSH + other + "\n")
@@ -208,6 +208,8 @@ def answered(**said: str) -> str:
         ("no", "no", "1795287903508", (False, False)),
         ("no", "yes", "1795287903508", (False, True)),
         ("no", "no", "0", (False, None)),  # it never said that it was idle
+        ("no", "no", "n/a", (False, None)),
+        ("no", "no", "", (False, None)),
         ("", "", "", (None, None)),
         ("maybe", "maybe", "5", (None, None)),
     ],

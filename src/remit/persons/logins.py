@@ -4,6 +4,7 @@ The files of `/run/systemd/sessions` are what libsystemd itself reads (sd_sessio
 hints are only on the bus, where `loginctl` asks for them.
 """
 
+import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -18,6 +19,7 @@ HINTS: Final = ("Id", "LockedHint", "IdleHint", "IdleSinceHint")
 _UTMP: Final = struct.Struct("=hxxi32s4s32s256shhiii16s20x")
 _USER_PROCESS: Final = 7
 _LAST_TYPE: Final = 9
+_UID: Final = re.compile(r"[0-9]{1,10}")
 _GRAPHICAL: Final = frozenset({"x11", "wayland", "mir"})
 
 
@@ -33,7 +35,7 @@ def logind_session(name: str, text: str) -> Login | None:
     said = dict(_pairs(text))
     if not said.get("CLASS", "").startswith("user") or said.get("STATE") == "closing":
         return None
-    if not said.get("UID", "").isdecimal() or said.get("ACTIVE") not in {"0", "1"}:
+    if _UID.fullmatch(said.get("UID", "")) is None or said.get("ACTIVE") not in {"0", "1"}:
         raise UnreadableError(f"session `{name[:40]}` is not as systemd writes one")
     return Login(
         id=name,
@@ -48,7 +50,8 @@ def hinted(login: Login, hints: Mapping[str, Mapping[str, str]]) -> Login:
     """With what its desktop says. One that never called itself idle says nothing by not doing so."""
     said = hints.get(login.id, {})
     locked, idle = _YES_NO.get(said.get("LockedHint", "")), _YES_NO.get(said.get("IdleHint", ""))
-    told = idle or said.get("IdleSinceHint", "0") not in {"", "0"}
+    since = said.get("IdleSinceHint", "")
+    told = idle or (since.isdecimal() and since.strip("0") != "")
     return replace(login, locked=locked, idle=idle if told else None)
 
 
