@@ -179,3 +179,19 @@ def test_the_command_ends_with_3_when_reach_grows(tmp_path: Path) -> None:
     back = [between_them[0], between_them[2], between_them[1], *between_them[3:]]
     assert remit(*back, "--no-new-reach", state=tmp_path).returncode == 0
     assert json.loads(remit(*between_them, "--json", state=tmp_path).stdout)["grows"] is True
+
+
+def test_a_profile_that_lets_tasks_do_more_grows_reach(tmp_path: Path) -> None:
+    (tmp_path / "house.toml").write_text(HOUSE)
+    for name, seconds in (("old", 60), ("new", 61)):
+        (tmp_path / name / "profiles").mkdir(mode=0o700, parents=True)
+        (tmp_path / name / "p.cedar").write_text(ALL)
+        (tmp_path / name / "profiles" / "mail.toml").write_text(f'actions = ["infer"]\nseconds = {seconds}\n')
+    said = ["diff", str(tmp_path / "old"), str(tmp_path / "new"), "--known", str(tmp_path / "house.toml")]
+    told = remit(*said, "--no-new-reach", state=tmp_path)
+    assert told.returncode == 3
+    assert told.stdout.startswith("may gain  tasks of profile mail: seconds is not within what it was\nreach grows")
+    back = [said[0], said[2], said[1], *said[3:]]
+    assert remit(*back, "--no-new-reach", state=tmp_path).returncode == 0
+    rows = json.loads(remit(*said, "--json", state=tmp_path).stdout)["profiles"]
+    assert rows == [{"kind": "may gain", "name": "mail", "why": "seconds is not within what it was"}]

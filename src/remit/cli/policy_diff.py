@@ -31,26 +31,33 @@ def diff(
     """Compare what two policy directories let known people and workloads do.
 
     All known people, workloads and things are tried with every action, in all circumstances at once. `may gain` is
-    where conditions differ and nothing shows that the new ones are narrower.
+    where conditions differ and nothing shows that the new ones are narrower. Profiles of tasks are compared as well.
     """
     from remit.cli.policy_in_force import files_in
     from remit.cli.screen import print_json
     from remit.policy.in_force import InForce
+    from remit.policy.profile_difference import profile_changes
     from remit.policy.reach import compare
 
     there, _ = known_of(known, state)
-    compared = compare(InForce(there.snapshot(files_in(old))), InForce(there.snapshot(files_in(new))))
+    before, after = (InForce(there.snapshot(files_in(one))) for one in (old, new))
+    compared = compare(before, after)
+    profiles = profile_changes(before.policies.profiles, after.policies.profiles)
+    grows = compared.grows or any(one.kind.grows for one in profiles)
     if json:
         counts = {"who": compared.who, "what": compared.what, "asked": compared.asked, "tried": compared.tried}
         rows = [_row(change) for change in compared.changes]
-        print_json({"grows": compared.grows, "changes": rows, "not_tried": NOT_TRIED, **counts})
+        named = [{"kind": one.kind.value, "name": one.name, "why": one.why} for one in profiles]
+        print_json({"grows": grows, "changes": rows, "profiles": named, "not_tried": NOT_TRIED, **counts})
     else:
         for change in compared.changes:
             _tell(change)
-        verdict = "reach grows" if compared.grows else "no new reach" if compared.changes else "no change"
+        for one in profiles:
+            typer.echo(f"{one.kind.value:<8}  tasks of profile {one.name}: {one.why}")
+        verdict = "reach grows" if grows else "no new reach" if compared.changes or profiles else "no change"
         typer.echo(f"{verdict}: {compared.who} who, {compared.what} what, {compared.asked} questions")
         typer.echo(f"  {NOT_TRIED}")
-    if no_new_reach and compared.grows:
+    if no_new_reach and grows:
         raise typer.Exit(3)
 
 
