@@ -1,5 +1,6 @@
 """What was done counts at once and for the whole family of a task: asking together, or in a part, gains nothing."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -8,9 +9,16 @@ from typing import Any
 
 import pytest
 
+from remit.detect import Label
 from remit.gateway.decisions import flows
+from remit.policy.link import Raise
 from tests.decisions.test_flow import CATALOGUE, HEARD, POLICIES, call, mine
 from tests.decisions.world import EVALUATIONS, ME, World, snapshot, world
+
+
+def pid_start(pid: int) -> tuple[int, int]:
+    """As the kernel tells processes apart: field 22 of its stat."""
+    return pid, int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 
 @pytest.fixture
@@ -35,6 +43,21 @@ def test_what_was_done_in_a_task_was_done_in_each_part_of_it(here: World) -> Non
     here.put(tasks=(mine(), *(replace(mine(), id=f"p{n}", parent="t1", token_sha256=f"{n:064}") for n in range(3))))
     assert here.decision(in_task("p0")) is True
     assert [here.decision(in_task(name)) for name in ("p1", "t1", "p0", "p2")] == [False] * 4
+
+
+def test_who_was_launched_for_a_task_does_not_leave_its_mark_by_naming_another(here: World) -> None:
+    me = pid_start(os.getpid())
+    here.put(tasks=(mine(), replace(mine(), id="t0", token_sha256="0" * 64, launched=me, high=Label.RESTRICTED)))
+    assert here.decision(in_task("t1", "mail/read")) is False
+    assert here.records()[-1]["rule"] == "not-after-the-vault"
+
+
+def test_what_comes_along_is_in_the_task_that_its_caller_was_launched_for(here: World) -> None:
+    here.put(tasks=(mine(), replace(mine(), id="t0", token_sha256="0" * 64, launched=pid_start(os.getpid()))))
+    secret = {**call("mail/read", body="AKIA" + "Z7Q4M2XPLW5TJ6RC")}
+    del secret["context"]["task"]
+    here.decision(secret)
+    assert [(one.task, one.high) for one in here.told if isinstance(one, Raise)] == [("t0", "confidential")]
 
 
 def test_what_is_forgotten_for_want_of_room_may_have_been_anything(

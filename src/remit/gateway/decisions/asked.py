@@ -16,6 +16,7 @@ from remit.identity import Caller, SpiffeId
 from remit.inventory import DIGEST_UNKNOWN
 from remit.policy import Action, Circumstances, Intent
 from remit.policy.access import ID, Access, Pairs, facts, over, pairs, same
+from remit.policy.circumstances import FlowFacts
 from remit.policy.from_flow import arguments, flow_facts
 from remit.policy.supposed import ON
 from remit.policy.thing import UNKNOWN, Thing, ThingKind
@@ -157,11 +158,18 @@ def _listed(thing: Thing) -> Pairs:
 
 def _with_flow(so: Circumstances, on: _On, task: Task, decisions: Decisions) -> Circumstances:
     flow = decisions.flow(task)
-    so = replace(so, flow=flow_facts(flow))
+    so = replace(so, flow=_joined(flow_facts(flow), so.flow))
     called_with = on.given.get("arguments")
     if called_with is None or on.thing is None:
         return so
     return replace(so, args=arguments(flow.arguments(called_with, on.thing.classes)))
+
+
+def _joined(named: FlowFacts, all_of_them: FlowFacts | None) -> FlowFacts:
+    """With the mark of the task that its caller was launched for, which it can't leave by naming another."""
+    if all_of_them is None:
+        return named
+    return replace(named, high=max(named.high, all_of_them.high), untrusted=named.untrusted or all_of_them.untrusted)
 
 
 def _object(said: Evaluation, key: str) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from typing import Final
 from remit.detect import Label
 from remit.errors import StateError
 from remit.flow import Mark
+from remit.gateway.circumstances import tasks_of
 from remit.gateway.consider import WithoutControlError
 from remit.gateway.decisions.asked import Asked
 from remit.gateway.decisions.decisions import Decisions
@@ -35,9 +36,10 @@ async def raise_for_source(asked: Asked, decisions: Decisions) -> None:
 
 
 async def _raise(asked: Asked, mark: Mark, decisions: Decisions) -> bool:
-    if asked.task is None:
-        return False
+    tasks = {task.id: task for task in tasks_of(asked.intent.caller, decisions.zone.snapshot)}
+    if asked.task is not None:
+        tasks[asked.task.id] = asked.task
     try:
-        return await kept(decisions.zone.questions, asked.task, mark)
+        return any([await kept(decisions.zone.questions, task, mark) for task in tasks.values()])
     except StateError as error:
         raise WithoutControlError(f"what came into the task can't be kept: {error}", status=503) from error
