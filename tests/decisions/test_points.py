@@ -12,7 +12,7 @@ from remit.gateway.callers import by_svid
 from remit.identity import Proof, SpiffeId
 from remit.inventory import Human, Kind
 from remit.tasks import Task
-from tests.decisions.world import EVALUATION, EVALUATIONS, ME, World, snapshot, world
+from tests.decisions.world import EVALUATION, EVALUATIONS, ME, World, files, snapshot, world
 from tests.gateway.test_model_in_force import server
 from tests.policy.worlds import BOT, LLAMA, sid, task, workload
 
@@ -206,3 +206,18 @@ def test_a_model_that_changed_has_lost_its_identity_here_too(start: Start, tmp_p
     weights.write_bytes(b"GGUF!")
     assert here.decision(asked) is False
     assert here.records()[-1]["rule"] == "remit:model-changed"
+
+
+def test_policies_that_are_edited_while_a_decision_is_written_count_for_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = start(ME)
+    record, none = here.zone.audit.record, files(p_cedar=POLICIES.replace("principal.owner ==", "principal.owner !="))
+
+    async def slow(entry: Any, of: bytes) -> Any:
+        receipt = await record(entry, of)
+        here.zone.put(replace(here.zone.snapshot, epoch=here.zone.snapshot.epoch + 1, **none))
+        return receipt
+
+    monkeypatch.setattr(here.zone.audit, "record", slow)
+    assert here.decision(about("ada")) is False

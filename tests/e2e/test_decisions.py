@@ -96,6 +96,7 @@ def test_the_doors_are_there(remit: Remit) -> None:
     assert stat.S_IMODE(socket.stat().st_mode) == 0o600
     found = curl("--unix-socket", str(socket), "http://localhost/.well-known/authzen-configuration")
     assert found.json["access_evaluation_endpoint"] == "http://localhost/access/v1/evaluation"
+    assert str(socket) in remit.run("status").stdout
     without = curl("-k", f"{doors['authzen_tls']}/.well-known/authzen-configuration")
     assert without.status == 0, "nobody without an SVID gets in"
 

@@ -105,6 +105,8 @@ def _handed_out(status: dict[str, Any]) -> None:
         line("sessions", f"{one['id']} of {escape(one['human'])} until {_moment(one['expires'])}")
     if status["tokens"]:
         line("tokens", f"{status['tokens']}/token   (docs/delegation.md)")
+    for door in status.get("decisions", {}).values():
+        line("asked at", f"{escape(door)}   (docs/authzen.md)")
 
 
 def _model(model: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from remit.control.break_glass import BreakGlass
 from remit.control.codes import BY_CODE
 from remit.control.condition import Condition
 from remit.control.deployment import Deployment
+from remit.control.doors import DECISIONS, INFERENCE
 from remit.control.emergency_desk import EmergencyDesk
 from remit.control.emergency_footing import Footing
 from remit.control.emergency_opening import ActsBeside, Asked, BookBeside, check_not_governed, withhold
@@ -41,7 +42,7 @@ from remit.policy.link import Svid
 from remit.policy.load import load
 from remit.secret import Secret
 
-ZONE: Final = "inference"
+ZONE: Final = INFERENCE
 NOBODY: Final = PolicyFile("emergency.cedar", '@id("emergency") forbid (principal, action, resource);\n')
 
 
@@ -111,9 +112,10 @@ class EmergencyInstance:
         await asyncio.to_thread(self._condition.look)
         facts = {"version": __version__, "grade": self._condition.grade(()).letter, "emergency": True}
         await self._footing.log.act("started", "control", None, facts)
-        pid = await end_orphan(worker_file(self._places.run, ZONE))
-        if pid is not None:
-            await self._footing.log.act("worker.orphan", ZONE, None, {"pid": pid})
+        for zone in (ZONE, DECISIONS):
+            pid = await end_orphan(worker_file(self._places.run, zone))
+            if pid is not None:
+                await self._footing.log.act("worker.orphan", zone, None, {"pid": pid})
 
     async def _open_realm(self) -> None:
         authority, domain = self._authority, self._footing.domain

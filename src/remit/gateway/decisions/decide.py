@@ -61,6 +61,8 @@ async def decide(
         does()
         # 3
         await one_call(call, zone)
+        if permit.epoch != zone.snapshot.epoch:  # the record is of what is in force as it is written
+            permit = call.may(_as_of_now(anew, zone, call))
     except (RefusedError, ProtocolError) as error:
         await refuse(error, zone, call, by)
         raise
@@ -71,7 +73,7 @@ async def decide(
     zone.audit.note(call.end("decided"))
     zone.not_enforced.count(call.intent, permit)
     # 5
-    still(permit, zone, call)
+    still(permit, zone, call, anew)
     return permit
 
 
@@ -104,7 +106,14 @@ async def _permitted(
     except ApprovalNeededError as error:
         needed = error
     call.approval = await agreed(intent, value, needed, zone, wait)
-    return zone.engine.decide(call.asks(anew()), zone.clock(), call.id, call.approval)
+    return _as_of_now(anew, zone, call)
+
+
+def _as_of_now(anew: Callable[[], Intent], zone: Zone, call: Call) -> Permit:
+    intent = call.asks(anew())
+    permit = zone.engine.decide(intent, zone.clock(), call.id, call.approval)
+    check_unmasked(intent, permit)
+    return permit
 
 
 async def refuse(error: RemitError, zone: Zone, call: Call, by: Caller) -> None:
@@ -121,10 +130,21 @@ def of_point(by: Caller, start: Start) -> Start:
     return replace(start, facts={**start.facts, "point": point})
 
 
-def still(permit: Permit, zone: Zone, call: Call) -> None:
-    """Raises StateError when what it was permitted by ended while it was being written down."""
+def still(permit: Permit, zone: Zone, call: Call, anew: Callable[[], Intent]) -> None:
+    """Raises StateError when what it was permitted by ended, or was edited, while it was being written down."""
     now = zone.clock()
     task = next((one for one in zone.snapshot.tasks if one.id == call.task), None) if call.task else None
     over = call.task is not None and (task is None or not task.live(now))
-    if over or now >= permit.expires or zone.engine.idle(call.resource, call.caller) is not None:
+    gone = now >= permit.expires or zone.engine.idle(call.resource, call.caller) is not None
+    if over or gone or not _permits_still(permit, zone, call, anew):
         raise StateError("what this was permitted by has just ended", hint="ask again")
+
+
+def _permits_still(permit: Permit, zone: Zone, call: Call, anew: Callable[[], Intent]) -> bool:
+    if permit.policy_set == zone.engine.policies.digest:
+        return True
+    try:
+        _as_of_now(anew, zone, call)
+    except (RefusedError, ProtocolError):
+        return False
+    return True
