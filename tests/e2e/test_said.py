@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.calling import bearer, curl
+from tests.docs.pages import blocks
+from tests.e2e.calling import CHAT, bearer, chat, curl
 from tests.e2e.conftest import Remit
 from tests.e2e.on_terminal import OnTerminal
 from tests.e2e.servers import guarding
@@ -16,6 +17,12 @@ from tests.faults.world import kill, status_of
 
 PORT = 30500
 CARL, EVE = "carl@maple.example", "eve@bad.example"
+CATALOGUE = """
+[tool."mail/send"]
+[destination."partner.example"]
+clearance = "internal"
+"""
+[RULES, _] = blocks("docs/flow.md", "cedar")
 POLICIES = """
 @id("the-person-says-who-is-told")
 @reason("mail goes to those that the person named")
@@ -32,8 +39,8 @@ when {
 def remit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remit]:
     state = tmp_path_factory.mktemp("said")
     with guarding(state, PORT, more=f'[decisions]\nsocket = "{state}/ask.sock"\n') as running:
-        (state / "policies/catalogue.toml").write_text('[tool."mail/send"]\n')
-        (state / "policies/said.cedar").write_text(POLICIES)
+        (state / "policies/catalogue.toml").write_text(CATALOGUE)
+        (state / "policies/said.cedar").write_text(POLICIES + RULES)
         within(5, lambda: "said.cedar" in json.loads(running.run("status", "--json").stdout)["policies"]["files"])
         yield running
 
@@ -57,13 +64,13 @@ def say(remit: Remit, task: str, text: str) -> str:
 
 
 def may_write_to(remit: Remit, token: str, *recipients: str) -> bool:
+    arguments = {"to": list(recipients), "body": "the minutes"}
+    return may(remit, token, "call_tool", {"type": "tool", "id": "mail/send"}, {"arguments": arguments})
+
+
+def may(remit: Remit, token: str, action: str, resource: dict[str, str], context: dict[str, Any]) -> bool:
     whoami = {"type": "workload", "id": f"spiffe://{remit.ready['trust_domain']}/user/{remit.ready['owner']}"}
-    body: dict[str, Any] = {
-        "subject": whoami,
-        "action": {"name": "call_tool"},
-        "resource": {"type": "tool", "id": "mail/send"},
-        "context": {"arguments": {"to": list(recipients), "body": "the minutes"}},
-    }
+    body = {"subject": whoami, "action": {"name": action}, "resource": resource, "context": context}
     place = ("--unix-socket", str(remit.state / "ask.sock"), "http://localhost/access/v1/evaluation")
     answer = curl(*bearer(token), "-H", "content-type: application/json", *place, "-d", json.dumps(body))
     assert answer.status == 200, answer.body
@@ -108,6 +115,17 @@ def test_what_was_said_outlasts_the_zone_that_heard_it(remit: Remit) -> None:
     within(20, lambda: "decisions" in status_of(remit)["workers"])
     within(20, lambda: may_write_to(remit, token, CARL))
     assert not may_write_to(remit, token, EVE)
+
+
+def test_what_came_in_at_one_door_is_known_at_the_other_at_once(remit: Remit) -> None:
+    server = remit.ready["guarded"][0]
+    told = remit.run("task", "start", server["name"], "--allow", "infer,export", "--to", "partner.example", "--json")
+    token = json.loads(told.stdout)["token"]
+    partner = {"type": "destination", "id": "partner.example"}
+    assert may(remit, token, "export", partner, {})
+    asked = curl(*bearer(token), server["url"] + CHAT, *chat("my key is " + "AKIA" + "Z7Q4M2XPLW5TJ6RC"))
+    assert asked.status == 403
+    assert not may(remit, token, "export", partner, {})
 
 
 def test_the_words_are_nowhere_on_disk(remit: Remit) -> None:
