@@ -13,7 +13,7 @@ from remit.gateway.decisions import flows
 from remit.policy.link import Raise, Reserve, Settle
 from remit.tasks import Budget, Task, ToolGrant
 from remit.tasks.token import PREFIX, digest
-from tests.decisions.world import EVALUATION, ME, World, snapshot, world
+from tests.decisions.world import EVALUATION, ME, World, files, snapshot, world
 from tests.policy.worlds import task
 
 HEARD = "/remit/v1/heard"
@@ -266,3 +266,17 @@ def test_a_question_whose_mark_control_does_not_keep_is_refused_on_record(start:
     secret = call("mail/read", to="bob@maple.example", body="AKIA" + "Z7Q4M2XPLW5TJ6RC")
     assert here.decision(secret) is False
     assert [one["outcome"] for one in here.records()] == ["refused"]
+
+
+def test_what_is_edited_while_control_is_asked_is_what_the_record_is_of(start: Start) -> None:
+    here = start(ME, budget=Budget(calls=2))
+    edited = files(catalogue_toml=CATALOGUE, p_cedar=POLICIES.replace("permit (principal", "forbid (principal"))
+
+    def meanwhile(_: Reserve) -> dict[str, Any]:
+        here.zone.put(replace(here.zone.snapshot, epoch=9, **edited))
+        return {"amount": {"calls": 1}, "left": {}}
+
+    here.answers[Reserve] = meanwhile
+    assert here.decision(call("mail/read", to="bob@maple.example")) is False
+    [record] = here.records()
+    assert (record["outcome"], record["policy_set"]) == ("refused", edited["policy_set"])
