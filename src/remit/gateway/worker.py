@@ -8,9 +8,7 @@ import os
 import resource
 import signal
 import socket
-import ssl
 import time
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from remit.audit import AuditLog, Certificate, DigestKey, WriterKey, shard_name
@@ -18,14 +16,9 @@ from remit.config import GatewaySettings
 from remit.credentials import Broker
 from remit.detect import Detector, KnownValues
 from remit.errors import AuditError, ProtocolError, RemitError, StateError
-from remit.gateway import mutual_tls
-from remit.gateway.answering import Door
 from remit.gateway.asking import Questions
-from remit.gateway.decisions.authzen_door import AuthzenDoor
 from remit.gateway.decisions.decisions import Decisions
-from remit.gateway.http1 import Listener, serve
-from remit.gateway.limits import Limits
-from remit.gateway.server_protocol import App
+from remit.gateway.doors import Doors
 from remit.gateway.under_way import cut_lost
 from remit.gateway.unidentified import Unidentified
 from remit.gateway.upstream import Upstream
@@ -39,7 +32,6 @@ from remit.policy.link import (
     Answer,
     Certified,
     Certify,
-    DoorKind,
     Eyes,
     Failed,
     FromWorker,
@@ -50,7 +42,6 @@ from remit.policy.link import (
     Said,
     Secrets,
     Serving,
-    Skin,
     Svid,
     Welcome,
     name_of,
@@ -58,7 +49,6 @@ from remit.policy.link import (
 from remit.redaction import Scrubber
 from remit.sandbox.channel import Channel
 from remit.sandbox.hidden_files import take_sight
-from remit.secret import Secret
 
 ATTEST_THREADS: Final = 2
 SWEEP_SECONDS: Final = 0.5
@@ -72,18 +62,14 @@ class Worker:
     def __init__(self, channel: Channel, welcome: Welcome, audit: AuditLog, scrubber: Scrubber) -> None:
         self._channel, self._welcome, self._audit, self._scrubber = channel, welcome, audit, scrubber
         self._digests = DigestKey(bytes.fromhex(welcome.digest_key.reveal()))
-        self._limits = _limits(welcome.settings)
         self._broker = Broker()
         self._zone: Zone | None = None
-        self._servers: list[Listener] = []
         self._unidentified = Unidentified(audit, time.time, time.monotonic)
-        self._svid: Secret | None = None
-        self._contexts: list[ssl.SSLContext] = []
+        self._doors = Doors(welcome.settings, self._unidentified)
         self._stop = asyncio.Event()
         self._log_failure_told = False
         self._questions = Questions(self._tell)
         self._deciding: Decisions | None = None
-        self._closing: list[Callable[[], Awaitable[None]]] = []
 
     async def run(self) -> int:
         """Serve until control says stop, a signal comes, or the Snapshot's lifetime ends without control.
@@ -115,7 +101,7 @@ class Worker:
                     self._broker.replace(held)
                     self._scrubber.hold(KnownValues(self._broker.values()))
                 case Svid(pem):
-                    self._take_svid(pem)
+                    self._doors.take_svid(pem)
                 case Listen():
                     await self._open(message)
                 case Answer():
@@ -170,17 +156,10 @@ class Worker:
             questions=self._questions,
         )
 
-    def _take_svid(self, pem: Secret) -> None:
-        """Take a new SVID; TLS sockets that are open use it from their next handshake on."""
-        self._svid = pem
-        for context in self._contexts:
-            mutual_tls.load(context, pem)
-
     def _trust(self, snapshot: Snapshot) -> None:
         """Before calls are decided by it: TLS takes the authorities that it brings."""
         known = set(self._zone.snapshot.x509_authorities) if self._zone is not None else set()
-        for context in self._contexts:
-            mutual_tls.trust(context, [der for der in snapshot.x509_authorities if der not in known])
+        self._doors.trust([der for der in snapshot.x509_authorities if der not in known])
 
     async def _open(self, door: Listen) -> None:
         [fd] = self._channel.take_fds(1)
@@ -188,42 +167,15 @@ class Worker:
         if self._zone is None:
             sock.close()
             raise StateError("a listening socket came before the first snapshot")
-        if door.skin is Skin.EXT_AUTHZ:
-            await self._serve_envoy(door, self._zone, sock)
-            return
-        tls = self._tls(self._zone) if door.kind is DoorKind.TLS else None
-        hosts = None if door.kind is DoorKind.UNIX else _hosts(sock)
-        behind = self._behind(door, self._zone, hosts)
-        self._servers.append(await serve(sock, behind, self._limits, tls))
+        zone = self._zone
+        await self._doors.open(door, sock, zone, lambda: self._decisions(zone))
         self._tell(Serving(door.url))
-
-    async def _serve_envoy(self, door: Listen, zone: Zone, sock: socket.socket) -> None:
-        from remit.gateway.decisions.ext_authz import ExtAuthz  # noqa: PLC0415 (5 MiB that no other worker pays)
-
-        service = ExtAuthz(zone, door.workload, self._unidentified, self._decisions(zone).is_point)
-        await service.serve(sock)
-        self._closing.append(service.close)
-        self._tell(Serving(door.url))
-
-    def _behind(self, door: Listen, zone: Zone, hosts: frozenset[str] | None) -> App:
-        """What answers at this door."""
-        if door.skin is Skin.AUTHZEN:
-            url = door.url if door.kind is not DoorKind.UNIX else ""
-            return AuthzenDoor(self._decisions(zone), door.workload, url, self._unidentified, hosts)
-        return Door(zone, door.workload, self._unidentified, hosts)
 
     def _decisions(self, zone: Zone) -> Decisions:
         """What decides for other enforcement points, one for all doors of this zone."""
         if self._deciding is None:
             self._deciding = Decisions(zone, frozenset(self._welcome.points))
         return self._deciding
-
-    def _tls(self, zone: Zone) -> ssl.SSLContext:
-        if self._svid is None:
-            raise StateError("a TLS socket came before this gateway's SVID")
-        context = mutual_tls.server_context(self._svid, zone.snapshot.x509_authorities)
-        self._contexts.append(context)
-        return context
 
     async def _sweep(self) -> None:
         while True:
@@ -257,16 +209,12 @@ class Worker:
             return  # control is gone; `_listen` sees it and acts
 
     async def _drain(self) -> None:
-        for close in self._closing:
-            await close()
-        for server in self._servers:
-            server.close()  # idle connections end; calls under way get DRAIN_SECONDS
+        await self._doors.begin_to_close()  # calls under way get DRAIN_SECONDS
         if self._zone is not None:
             await _ended(self._zone, DRAIN_SECONDS)
             for call in tuple(self._zone.live):
                 call.cut(StateError("this gateway is stopping", hint="try again once it runs"))
-            for server in self._servers:
-                server.abort()
+            self._doors.abort()
             await _ended(self._zone, CUT_SECONDS)  # each notes its end while the log takes it
             await self._zone.upstream.aclose()
             self._zone.executor.shutdown(wait=False, cancel_futures=True)
@@ -327,21 +275,6 @@ async def _ended(zone: Zone, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while zone.live and time.monotonic() < deadline:  # noqa: ASYNC110 (at the end of the worker's life)
         await asyncio.sleep(0.01)
-
-
-def _hosts(sock: socket.socket) -> frozenset[str]:
-    """The Host headers that mean this loopback socket."""
-    port = sock.getsockname()[1]
-    return frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]"))
-
-
-def _limits(settings: GatewaySettings) -> Limits:
-    return Limits(
-        body_bytes=settings.body_bytes,
-        connections=settings.connections,
-        header_seconds=settings.header_seconds,
-        idle_seconds=settings.idle_seconds,
-    )
 
 
 def _timeouts(settings: GatewaySettings) -> Timeouts:
