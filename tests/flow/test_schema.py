@@ -154,6 +154,7 @@ def test_too_many_or_too_deep_values_are_ones_that_nobody_said() -> None:
         ("x\u3002example \uff58\uff0eexample", ["x.example"]),
         ('<a href="https&#58;//x&#46;example">', ["https://x.example"]),
         ("x.exam\u200bple", ["x.exam", "x.example"]),
+        ("ask @x.example or y.example@", ["x.example", "y.example"]),
         ("docs/read.draft C:/Users/x.example", []),
         ("https://x.example/" + "a" * 2048, ["\x00"]),
     ],

@@ -23,6 +23,8 @@ _URL: Final = re.compile(
 _HOST: Final = re.compile(r"(?<![\w-])[\w-]++(?:\.[\w-]++)++(?![\w-])")
 _TAIL: Final = re.compile(rf"(?::\d{{1,5}}(?!\w))?+(?:[/?#\\][^{_END}]{{0,{LONGEST}}}+)?+")
 _GOES_ON: Final = re.compile(rf":\d|[/?#\\][^{_END}.,;:!?)\]]")
+_NAME_AT: Final = re.compile(r"[\w.!#$%&*+/=?^{|}~-]@")
+_AT_PLACE: Final = re.compile(r"@\w")
 _TOP: Final = re.compile(r"[^\W\d_]{2,63}|xn--[a-z0-9-]{1,59}", re.IGNORECASE)
 _FOUR_NUMBERS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,15}):[/\\]+")
@@ -57,7 +59,7 @@ def _hosts(text: str, start: int, end: int) -> Iterator[str]:
     """Host names between two places. What follows one may hold the next: that is looked at by itself."""
     for host in _HOST.finditer(text, start, end):
         before = text[max(0, host.start() - 2) : host.start()]
-        if before.endswith("@") or text.startswith("@", host.end()):
+        if _NAME_AT.fullmatch(before) or _AT_PLACE.match(text, host.end()):
             continue  # an address to write to
         slashes = before in {"//", "\\\\", "/\\", "\\/"}
         if slashes or (not before.endswith(("/", "\\")) and _is_host(host[0], text[host.end() : host.end() + 2])):
