@@ -5,7 +5,9 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -50,6 +52,44 @@ def test_tail_says_who_did_what(written: Book) -> None:
     assert "task.started t-7 by p-1234567890abcdef" in lines[4]
     assert len(run(written, "tail", "-n", "2").stdout.splitlines()) == 2
     assert run(written, "tail", "-n", "0").stdout == ""
+
+
+def test_tail_says_what_was_only_observed(book: Book) -> None:
+    log = book.open()
+    facts = {"observed": ["remit:approval-needed"], "observing": True}
+    log.record_sync(replace(start("01ALLOWED"), facts=facts), b"x")
+    book.close(log)
+    assert "NOT ENFORCED: remit:approval-needed  01ALLOWED" in run(book, "tail").stdout
+
+
+def test_tail_says_what_amounts_are_of_and_what_was_asked_and_nothing_of_nothing(book: Book) -> None:
+    log = book.open()
+    asked = {"action": "call_tool", "on": "maple", "thing": "mail/send", "label": None, "size": 25}
+    nobody = {"serial": None, "signer": None}
+    acts: list[tuple[str, dict[str, Any]]] = [
+        ("task.started", {"budget": {"calls": 5000, "tokens": 30}}),
+        ("approval.asked", {"summary": asked, "needed": "owner"}),
+        ("policy.loaded", {"bundle": nobody}),
+    ]
+    for what, facts in acts:
+        log.record_sync(replace(act(what, "it"), facts=facts), b"x")
+    book.close(log)
+    lines = [line.split("control    ")[1] for line in run(book, "tail").stdout.splitlines() if "control " in line]
+    by = "it by p-1234567890abcdef"
+    assert lines == [
+        f"task.started {by}  budget 5,000 calls, 30 tokens",
+        f"approval.asked {by}  summary call_tool mail/send  needed owner",
+        f"policy.loaded {by}",
+    ]
+
+
+def test_tail_of_a_question_that_could_not_be_read(book: Book) -> None:
+    log = book.open()
+    unread = replace(start("01WHAT", outcome="refused"), action="", route=" ", body="", reason="nobody known")
+    log.record_sync(unread, b"x")
+    book.close(log)
+    said = "refused    what nobody could tell on llama-4121 by curl (pid 5120)  found github-pat"
+    assert said in run(book, "tail").stdout
 
 
 def test_tail_as_json_keeps_the_stored_bytes(written: Book) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ def show_line(record: "Record", *, as_json: bool) -> None:
     describe = _LINES.get(row.get("kind", ""), _unknown)
     try:
         word, text = describe(row)
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         word, text = "unreadable", f"record {record.ref} does not say what it should: remit audit verify"
     typer.echo(f"{_clock(row.get('t'))}  {style(f'{word:<9}', _COLOURS.get(word))}  {_clean(text)}")
 
@@ -43,8 +44,15 @@ def _start(row: dict[str, Any]) -> tuple[str, str]:
     caller = f"{process['name']} (pid {process['pid']})" if process else _last_part(row["workload"] or "unknown")
     found = "  found " + ", ".join(row["found"]) if row["found"] else ""
     why = "" if row["outcome"] == "allowed" else f"  {_refused_by(row)}"
-    what = f"{row['action']} on {_acted_on(row)} by {caller}"
-    return row["outcome"], f"{what}{_task(row)}  {row['route']}{found}{why}  {row['id']}"
+    what = f"{row['action'] or 'what nobody could tell'} on {_acted_on(row)} by {caller}{_task(row)}"
+    route = f"  {row['route']}" if row["route"].strip() else ""
+    return row["outcome"], f"{what}{route}{found}{why}{_not_enforced(row)}  {row['id']}"
+
+
+def _not_enforced(row: dict[str, Any]) -> str:
+    """What would have refused it, or asked people, and was only observed."""
+    observed = row.get("facts", {}).get("observed")
+    return f"  NOT ENFORCED: {', '.join(observed)}" if observed else ""
 
 
 def _acted_on(row: dict[str, Any]) -> str:
@@ -75,9 +83,8 @@ def _refusals(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def _act(row: dict[str, Any]) -> tuple[str, str]:
-    facts = "  ".join(
-        f"{name} {_fact(name, value)}" for name, value in row["facts"].items() if value not in (None, "")
-    )
+    told = ((name, _fact(name, value)) for name, value in row["facts"].items() if value is not None)
+    facts = "  ".join(f"{name} {text}" for name, text in told if text)
     by = f" by {row['person']}" if row["person"] else ""
     return "control", f"{row['what']} {_fact('', row['subject'])}{by}" + (f"  {facts}" if facts else "")
 
@@ -133,8 +140,8 @@ def _last_part(spiffe_id: str) -> str:
 
 def _fact(name: str, value: Any) -> str:
     """One fact of an act on a line: times as times, digests begun, workloads by name, lists as words."""
-    if name == "expires":
-        return _clock(value)
+    if name in _AS:
+        return _AS[name](value)
     if isinstance(value, list):
         return ", ".join(_fact("", one) for one in value)
     if isinstance(value, dict):
@@ -142,6 +149,18 @@ def _fact(name: str, value: Any) -> str:
     if isinstance(value, str) and value.startswith("spiffe://"):
         return _last_part(value)
     return _DIGEST.sub(r"\1…", _short(value))
+
+
+def _budget(value: dict[str, int]) -> str:
+    return ", ".join(f"{amount:,} {kind}" for kind, amount in value.items())
+
+
+def _asked_for(value: dict[str, Any]) -> str:
+    """Of what an approval was asked for, what it is and to what; `audit show` has the rest."""
+    return f"{value['action']} {value['thing']}"
+
+
+_AS: dict[str, Callable[[Any], str]] = {"expires": _clock, "was": _clock, "budget": _budget, "summary": _asked_for}
 
 
 def _short(value: Any) -> str:
