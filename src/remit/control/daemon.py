@@ -13,7 +13,7 @@ from remit.control.approvals import Approvals
 from remit.control.attestor import mind_attestor
 from remit.control.break_glass import BreakGlass
 from remit.control.condition import Condition
-from remit.control.decision_zone import open_decisions, points
+from remit.control.decision_zone import open_decisions
 from remit.control.desk import Desk
 from remit.control.doors import DECISIONS, INFERENCE
 from remit.control.founding import (
@@ -22,6 +22,7 @@ from remit.control.founding import (
     open_break_glass,
     open_grading,
     open_guards,
+    open_link,
     open_realm,
     open_source,
 )
@@ -47,11 +48,11 @@ from remit.control.separation import mind as mind_roles
 from remit.control.serving import open_desk, serve
 from remit.control.serving_tokens import serve_tokens
 from remit.control.sparing import Sparing
+from remit.control.voice import Voice
 from remit.control.watches import Watches
 from remit.control.workers import Workers
 from remit.errors import AuditError, StateError
 from remit.inventory import Discovered
-from remit.policy.link import Observed
 from remit.policy.observing import OBSERVE
 
 ZONE: Final = INFERENCE
@@ -70,7 +71,8 @@ class Daemon:
         trust_domain: str,
         say: Callable[[dict[str, Any]], None],
     ) -> None:
-        self._places, self._settings, self._tools, self._say = places, settings, tools, say
+        self._places, self._settings, self._tools = places, settings, tools
+        self._voice, self._say = Voice(say), say
         self._governance, self._owner = governance, governance.owner
         self._domain = trust_domain
         self._condition = Condition(places, tools.attestor.process.pid if tools.attestor else None)
@@ -112,7 +114,12 @@ class Daemon:
             written = source(self._places, self._settings)
             policies = policy_watch.first(written)
             await self._found(policies)
-            self._say(self._starting())
+            self._voice.starting(
+                trust_domain=self._domain,
+                owner=self._owner.name,
+                shared=self._places.shared,
+                grade=self._realm.grade,
+            )
             # 3
             launches, found = await self._start_gateway(stack)
             # 4
@@ -136,16 +143,25 @@ class Daemon:
             tools,
             self._log,
             policies,
-            said=LogsWord(places.audit, tools.state, self._tell_failure, self._note),
+            said=LogsWord(places.audit, tools.state, self._voice.failure, self._voice.note),
             settings=settings,
             condition=self._condition,
             governance=self._governance,
-            note=self._note,
+            note=self._voice.note,
         )
-        self._link, self._workers = self._open_link()
+        self._link, self._workers = open_link(
+            places,
+            settings,
+            tools,
+            realm=self._realm,
+            log=self._log,
+            model_lost=lambda spiffe_id: self._watches.spawn(self._guards.models.lost(spiffe_id)),
+            broken=self._broke,
+            say=self._say,
+        )
         self._approvals = open_approvals(places, settings, self._realm, self._link, self._watches, self._say)
         self._realm.narrowed = lambda: self._workers.push(self._realm.snapshot())
-        self._glass = open_break_glass(places, self._realm, self._workers.deliver, self._say, self._note)
+        self._glass = open_break_glass(places, self._realm, self._workers.deliver, self._say, self._voice.note)
 
     async def _start_gateway(self, stack: contextlib.AsyncExitStack) -> tuple[Launches, Discovered]:
         self._grading = open_grading(
@@ -157,7 +173,7 @@ class Daemon:
             doors=self._doors,
             shared=self._places.shared,
             say=self._say,
-            note=self._note,
+            note=self._voice.note,
         )
         stack.push_async_callback(self._lift_fence)
         self._guards = open_guards(
@@ -183,7 +199,7 @@ class Daemon:
     async def _guard(self, stack: contextlib.AsyncExitStack, found: Discovered) -> None:
         stack.push_async_callback(self._guards.close)
         for text in found.unread:
-            self._note(text)
+            self._voice.note(text)
         for one in found.found:
             await self._guards.enrol(one)
         if not found.found:
@@ -199,7 +215,7 @@ class Daemon:
         self._watches.spawn(presence(self._settings, self._realm, self._workers.push, proofs.proving).mind())
         tokens = await self._serve_tokens(stack, proofs)
         if proofs.passkeys.not_served:
-            self._note(f"the page of passkeys is not served: {proofs.passkeys.not_served}")
+            self._voice.note(f"the page of passkeys is not served: {proofs.passkeys.not_served}")
         desk = open_desk(
             self._places,
             self._governance,
@@ -230,7 +246,7 @@ class Daemon:
                 stack, self._settings, self._source, self._realm, self._workers, self._guards.urls, proofs.passkeys
             )
         except StateError as error:
-            self._note(f"{error}: {error.hint}")
+            self._voice.note(f"{error}: {error.hint}")
             return ""
 
     async def _open_log(self, stack: contextlib.AsyncExitStack) -> None:
@@ -252,34 +268,14 @@ class Daemon:
         try:
             self._log.close()
         except AuditError as error:
-            self._tell_failure(error)
+            self._voice.failure(error)
 
     async def _end_orphan(self) -> None:
         for zone in (ZONE, DECISIONS):
             pid = await end_orphan(worker_file(self._places.run, zone))
             if pid is not None:
-                self._note(f"ended the gateway that an earlier run left behind (pid {pid})")
+                self._voice.note(f"ended the gateway that an earlier run left behind (pid {pid})")
                 await self._log.act("worker.orphan", zone, None, {"pid": pid})
-
-    def _open_link(self) -> tuple[GatewayLink, Workers]:
-        link = GatewayLink(
-            self._places,
-            self._settings.gateway,
-            self._domain,
-            self._log,
-            self._realm.workloads,
-            self._say,
-            lambda spiffe_id: self._watches.spawn(self._guards.models.lost(spiffe_id)),
-        )
-        link.points = points(self._settings.decisions, self._domain)
-        workers = Workers(self._tools.worker, link, self._broke, self._places.run)
-        workers.attestor = self._tools.attestor
-        self._realm.spending.answer(link)
-        self._realm.words.tell = lambda said: workers.send(DECISIONS, said)
-        workers.words = self._realm.words.all
-        self._realm.marks.answer(link, lambda: workers.deliver(self._realm.snapshot()))
-        link.takes[Observed] = self._realm.would_refuse.take
-        return link, workers
 
     def _attestor_ended(self, status: int) -> None:
         """Only what root started with capabilities can start another: so all of this is started again."""
@@ -292,15 +288,13 @@ class Daemon:
         self._start_again("the checker ended: starting again with another", "the checker of passwords has ended")
 
     def _start_again(self, note: str, why: str) -> None:
-        self._note(note)
+        self._voice.note(note)
         self.again = True
         self.request_stop(why)
 
     def _fence_ended(self, status: int) -> None:
         """What it put in the kernel stays there until another one takes its place."""
-        self._note(f"the fence ended (status {status}): starting again with another")
-        self.again = True
-        self.request_stop("the fence has ended")
+        self._start_again(f"the fence ended (status {status}): starting again with another", "the fence has ended")
 
     def _doors(self) -> Iterable[Mapping[str, str]]:
         return self._guards.urls.values()
@@ -320,25 +314,8 @@ class Daemon:
     def _broke(self, error: BaseException) -> None:
         """Without its gateway or one of its watches this instance would not guard and not say so: it ends."""
         self.failed = True
-        self._tell_failure(error)
+        self._voice.failure(error)
         self.request_stop(f"a failure: {type(error).__name__}")
-
-    def _note(self, text: str) -> None:
-        self._say({"event": "note", "text": text})
-
-    def _tell_failure(self, error: BaseException) -> None:
-        self._say({"event": "error", "message": str(error) or repr(error), "hint": getattr(error, "hint", "")})
-
-    def _starting(self) -> dict[str, Any]:
-        return {
-            "event": "starting",
-            "version": __version__,
-            "trust_domain": self._domain,
-            "owner": self._owner.name,
-            "shared": self._places.shared,
-            "uid": os.getuid(),
-            "grade": self._realm.grade,
-        }
 
     def _ready(self, desk: Desk) -> None:
         status = desk.seen.status(ALL)
@@ -361,7 +338,7 @@ class Daemon:
         )
         self._watches.spawn(mind_ends(self._realm, self._workers.deliver))
         self._watches.spawn(self._realm.spending.mind())
-        self._watches.spawn(self._source.mind(self._note))
+        self._watches.spawn(self._source.mind(self._voice.note))
         if self._governance.separation is not None:
             self._watches.spawn(mind_roles(self._governance.separation, self._realm.act, self._say))
         self._watches.spawn(self._grading.mind())
@@ -376,7 +353,7 @@ class Daemon:
         Not when control's own log failed: then nothing can change here any more, and `status` says so.
         """
         if isinstance(error, AuditError):
-            self._tell_failure(error)
+            self._voice.failure(error)
         else:
             self._broke(error)
 

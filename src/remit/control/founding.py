@@ -15,6 +15,8 @@ from remit.control.book import State
 from remit.control.break_glass import BreakGlass, Deliveries
 from remit.control.checking import Checking
 from remit.control.condition import Condition
+from remit.control.decision_zone import points
+from remit.control.doors import DECISIONS
 from remit.control.ended import closed_openings
 from remit.control.fence import Fence
 from remit.control.fencing import Fencing
@@ -33,12 +35,13 @@ from remit.control.serving_tokens import token_address
 from remit.control.watches import Watches
 from remit.control.workers import Workers
 from remit.errors import AuditError
+from remit.identity import SpiffeId
 from remit.inventory import Probe
 from remit.models import Hasher, KeptDigests
 from remit.persons.break_glass import MAX_SECONDS
 from remit.persons.openings_book import OpeningsBook
 from remit.persons.sealing import DIRECTORY
-from remit.policy.link import AskPeople
+from remit.policy.link import AskPeople, Observed
 from remit.policy.observing import OBSERVE
 
 Say = Callable[[dict[str, Any]], None]
@@ -185,3 +188,27 @@ def open_break_glass(
     except AuditError as error:
         note(f"break-glass stays closed, as the log does not say whether it was: {error}")
     return glass
+
+
+def open_link(
+    places: Places,
+    settings: Settings,
+    tools: Tools,
+    *,
+    realm: Realm,
+    log: OwnLog,
+    model_lost: Callable[[SpiffeId], None],
+    broken: Callable[[BaseException], None],
+    say: Say,
+) -> tuple[GatewayLink, Workers]:
+    """The way to the gateways, and what answers what they ask."""
+    link = GatewayLink(places, settings.gateway, realm.trust.domain, log, realm.workloads, say, model_lost)
+    link.points = points(settings.decisions, realm.trust.domain)
+    workers = Workers(tools.worker, link, broken, places.run)
+    workers.attestor = tools.attestor
+    realm.spending.answer(link)
+    realm.words.tell = lambda said: workers.send(DECISIONS, said)
+    workers.words = realm.words.all
+    realm.marks.answer(link, lambda: workers.deliver(realm.snapshot()))
+    link.takes[Observed] = realm.would_refuse.take
+    return link, workers
