@@ -280,3 +280,34 @@ def test_what_is_edited_while_control_is_asked_is_what_the_record_is_of(start: S
     assert here.decision(call("mail/read", to="bob@maple.example")) is False
     [record] = here.records()
     assert (record["outcome"], record["policy_set"]) == ("refused", edited["policy_set"])
+
+
+SCHEMA = {"type": "object", "properties": {"whither": {"type": "string", "format": "email"}}}
+
+
+def test_a_point_brings_the_tool_s_schema_and_the_catalogue_stands_over_it(start: Start) -> None:
+    here = start(ME)
+    asked = call("mail/read", whither="eve@bad.example")
+    assert here.decision(asked) is True, "the name tells nothing"
+    asked["context"]["schema"] = SCHEMA
+    assert here.decision(asked) is False
+    known = call("mail/odd", whom="eve@bad.example")
+    known["context"]["schema"] = {"properties": {"whom": {"enum": ["eve@bad.example"]}}}
+    assert here.decision(known) is False
+
+
+def test_a_schema_of_others_counts_nowhere(start: Start) -> None:
+    here = start()
+    asked = call("mail/read", to="eve@bad.example")
+    asked["context"]["schema"] = {"properties": {"to": {"const": "eve@bad.example"}}}
+    assert here.decision(asked, authorization=f"Bearer {TOKEN}") is False
+
+
+def test_a_schema_that_unfolds_without_end_is_refused(start: Start) -> None:
+    bomb = {
+        f"d{n}": {"anyOf": [{"$ref": f"#/d{n + 1}"}, {"properties": {"a": {"$ref": f"#/d{n + 1}"}}}]}
+        for n in range(60)
+    }
+    asked = call("mail/read", to="bob@maple.example")
+    asked["context"]["schema"] = {"$ref": "#/d0", **bomb}
+    assert start(ME).decision(asked) is False

@@ -1,12 +1,14 @@
 """An AuthZEN question as an intent: who acts, and what is asked, in Remit's own terms or in the point's."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
 
 from remit.errors import AttestationError, ProtocolError
+from remit.flow import ArgumentClass
 from remit.gateway.circumstances import circumstances_of
 from remit.gateway.decisions.about import OURS, WORKLOAD, in_task, named, subject
 from remit.gateway.decisions.authzen import Evaluation
@@ -63,7 +65,7 @@ def asked(said: Evaluation, caller: Caller, decisions: Decisions) -> Asked:
     # 3
     so = circumstances_of(acts, zone.snapshot, zone.clock())
     so = replace(so, zone=zone.name, access=on.access, destination=on.destination)
-    so = so if task is None else _with_flow(so, on, task, decisions)
+    so = so if task is None else _with_flow(so, on, task, decisions, _classes(said, on, caller, decisions))
     # 4
     found = zone.scrubber.request(_text(said)).found
     return Asked(
@@ -156,13 +158,24 @@ def _listed(thing: Thing) -> Pairs:
     return frozenset((key, value) for key, _, value in split)
 
 
-def _with_flow(so: Circumstances, on: _On, task: Task, decisions: Decisions) -> Circumstances:
+def _classes(said: Evaluation, on: _On, caller: Caller, decisions: Decisions) -> Mapping[str, ArgumentClass]:
+    """Of a tool's arguments: by its schema, where a point brings it, and over that by the catalogue."""
+    listed = {} if on.thing is None else on.thing.classes
+    schema = _object(said, "schema")
+    if schema is None or not decisions.is_point(caller):
+        return listed
+    return {**decisions.classes(schema), **listed}
+
+
+def _with_flow(
+    so: Circumstances, on: _On, task: Task, decisions: Decisions, classes: Mapping[str, ArgumentClass]
+) -> Circumstances:
     flow = decisions.flow(task)
     so = replace(so, flow=_joined(flow_facts(flow), so.flow))
     called_with = on.given.get("arguments")
     if called_with is None or on.thing is None:
         return so
-    return replace(so, args=arguments(flow.arguments(called_with, on.thing.classes)))
+    return replace(so, args=arguments(flow.arguments(called_with, classes)))
 
 
 def _joined(named: FlowFacts, all_of_them: FlowFacts | None) -> FlowFacts:

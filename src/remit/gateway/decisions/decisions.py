@@ -1,9 +1,14 @@
 """What the zone of decisions knows beside its Snapshot: whose word about others is taken, what flowed in tasks."""
 
 import asyncio
-from typing import Final
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final
 
-from remit.flow import Flow, Origin
+import orjson
+
+from remit.flow import ArgumentClass, Flow, Origin, classes
 from remit.gateway.decisions.flows import Flows
 from remit.gateway.decisions.words import access_names
 from remit.gateway.zone import Zone
@@ -13,6 +18,7 @@ from remit.secret import Secret
 from remit.tasks import Task
 from remit.tasks.task import WORKLOAD
 
+MAX_SCHEMAS: Final = 512  # read ones kept, of a few hundred arguments at most
 ASIDE: Final = 64 * 1024  # characters of a text that is taken in beside the event loop
 
 
@@ -23,6 +29,7 @@ class Decisions:
         self.zone, self.points = zone, points
         self.flows = Flows(zone.clock())
         self._hearing = asyncio.Lock()
+        self._schemas: OrderedDict[bytes, Mapping[str, ArgumentClass]] = OrderedDict()
         self._words: dict[str, list[Secret]] = {}  # that people said, by task; bounded by control
         self._names: tuple[str, tuple[str, ...]] = ("", ())
 
@@ -68,6 +75,16 @@ class Decisions:
         if (found := self.task(task)) is not None:
             self._words.setdefault(task, []).append(text)
             await self.hear(found, text.reveal(), Origin.HUMAN)
+
+    def classes(self, schema: Mapping[str, Any]) -> Mapping[str, ArgumentClass]:
+        """Those of a tool's arguments by its JSON Schema; raises ProtocolError for one that is too much to read."""
+        digest = hashlib.sha256(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS)).digest()
+        found = self._schemas.get(digest)
+        if found is None:
+            found = self._schemas[digest] = classes(schema)
+            if len(self._schemas) > MAX_SCHEMAS:
+                self._schemas.popitem(last=False)
+        return found
 
     def access_names(self) -> tuple[str, ...]:
         """The actions of points that the policies in force name."""

@@ -4,8 +4,8 @@ Envoy sends the request on as it came, where the gateway would write it anew: so
 here, and what a server must not see is named for Envoy to take out.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from remit.errors import ProtocolError
@@ -74,7 +74,7 @@ def read_check(message: Any) -> Checked:
     guarded = _guarded(attributes.context_extensions)
     # 2
     http = attributes.request.http
-    headers = tuple(_headers(http))
+    headers = _headers(http)
     target = parse_target(http.path.encode())
     if header(headers, "upgrade") is not None:
         raise ProtocolError("`upgrade` is refused: what comes after it can't be examined", status=403)
@@ -99,16 +99,26 @@ def _guarded(extensions: Any) -> SpiffeId:
     named = extensions.get(WORKLOAD, "")
     if not named:
         raise PointError(f"the enforcement point does not say which server it guards (`{WORKLOAD}`)")
-    return SpiffeId.parse(named)
+    return spiffe_id(named)
 
 
-def _headers(http: Any) -> Iterable[tuple[str, str]]:
+@lru_cache(1024)
+def spiffe_id(text: str) -> SpiffeId:
+    """Parsed once: an enforcement point names the same few. Raises IdentityError."""
+    return SpiffeId.parse(text)
+
+
+def _headers(http: Any) -> Headers:
     """Each header as it was sent (`encode_raw_headers`), else one a name, joined by commas."""
     if http.HasField("header_map"):
-        listed = ((one.key, one.raw_value.decode("latin-1") or one.value) for one in http.header_map.headers)
-    else:
-        listed = http.headers.items()
-    return ((name.lower(), value) for name, value in listed if not name.startswith(":"))
+        return tuple(
+            [
+                (one.key.lower(), one.raw_value.decode("latin-1") or one.value)
+                for one in http.header_map.headers
+                if one.key[:1] != ":"
+            ]
+        )
+    return tuple([(name.lower(), value) for name, value in http.headers.items() if name[:1] != ":"])
 
 
 def _envoys_own(name: str) -> bool:

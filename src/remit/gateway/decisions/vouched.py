@@ -8,7 +8,7 @@ from cryptography.x509 import load_der_x509_certificate
 
 from remit.errors import AttestationError
 from remit.gateway.callers import by_svid
-from remit.gateway.decisions.ext_authz_request import Checked
+from remit.gateway.decisions.ext_authz_request import Checked, spiffe_id
 from remit.gateway.presented import by_jwt, is_spiffe_jwt, presented, shown
 from remit.gateway.zone import Zone
 from remit.identity import Caller, Proof, SpiffeId, verify_x509
@@ -39,14 +39,14 @@ class VouchedFor:
                 hint="connect with your X.509-SVID, or send a JWT-SVID as the API key",
             )
         # 1
-        spiffe_id = SpiffeId.parse(checked.principal)
+        principal = spiffe_id(checked.principal)
         # 2
         if checked.certificate:
             proven, until = self._proven(checked.certificate, latest)
-            if proven != spiffe_id or latest >= until:
+            if proven != principal or latest >= until:
                 raise AttestationError("the client certificate is over, or another's", hint="connect with a new one")
         # 3
-        caller = by_svid(spiffe_id, Proof.VOUCHED, None, engine)
+        caller = by_svid(principal, Proof.VOUCHED, None, engine)
         return shown(token, caller, checked.guarded, engine, now=now, latest=latest)[0]
 
     def _proven(self, certificate: str, latest: float) -> tuple[SpiffeId, float]:
