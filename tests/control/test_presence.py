@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import pwd
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from remit.control.presence import Presence
 from remit.persons.presence import Login
 from remit.policy import Snapshot
 from tests.control.test_realm import World
+from tests.persons.test_presence import entry
 
 ME = os.getuid()
 
@@ -214,6 +216,19 @@ def test_a_desktop_that_cannot_be_asked_says_nothing(
     monkeypatch.setattr(reading, "HINT_SECONDS", 0.2)
     machine.login("2", TYPE="wayland")
     machine.answers(script)
+    assert machine.look() == "unknown"
+
+
+def test_without_logind_utmp_tells_who_is_logged_in(machine: Machine, terminal: Terminal) -> None:
+    machine.places.sessions.rmdir()
+    me = pwd.getpwuid(ME).pw_name
+    machine.places.utmp.write_bytes(entry(2, 0, "~", "reboot") + entry(7, 40, terminal.line, me))
+    assert machine.look() == "unknown"
+    terminal.type()
+    assert machine.look() == "here"
+    machine.places.utmp.write_bytes(entry(2, 0, "~", "reboot") + entry(8, 40, terminal.line, me))
+    assert machine.look() == "away"
+    machine.places.utmp.write_bytes(b"another machine's")
     assert machine.look() == "unknown"
 
 

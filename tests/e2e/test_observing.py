@@ -68,6 +68,10 @@ def test_what_policies_would_refuse_is_answered_counted_and_explained(remit: Rem
         assert "NOT ENFORCING" in told
         assert f"{rule} would have refused it" in told
     assert "would have refused" not in remit.run("explain", listed.headers["remit-decision"]).stdout
+    learned = remit.run("policy", "learn", "--since", "1h").stdout
+    assert 'Action::"list"' in learned
+    assert 'Action::"infer"' not in learned, "what no policy permits is not learned from its having gone through"
+    assert 'Action::"health"' not in learned
 
 
 def test_screens_say_so(remit: Remit, server: dict[str, Any]) -> None:
