@@ -16,6 +16,7 @@ from grpclib.protocol import H2Protocol
 from grpclib.server import Server, Stream
 
 from remit.errors import AttestationError
+from remit.identity.gathered import gathered
 from remit.identity.peer import PeerCredentials
 from remit.identity.quota import Quota, Room
 from remit.identity.spiffe_proto import message_type
@@ -156,6 +157,7 @@ class _Counted(H2Protocol):
         self.peer: PeerCredentials | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
+        transport = gathered(transport)
         super().connection_made(transport)
         try:
             peer = PeerCredentials.of(transport.get_extra_info("socket"))
