@@ -65,6 +65,21 @@ def test_a_built_in_rule_is_told_in_words() -> None:
     assert "the caller's task does not cover it (remit:outside-task)" in text
 
 
+def test_what_takes_an_approval_says_what_came_of_asking() -> None:
+    reason = "`GET /props` discloses; it takes the owner's, ada's, approval to disclose llama: a person said no"
+    record = {"outcome": "refused", "rule": "remit:approval-denied", "reason": reason}
+    said = "  approval     it takes the owner's, ada's, approval to disclose llama: a person said no"
+    assert f"{said} (remit:approval-denied)" in explain(record, {}).splitlines()
+    agreed = {"outcome": "allowed", "facts": {"approval": {"id": "ap-1", "kind": "self-confirmed", "by": "p-1"}}}
+    assert "  approval     self-confirmed by p-1, ap-1" in explain(agreed, {}).splitlines()
+
+
+def test_what_would_have_taken_an_approval_was_not_refused() -> None:
+    facts = {"observed": ["remit:approval-needed", "no-health"]}
+    said = "it would have taken an approval; no-health would have refused it"
+    assert f"  not enforced {said}" in explain({"outcome": "allowed", "facts": facts}, {}).splitlines()
+
+
 def test_what_was_handed_on_names_every_hand() -> None:
     row = recorded(intent())
     assert "handed on" not in explain(row, NAMES)

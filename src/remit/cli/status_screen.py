@@ -44,11 +44,14 @@ def print_status(status: dict[str, Any]) -> None:
 
 def print_not_enforced(status: dict[str, Any]) -> None:
     """That policies are only observed, all of them or some, and what they would have refused."""
+    from remit.policy.observing import would_have
+
     if status["policies"]["not_enforcing"]:
         line("policy", status["policies"]["not_enforcing"], "red")
     for one in status["would_refuse"]["most"]:
         times = f"{one['number']} call{'s' if one['number'] > 1 else ''}, {one['newest']} the newest"
-        line("observed", f"{one['rule']} would have refused {one['action']} on {escape(one['on'])}: {times}", "red")
+        what = escape(f"{one['action']} on {one['on']}")
+        line("observed", f"{would_have(one['rule'], what)}: {times}", "red")
 
 
 def print_closed(status: dict[str, Any]) -> None:

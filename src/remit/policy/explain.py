@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from remit.policy.looked_into import LookedInto
 from remit.policy.looked_into import lines as looked_lines
-from remit.policy.observing import NOT_ENFORCING
+from remit.policy.observing import NOT_ENFORCING, would_have
 from remit.policy.policy_set import PolicySet
 from remit.policy.recorded import said
 from remit.policy.refusal import DEFAULT_DENY
@@ -30,6 +30,7 @@ _BUILT_IN: Final = {
     "remit:policy-error": "a policy could not be evaluated, and an error never allows",
 }
 _STANDINGS: Final = ("human", "trusted", "claimed", "untrusted", "unseen")
+_OF_APPROVAL: Final = "remit:approval-"
 _LABEL_WIDTH: Final = 13
 _SHORT_HEX: Final = 12
 
@@ -96,7 +97,7 @@ def _rows(record: Record, policies: PolicySet | None) -> Iterator[tuple[str, str
     yield "handed on", " → ".join(_short_name(actor) for actor in record.get("chain") or ())
     yield "found", ", ".join(f"{rule} ({label})" for rule, label in (record.get("found") or {}).items())
     yield "decided by", _decided_by(record, policies)
-    yield "agreed to", _agreed(record)
+    yield "approval", _approval(record)
     yield "not enforced", _observed(record)
     if record.get("outcome") != "allowed":
         yield "would be allowed if", str(record.get("missing") or "")
@@ -157,17 +158,21 @@ def _decided_by(record: Record, policies: PolicySet | None) -> str:
     return f"{_BUILT_IN[rule]} ({rule})" if rule in _BUILT_IN else rule
 
 
-def _agreed(record: Record) -> str:
-    """By whom, and whether it was anybody but who asked."""
+def _approval(record: Record) -> str:
+    """That people are to agree, and what came of it; by whom they did, and whether it was anybody but who asked."""
     agreed = (record.get("facts") or {}).get("approval") or {}
-    return f"{agreed.get('kind')} by {agreed.get('by') or 'nobody known'}, {agreed.get('id')}" if agreed else ""
+    if agreed:
+        return f"{agreed.get('kind')} by {agreed.get('by') or 'nobody known'}, {agreed.get('id')}"
+    rule = str(record.get("rule") or "")
+    if not rule.startswith(_OF_APPROVAL):
+        return ""
+    return f"{str(record.get('reason') or '').rpartition('; ')[2]} ({rule})"
 
 
 def _observed(record: Record) -> str:
     """Policies that are only observed."""
     facts = record.get("facts") or {}
-    named = facts.get("observed") or ()
-    said = f"{', '.join(map(str, named))} would have refused it" if named else ""
+    said = "; ".join(would_have(str(rule), "it") for rule in facts.get("observed") or ())
     return f"{NOT_ENFORCING}{'; ' if said else ''}{said}" if facts.get("observing") else said
 
 

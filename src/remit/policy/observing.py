@@ -34,6 +34,11 @@ def would_refuse(verdict: Verdict, reason: Reason | None, *, asks: bool) -> tupl
     return (*observed, PolicyRef(APPROVAL_NEEDED, "", 0)) if asks else observed
 
 
+def would_have(rule: str, what: str) -> str:
+    """What a rule that is only observed would have done with it."""
+    return f"{what} would have taken an approval" if rule == APPROVAL_NEEDED else f"{rule} would have refused {what}"
+
+
 def masked(plan: Mapping[Label, Treatment]) -> dict[Label, Treatment]:
     """With what policies refuse masked: observing shows nobody what was found."""
     return {label: Treatment.MASK if so is Treatment.REFUSE else so for label, so in plan.items()}
