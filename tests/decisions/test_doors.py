@@ -49,12 +49,20 @@ class Doors:
         zone = self.here.zone
         pem = Secret(_pem(self._authority, ITSELF))
         context = mutual_tls.server_context(pem, self._authority.signing_certificates())
-        door = AuthzenDoor(self.here.decisions, ITSELF, "", Unidentified(zone.audit, time.time, time.monotonic), None)
+        door = AuthzenDoor(
+            self.here.decisions,
+            ITSELF,
+            "https://0.0.0.0:1",
+            Unidentified(zone.audit, time.time, time.monotonic),
+            None,
+        )
         sock = socket.create_server(("127.0.0.1", 0))
         self.listener = await serve(sock, door, Limits(), context)
         return int(sock.getsockname()[1])
 
-    def ask(self, body: Any, by: SpiffeId | None, authority: Authority | None = None) -> tuple[int, Any]:
+    def ask(
+        self, body: Any, by: SpiffeId | None, authority: Authority | None = None, path: str = EVALUATION
+    ) -> tuple[int, Any]:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if by is not None:
@@ -63,7 +71,8 @@ class Doors:
             context.load_cert_chain(file)
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=20)
         with contextlib.closing(connection):
-            connection.request("POST", EVALUATION, json.dumps(body), {"content-type": "application/json"})
+            sent = None if body is None else json.dumps(body)
+            connection.request("POST" if sent else "GET", path, sent, {"content-type": "application/json"})
             reply = connection.getresponse()
             return reply.status, json.loads(reply.read())
 
@@ -119,3 +128,8 @@ def test_a_suspended_point_s_word_is_not_taken(doors: Doors) -> None:
     doors.here.put(workloads=rows)
     assert doors.ask(ABOUT_ADA, POINT)[0] == 403
     assert doors.ask(ACCESS, POINT)[0] == 403
+
+
+def test_a_door_at_every_address_is_found_where_it_was_asked(doors: Doors) -> None:
+    status, found = doors.ask(None, POINT, path="/.well-known/authzen-configuration")
+    assert (status, found["policy_decision_point"]) == (200, f"https://127.0.0.1:{doors.port}")

@@ -4,9 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import orjson
+
 from remit.errors import ProtocolError
 
 MAX_EVALUATIONS: Final = 256  # in one request
+# Bytes of all questions of one request together. Where the values of arguments came from takes 0.3 µs a byte, on the
+# event loop: what several questions have in common counts for each of them.
+MAX_WEIGHT: Final = 1 << 20
 MAX_ID: Final = 512  # characters of a type, an id or a name
 SEMANTICS: Final = ("execute_all", "deny_on_first_deny", "permit_on_first_permit")
 _PARTS: Final = ("subject", "action", "resource", "context")
@@ -51,6 +56,12 @@ class Batch:
 
 def evaluation(body: Json, *, without: str = "") -> Evaluation:
     """One question; raises ProtocolError. `without` is the part whose name a search leaves open."""
+    if (weight := _weight(body, {})) > MAX_WEIGHT:
+        raise _too_much(weight)
+    return _read(body, without)
+
+
+def _read(body: Json, without: str = "") -> Evaluation:
     subject = _entity(body, "subject", open_ended=without == "subject")
     resource = _entity(body, "resource", open_ended=without == "resource")
     action = {} if without == "action" else _object(body, "action")
@@ -77,14 +88,47 @@ def batch(body: Json) -> Batch | None:
     semantic = options.get("evaluations_semantic", SEMANTICS[0]) if isinstance(options, dict) else None
     if semantic not in SEMANTICS:
         raise ProtocolError("`options.evaluations_semantic` is none of " + ", ".join(SEMANTICS))
-    return Batch(tuple(_one(body, each) for each in listed), semantic)
+    parts = [_parts(body, each) if isinstance(each, dict) else None for each in listed]
+    sizes: dict[int, int] = {}
+    if (together := sum(_weight(one, sizes) for one in parts if one is not None)) > MAX_WEIGHT:
+        raise _too_much(together)
+    return Batch(tuple(_one(each) for each in parts), semantic)
 
 
-def _one(common: Json, own: Any) -> Evaluation | ProtocolError:
-    if not isinstance(own, dict):
+def weight(said: Evaluation) -> int:
+    """Bytes of one question, at least 1."""
+    parts = (said.subject.properties, said.says, said.resource.properties, said.context)
+    return 1 + sum(len(orjson.dumps(part)) for part in parts)
+
+
+def _weight(parts: Json, sizes: dict[int, int]) -> int:
+    """`sizes` are those of parts that several questions have in common."""
+    total = 0
+    for name in _PARTS:
+        part = parts.get(name)
+        if id(part) not in sizes:
+            sizes[id(part)] = len(orjson.dumps(part))
+        total += sizes[id(part)]
+    return total
+
+
+def _too_much(weight: int) -> ProtocolError:
+    return ProtocolError(
+        f"the questions of one request have {weight:,} bytes together, and at most {MAX_WEIGHT:,} are looked through",
+        status=413,
+        hint="ask in several requests, each with what it is about",
+    )
+
+
+def _parts(common: Json, own: Json) -> Json:
+    return {part: _with(common.get(part), own.get(part), part) for part in _PARTS}
+
+
+def _one(parts: Json | None) -> Evaluation | ProtocolError:
+    if parts is None:
         return ProtocolError("an evaluation is not an object")
     try:
-        return evaluation({part: _with(common.get(part), own.get(part), part) for part in _PARTS})
+        return _read(parts)
     except ProtocolError as error:
         return error
 

@@ -1,5 +1,6 @@
 """The door where enforcement points ask in AuthZEN's words: from an HTTP request to the reply, every end recorded."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from remit.gateway.unidentified import Unidentified
 from remit.gateway.visitors import check_visitor
 from remit.identity import Caller, SpiffeId
 
+_EVERY: Final = re.compile(r"//(?:0\.0\.0\.0|\[::\]):")
 REQUEST_ID: Final = "x-request-id"
 METADATA: Final = "/.well-known/authzen-configuration"
 
@@ -69,7 +71,7 @@ class AuthzenDoor(Door):
     async def _answer(self, request: Request, connection: Connection) -> Any:
         check_visitor(request, connection.state.hosts)
         if request.path == METADATA and request.method == "GET":
-            return metadata(self._url or f"http://{request.header('host') or 'localhost'}")
+            return metadata(self._base(request, connection))
         answers = _ANSWERS.get(request.path)
         if answers is None:
             raise NoSuchEndpointError(f"nothing is asked at `{request.path[:64]}`", status=404)
@@ -79,6 +81,13 @@ class AuthzenDoor(Door):
         if caller.spiffe_id in self._decisions.points:
             caller = await every_holder(connection.state, caller, self._zone)
         return await answers(_body(request), caller, self._decisions)
+
+    def _base(self, request: Request, connection: Connection) -> str:
+        """The address that a client can use: as it named it itself, where the door is at every address or at none."""
+        if self._url and not _EVERY.search(self._url):
+            return self._url
+        scheme = "https" if connection.kind == "tls" else "http"
+        return f"{scheme}://{request.header('host') or 'localhost'}"
 
     def _failed(self, error: RemitError, connection: Connection) -> dict[str, str]:
         """Counted, not recorded one by one: nothing was decided."""

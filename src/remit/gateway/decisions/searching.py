@@ -14,7 +14,7 @@ from remit.errors import AttestationError, ProtocolError
 from remit.gateway.call import decision_id
 from remit.gateway.decisions.about import HUMAN, WORKLOAD, NotYoursError
 from remit.gateway.decisions.asked import asked, kind_of
-from remit.gateway.decisions.authzen import Entity, Evaluation, evaluation
+from remit.gateway.decisions.authzen import MAX_WEIGHT, Entity, Evaluation, evaluation, weight
 from remit.gateway.decisions.decisions import Decisions
 from remit.gateway.decisions.verbatim import check_unmasked
 from remit.identity import Caller
@@ -100,8 +100,9 @@ async def _found(
 ) -> Answer:
     page = _page(body)
     found: list[dict[str, str]] = []
-    tried = page.after
-    for said, shown in rows[page.after : page.after + MOST_TRIED]:
+    tried, each = page.after, weight(rows[0][0]) if rows else 1
+    most = max(1, min(MOST_TRIED, MAX_WEIGHT // each))  # a long context counts for each candidate
+    for said, shown in rows[page.after : page.after + most]:
         if len(found) == page.limit:
             break
         if _may(said, caller, decisions):
