@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,7 +14,7 @@ from remit.policy.bundle_file import pack
 from remit.policy.schema import STARTER_TEXT
 from tests.e2e.conftest import Remit
 from tests.fakes.awkward_server import FakeAwkwardServer
-from tests.faults.world import chat, configure, port_of, running, status_of
+from tests.faults.world import chat, configure, port_of, running, status_of, until
 
 PORT = 28750
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32)
@@ -26,6 +27,7 @@ DAYTIME = PolicyFile(
     '@id("never-today")\nforbid (principal, action == Action::"infer", resource)\n'
     'when {\n  context.grade == "C" &&\n  context.time.hour >= 0\n};\n',
 )
+NEWER = pack([STARTER, DAYTIME, PROFILE], 8, KEY, PRIVATE.sign)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,11 @@ def put(bundle: Path, data: bytes) -> None:
     draft.replace(bundle)
 
 
+def refused(port: int) -> Any:
+    reply = chat(port)
+    return reply if reply.status == 403 else None
+
+
 def explained(remit: Remit, decision: str) -> str:
     return remit.run("explain", decision).stdout
 
@@ -58,29 +65,29 @@ def test_what_is_signed_comes_in_force_what_is_not_or_is_older_never_does(remit:
     assert chat(port).status == 200
     before = json.loads(remit.run("policy", "show", "--json").stdout)
     assert (before["signed"], before["set"]) == ("signed by house, serial 7", status_of(remit)["policies"]["set"])
-    newer = pack([STARTER, DAYTIME, PROFILE], 8, KEY, PRIVATE.sign)
-    put(bundle, newer)
+    put(bundle, NEWER)
     in_force = remit.event("policy", 10)
     assert in_force["warning"] == ""
-    refused = chat(port)
-    assert refused.status == 403
+    assert chat(port).status == 403
     for other, why in (
         (pack([STARTER], 7, KEY, PRIVATE.sign), "older than 8"),
         (pack([STARTER], 9, KEY, OTHER.sign), "the signature is not `house`'s"),
         (pack([STARTER], 9, STRANGER, OTHER.sign), "none of the signers"),
-        (newer[:-1], "it is not what was signed"),
+        (NEWER[:-1], "it is not what was signed"),
     ):
         put(bundle, other)
         told = remit.event("policy", 10)
         assert why in told["warning"]
         assert told["set"] == in_force["set"]
         assert chat(port).status == 403
-    put(bundle, newer)
+    put(bundle, NEWER)
     assert remit.event("policy", 10)["warning"] == ""
 
 
-def test_explain_tells_who_signed_what_decided_and_what_comes_out_without_it(remit: Remit) -> None:
-    decision = json.loads(chat(port_of(remit)).body)["error"]["decision"]
+def test_explain_tells_who_signed_what_decided_and_what_comes_out_without_it(remit: Remit, bundle: Path) -> None:
+    put(bundle, NEWER)
+    reply = until(lambda: refused(port_of(remit)), "the newer bundle decides")
+    decision = json.loads(reply.body)["error"]["decision"]
     text = explained(remit, decision)
     assert "  signed by    house, serial 8, bundle sha256:" in text
     assert "  never-today (later.cedar:2) forbids it as this is so; without it: allowed\n" in text
