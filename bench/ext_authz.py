@@ -127,8 +127,8 @@ def world() -> Iterator[World]:
                 "port_value: 8080": f"port_value: {upstream}",
             }
         )
-        guarded = stack.enter_context(running(folder, text, core=proxy))
+        guarded = stack.enter_context(running(folder, text, core=other))
         beside = folder / "plain"
         beside.mkdir()
-        plain = stack.enter_context(running(beside, bare(text, guarded, free_port()), core=proxy))
+        plain = stack.enter_context(running(beside, bare(text, guarded, free_port()), core=other))
         yield World(guarded, plain, Peer("decisions", 0, int(said["workers"]["decisions"])), folder)

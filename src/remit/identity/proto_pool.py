@@ -37,14 +37,18 @@ class Messages:
     """The message classes of one table, in a private pool."""
 
     def __init__(self, file: descriptor_pb2.FileDescriptorProto, *imports: FileDescriptor) -> None:
-        self._pool = descriptor_pool.DescriptorPool()
+        self._pool, self._found = descriptor_pool.DescriptorPool(), dict[str, Any]()
         for one in imports:
             self._pool.AddSerializedFile(one.serialized_pb)
         self._pool.AddSerializedFile(file.SerializeToString())
 
     def of(self, name: str) -> Any:
         """The message class of that name; `Any`, as its fields are known at run time only."""
-        return message_factory.GetMessageClass(self._pool.FindMessageTypeByName(name))
+        found = self._found.get(name)
+        if found is None:
+            found = message_factory.GetMessageClass(self._pool.FindMessageTypeByName(name))
+            self._found[name] = found
+        return found
 
 
 def _set_type(field: descriptor_pb2.FieldDescriptorProto, kind: Kind) -> None:
