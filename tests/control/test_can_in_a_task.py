@@ -10,7 +10,6 @@ from remit.control.realm import PoliciesInForce
 from remit.control.roles import Reach, Role
 from remit.control.supposing import can
 from remit.detect import Label
-from remit.errors import UsageError
 from remit.policy import Engine, PolicyFile, policy_set_digest
 from remit.policy.supposed import Supposed
 from remit.tasks import Constraint, ToolGrant
@@ -50,7 +49,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def outcome(world: World, action: str, what: str, **given: Any) -> tuple[str, str]:
-    [task] = world.realm.tasks
+    *_, task = world.realm.tasks
     in_force = Engine(world.realm.current()).in_force
     reach = Reach("ada", Role.PERSON, (1000,))
     answer = can(world.realm, in_force, reach, Supposed("ada", action, what, given), task, world.now)
@@ -69,7 +68,15 @@ def test_what_it_does_not_list_is_refused_whatever_policies_say(world: World) ->
 
 
 def test_an_action_that_it_does_not_name_is_none_of_it(world: World) -> None:
-    with pytest.raises(UsageError, match="doesn't cover `read_resource`"):
-        outcome(world, "read_resource", "wiki")
-    with pytest.raises(UsageError, match="doesn't cover `disclose`"):
-        outcome(world, "disclose", "llama-8080")
+    assert outcome(world, "read_resource", "wiki") == ("refused", "remit:outside-task")
+    assert outcome(world, "disclose", "llama-8080") == ("refused", "remit:outside-task")
+
+
+def test_what_takes_its_person_there_is_refused_without(world: World) -> None:
+    [before] = world.realm.tasks
+    world.run(lambda: world.realm.tasking.end(before, "it is over"))
+    ada = world.meet("ada", 1000)
+    said: dict[str, Any] = {"purpose": "", "seconds": 60.0, "proof": "uid", "reach": Lists(present=True)}
+    world.run(lambda: world.realm.tasking.start(ada, LLAMA, ("infer",), **said))
+    assert outcome(world, "infer", "llama-8080") == ("refused", "remit:nobody-there")
+    assert outcome(world, "infer", "llama-8080", presence="here") == ("allowed", "any")

@@ -49,13 +49,14 @@ def _pair(said: str) -> tuple[str, Any]:
 
 def _print(answer: dict[str, Any], who: str, what: str) -> None:
     from remit.cli.screen import harmless
+    from remit.policy.explain import in_words
 
-    typer.echo(harmless(f"{answer['outcome']:<9} {answer['action']} on {what} by {who}"))
+    typer.echo(harmless(f"{answer['outcome']:<8}  {answer['action']} on {what} by {who}"))
     for policy, reason in zip(answer["policies"], answer["reasons"], strict=True):
         place = f"{policy['id']} ({policy['file']}:{policy['line']})"
         typer.echo(harmless(f"  decided by   {place}{': ' if reason else ''}{reason}"))
     if not answer["policies"]:
-        typer.echo(f"  decided by   {answer['rule']}")
+        typer.echo(f"  decided by   {in_words(answer['rule'])}")
     for policy in answer["observed"]:
         typer.echo(
             harmless(f"  NOT ENFORCED {policy['id']} ({policy['file']}:{policy['line']}) would have refused it")

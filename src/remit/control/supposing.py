@@ -17,7 +17,9 @@ from remit.policy.observing import said
 from remit.policy.outcome import Answer, Outcome, answer_of
 from remit.policy.question import Question, task_fact, within_lists
 from remit.policy.refusal import NOT_ACTIVE, OUTSIDE_TASK
+from remit.policy.somebody_there import HERE, NOBODY_THERE
 from remit.policy.supposed import ON, Supposed, question_of
+from remit.tasks import Task
 
 MAX_GIVEN: Final = 8_192  # characters
 _YOURS: Final = "`remit status` lists what is yours"
@@ -32,12 +34,16 @@ def can(
         question = _as_it_is(question_of(in_force, _by_now(supposed, now)), realm, supposed.given)
     except UsageError as error:
         raise error if reach.role is not Role.PERSON else UsageError(str(error), hint=_YOURS) from None
-    listed = True
+    listed, held = True, None
     if task_id:
-        question, listed = _in_task(realm, reach, question, task_id, now)
-    answer = _not_active(in_force, question) or _answer(in_force, question, listed=listed)
+        task = _task(realm, reach, question, task_id, now)
+        held = _held(task, question, now)
+        listed = within_lists(task, question.thing, {}, question.circumstances)
+        question = replace(question, task=task_fact(task, listed) if task.of_a_person else None)
+    answer = _not_active(in_force, question) or held or _answer(in_force, question, listed=listed)
     name = question.thing.name if question.thing is not None else _name(in_force, question)
-    lacking = missing(question, name, in_force.ask) if answer.outcome is Outcome.REFUSED else None
+    told = answer.outcome is Outcome.REFUSED and answer is not held
+    lacking = missing(question, name, in_force.ask) if told else None
     return {
         **answer.to_json(),
         "who": str(question.principal),
@@ -101,20 +107,22 @@ def _check_seen(in_force: InForce, reach: Reach, supposed: Supposed) -> None:
             reach.check_sees(f"`{name}`", name)
 
 
-def _in_task(realm: Realm, reach: Reach, question: Question, task_id: str, now: float) -> tuple[Question, bool]:
-    """The question within that task, and whether it lists what is asked, as far as that is known."""
+def _task(realm: Realm, reach: Reach, question: Question, task_id: str, now: float) -> Task:
+    """A running task of theirs; raises UsageError."""
     task = realm.tasks.get(task_id)
     theirs = task is not None and task.human == question.human and task.held_by(question.principal)
     if task is None or not theirs or not task.live(now) or not reach.sees(task.human):
         raise UsageError(f"no task `{task_id}` of theirs is running", hint="`remit task list` has them")
+    return task
+
+
+def _held(task: Task, question: Question, now: float) -> Answer | None:
+    """What the task doesn't name, or takes its person there for, is refused whatever policies say."""
     on = question.resource if question.thing is None else None
     if not task.covers(question.action.value, on, now):
-        raise UsageError(
-            f"`{task_id}` doesn't cover `{question.action.value}` there: whatever policies say, it is refused",
-            hint=f"it may {', '.join(task.actions)} on `{task.on}`",
-        )
-    listed = within_lists(task, question.thing, {}, question.circumstances)
-    return replace(question, task=task_fact(task, listed) if task.of_a_person else None), listed
+        return Answer(Outcome.REFUSED, OUTSIDE_TASK)
+    alone = task.present and question.circumstances.presence != HERE
+    return Answer(Outcome.REFUSED, NOBODY_THERE) if alone else None
 
 
 def _name(in_force: InForce, question: Question) -> str:

@@ -21,6 +21,8 @@ _PROOFS: Final = {
     "vouched": "the word of a registered enforcement point",
 }
 _BUILT_IN: Final = {
+    DEFAULT_DENY: "nothing permits it",
+    "remit:not-active": "it, or the caller, is suspended, retired or quarantined",
     "remit:snapshot-expired": "what is in force had not been confirmed in time",
     "remit:not-enrolled": "it is no enrolled workload",
     "remit:unknown-caller": "the caller is not, or no longer, enrolled",
@@ -155,6 +157,11 @@ def _decided_by(record: Record, policies: PolicySet | None) -> str:
         return "; ".join(named)
     if rule == DEFAULT_DENY:
         return "nothing permits it" + _counted(record, policies)
+    return in_words(rule)
+
+
+def in_words(rule: str) -> str:
+    """A built-in rule, and what it says; the id of a policy as it is."""
     return f"{_BUILT_IN[rule]} ({rule})" if rule in _BUILT_IN else rule
 
 

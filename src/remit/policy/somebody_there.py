@@ -7,13 +7,13 @@ from remit.policy.refusal import Reason
 from remit.tasks import Task
 
 NOBODY_THERE: Final = "remit:nobody-there"
-_HERE: Final = "here"
+HERE: Final = "here"
 
 
 def nobody_there(task: Task, intent: Intent) -> Reason | None:
     """The reason of a refusal; None where the person is there, or need not be."""
     presence = intent.circumstances.presence
-    if not task.present or presence == _HERE:
+    if not task.present or presence == HERE:
         return None
     seen = "nobody is" if presence == "away" else "nobody is known to be"
     return Reason(
