@@ -29,6 +29,8 @@ POLICIES = """
 permit (principal, action == Action::"call_tool", resource) when { !resource.side_effects };
 @id("ask-first") @reason("the owner agrees to each mail") @approval("owner")
 permit (principal, action == Action::"call_tool", resource == Tool::"mail/send");
+@id("shows") @reason("somebody else agrees to what is shown") @approval("approver")
+permit (principal, action == Action::"access", resource);
 @id("own") permit (principal, action == Action::"infer", resource) when { principal.owner == resource.owner };
 """
 
@@ -76,6 +78,16 @@ def test_what_takes_an_approval_is_asked_for_by_its_handle_and_good_once(remit: 
     assert by_bob(remit, to="carl@maple.example", body="the minutes")["decision"] is False
     [allowed] = [one for one in records(remit.state) if one.get("facts", {}).get("approval")]
     assert allowed["facts"]["approval"]["id"] == handle
+
+
+def test_who_agrees_sees_for_whom_and_what_a_point_asks(remit: Remit) -> None:
+    asked_for = {"subject": {"type": "user", "id": "zoe"}, "action": {"name": "export"},
+                 "resource": {"type": "report", "id": "q3", "properties": {"pages": 3}}}  # fmt: skip
+    said = ask(remit, asked_for).json["context"]["approval"]
+    shown = json.loads(remit.run("approvals", "show", said["handle"], "--json").stdout)["matter"]
+    seen = json.loads(shown["arguments"])
+    assert (seen["subject"]["id"], seen["resource"]["properties"]) == ("zoe", {"pages": 3})
+    assert remit.run("approvals", "approve", said["handle"], check=False).returncode == 3, "who asks does not approve"
 
 
 def test_a_no_of_a_person_is_told_as_one(remit: Remit) -> None:

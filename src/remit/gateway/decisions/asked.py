@@ -26,7 +26,7 @@ from remit.tasks import Task
 
 DIALECT: Final = "authzen"
 _ACTIONS: Final = {action.value: action for action in Action if action is not Action.ACCESS}
-_DECIDED_BY: Final = ("arguments", "text", "destination", "model", "task")  # of the context
+DECIDED_BY: Final = ("arguments", "text", "destination", "model", "task")  # of the context
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +199,6 @@ def _text(said: Evaluation) -> Any:
 
 def _digest(said: Evaluation) -> bytes:
     """Of all that was decided on, and of nothing else that the point may have said."""
-    context = {key: said.context.get(key) for key in _DECIDED_BY}
+    context = {key: said.context.get(key) for key in DECIDED_BY}
     whole = (said.subject.name, said.subject.properties, said.says, said.resource.properties, context)
     return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).digest()

@@ -8,7 +8,7 @@ from typing import Any
 from remit.errors import AttestationError, ProtocolError, RemitError, StateError
 from remit.gateway.call import Call
 from remit.gateway.decisions.about import NotYoursError
-from remit.gateway.decisions.asked import Asked, asked
+from remit.gateway.decisions.asked import DECIDED_BY, Asked, asked
 from remit.gateway.decisions.authzen import Evaluation, batch, evaluation
 from remit.gateway.decisions.decide import decide, refuse
 from remit.gateway.decisions.decisions import Decisions
@@ -71,7 +71,8 @@ async def _decision(said: Evaluation, caller: Caller, decisions: Decisions) -> A
     try:
         anew = partial(_intent, said, caller, decisions)
         does = partial(_done, question, decisions)
-        permit = await decide(question.intent, zone, call, by=caller, anew=anew, does=does)
+        intent, shown = question.intent, _shown(said)
+        permit = await decide(intent, zone, call, by=caller, anew=anew, does=does, value=shown)
         await raise_for_source(question, decisions)
     except (RefusedError, ProtocolError, StateError) as error:
         return _denied(error, call)
@@ -80,6 +81,16 @@ async def _decision(said: Evaluation, caller: Caller, decisions: Decisions) -> A
 
 def _intent(said: Evaluation, caller: Caller, decisions: Decisions) -> Intent:
     return asked(said, caller, decisions).intent
+
+
+def _shown(said: Evaluation) -> Answer:
+    """What people see who are asked to agree: all that it hangs on, in the point's own words."""
+    return {
+        "subject": {"type": said.subject.type, "id": said.subject.id, "properties": said.subject.properties},
+        "action": {"name": said.action, "properties": said.says},
+        "resource": {"type": said.resource.type, "id": said.resource.id, "properties": said.resource.properties},
+        "context": {key: said.context[key] for key in DECIDED_BY if key in said.context},
+    }
 
 
 def _done(question: Asked, decisions: Decisions) -> None:
