@@ -58,10 +58,23 @@ class Behind:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError), contextlib.closing(writer):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-                said = [line for line in head.lower().split("\r\n") if line.startswith("content-length:")]
                 self.heads.append(head)
-                self.bodies.append(await reader.readexactly(int(said[0].partition(":")[2])) if said else b"")
+                self.bodies.append(await _body(head.lower(), reader))
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+
+async def _body(head: str, reader: asyncio.StreamReader) -> bytes:
+    said = [line for line in head.split("\r\n") if line.startswith("content-length:")]
+    if said:
+        return await reader.readexactly(int(said[0].partition(":")[2]))
+    body = b""
+    while "transfer-encoding: chunked" in head:
+        size = int(await reader.readline(), 16)
+        piece = await reader.readexactly(size + 2)
+        if not size:
+            break
+        body += piece[:-2]
+    return body
 
 
 @contextlib.contextmanager

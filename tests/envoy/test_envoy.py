@@ -236,6 +236,18 @@ def test_a_point_that_sends_less_than_it_takes_lets_nothing_through(tmp_path: Pa
     behind_envoy(tmp_path, saying, change)
 
 
+def test_what_goes_on_is_byte_for_byte_what_was_decided_on(tmp_path: Path) -> None:
+    """Also what comes in pieces, without a length."""
+    odd = b'{ "messages":[{"role":"user","content":"h\\u00e9llo \xf0\x9f\x8c\xb3"}],\t"model":"smol", "n":1.50}'
+    in_pieces = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (odd[:7], odd[7:], b""))
+
+    async def saying(here: World) -> None:
+        assert (await here.call(body=odd)).status == 200
+        assert (await here.call(body=in_pieces, headers={**JSON, "transfer-encoding": "chunked"})).status == 200
+
+    assert behind_envoy(tmp_path, saying).behind.bodies == [odd, odd]
+
+
 def test_a_body_that_is_not_sent_is_not_taken_for_none(tmp_path: Path) -> None:
     """Neither one whose length is said, nor one in pieces, whatever the caller says of it."""
     head = "                      with_request_body:\n"
