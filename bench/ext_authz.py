@@ -18,6 +18,7 @@ from tests.e2e.svids import context_of, stock_client
 from tests.envoy.proxy import bare, documented, running
 from tests.interop.peers import envoy
 
+from bench.gateway import raw_sync_us
 from bench.instance import TRUST_DOMAIN, keep, row
 from bench.load import PROMPT, percentile
 from bench.peers import REMIT_PORT, ROOT, SCRATCH, Peer, alone, cores, free_port, model_server, process, ready
@@ -44,7 +45,7 @@ class World:
 def run(quick: bool) -> Part:
     """Rounds of both, one after the other, over one kept TLS connection each; medians of the rounds."""
     count, rounds = (400, 3) if quick else (2000, 5)
-    added, guarded, plain, cpu = [], [], [], []
+    added, guarded, plain, cpu, syncs = [], [], [], [], []
     with world() as here:
         for _ in range(rounds):
             without = timed(here, here.plain, count)
@@ -54,6 +55,7 @@ def run(quick: bool) -> Part:
             guarded.append(with_it)
             plain.append(without)
             added.append(percentile(with_it, 0.5) - percentile(without, 0.5))
+            syncs.append(raw_sync_us(here.folder, 100))
     median = sorted(added)[len(added) // 2]
     lines = tuple(
         (name, *(f"{percentile([one for each in took for one in each], share):.2f}" for share in (0.5, 0.99)))
@@ -67,7 +69,8 @@ def run(quick: bool) -> Part:
                 f"≤ {ADDED_MS:.0f} ms",
                 f"{median:.2f} ms",
                 median <= ADDED_MS,
-                f"Envoy alone {lines[0][1]} ms; {sorted(cpu)[len(cpu) // 2]:.0f} µs of Remit's CPU a decision",
+                f"Envoy alone {lines[0][1]} ms; fdatasync {sorted(syncs)[len(syncs) // 2] / 1000:.2f} ms; "
+                f"{sorted(cpu)[len(cpu) // 2]:.0f} µs of Remit's CPU a decision",
             ),
         ),
         (Table(("", "p50, ms", "p99, ms"), lines),),
