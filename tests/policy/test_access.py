@@ -1,6 +1,7 @@
 """What an enforcement point asks in its own words: properties as facts, and what the catalogue says over them."""
 
 import dataclasses
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from remit.policy.circumstances import Circumstances
 from remit.policy.learn import learn
 from remit.policy.thing import ThingKind
 from tests.policy.test_replay import NAMES, decided
-from tests.policy.worlds import TD, curl, intent, sid, snapshot
+from tests.policy.worlds import NOW, TD, curl, intent, sid, snapshot
 
 
 def test_properties_are_keys_with_each_of_their_values() -> None:
@@ -40,6 +41,31 @@ def test_what_both_have() -> None:
 def test_more_than_is_looked_at_is_refused(said: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"more than|too deeply"):
         pairs(said)
+
+
+def test_what_has_all_too_much_in_common_is_refused() -> None:
+    one, other = ({f"{side}{n}": "yes" for n in range(17)} for side in "ab")
+    with pytest.raises(ValueError, match="more than 256"):
+        same(pairs(one), pairs(other))
+
+
+def test_what_a_point_says_at_length_is_not_kept() -> None:
+    """Each is another decision, and 4,096 are kept: by what is said they would have any size."""
+    decides = Engine(snapshot('@id("a") permit (principal, action == Action::"access", resource);'))
+    thing = decides.thing(ThingKind.RESOURCE, "record/1")
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            access = Access("view", "user/a", "record/1", says=tuple(f"{number}-{n}={'x' * 480}" for n in range(40)))
+            so = Circumstances(access=access)
+            asked = dataclasses.replace(
+                intent(), action=Action.ACCESS, resource=sid(), thing=thing, circumstances=so, model=None
+            )
+            decides.decide(asked, NOW, "d")
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
 
 
 @given(

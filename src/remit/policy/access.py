@@ -10,6 +10,7 @@ from typing import Any, Final
 from remit.policy.thing import UNKNOWN
 
 MAX_FACTS: Final = 64  # of one subject, action or resource: more are refused
+MAX_SAME: Final = 256  # equal values of a subject and a resource, each with each
 MAX_FACT: Final = 512  # characters of a key and its value
 ID: Final = "id"
 DEEPEST: Final = 4  # levels of properties that are looked at
@@ -34,6 +35,12 @@ class Access:
     who_is: Facts = ()
     what_is: Facts = ()
     same: Facts = ()
+
+    @property
+    def size(self) -> int:
+        """Characters of all of it."""
+        every = (self.name, self.who, self.what, *self.says, *self.who_is, *self.what_is, *self.same)
+        return sum(map(len, every))
 
     def to_json(self) -> dict[str, Any]:
         """The schema's `Access`."""
@@ -71,10 +78,12 @@ def facts(known: Pairs) -> Facts:
 
 
 def same(one: Pairs, other: Pairs) -> Facts:
-    """The keys under which both have one value."""
+    """The keys under which both have one value; raises ValueError for too many."""
     by_value: dict[str, list[str]] = {}
     for key, value in other:
         by_value.setdefault(value, []).append(key)
+    if sum(len(by_value.get(value, ())) for _, value in one) > MAX_SAME:
+        raise ValueError(f"more than {MAX_SAME} properties of the subject and of the resource are the same")
     return tuple(sorted({f"{key}={twin}" for key, value in one for twin in by_value.get(value, ())}))
 
 

@@ -75,6 +75,12 @@ class Circumstances:
     chain: tuple[SpiffeId, ...] = ()
     access: Access | None = None
 
+    @property
+    def size(self) -> int:
+        """Characters that are somebody else's choice: an enforcement point's, and those of a task that did much."""
+        done = sum(map(len, self.flow.did)) if self.flow is not None else 0
+        return done + (self.access.size if self.access is not None else 0)
+
     def to_json(self) -> Json:
         """Its part of the context of the schema's `Call`."""
         said: Json = {

@@ -37,7 +37,7 @@ from remit.policy.verdict import Verdict
 from remit.tasks import Task
 
 CACHED: Final = 4_096  # decisions kept; with the bounds below each takes at most about 2 kB
-MAX_CACHED_TEXT: Final = 512  # characters of model and route together; longer ones are decided each time
+MAX_CACHED_TEXT: Final = 512  # characters that were asked with, together; longer ones are decided each time
 MAX_CACHED_FOUND: Final = 16
 
 Target = Workload | Thing
@@ -249,7 +249,8 @@ def _needs_approval(intent: Intent, target: Owned, verdict: Verdict, decision_id
 def _key(intent: Intent, task: Task | None) -> object | None:
     """All that a decision depends on within one engine; None for what is too large to keep."""
     caller = intent.caller
-    if len(intent.found) > MAX_CACHED_FOUND or len(intent.model or "") + len(intent.route) > MAX_CACHED_TEXT:
+    text = len(intent.model or "") + len(intent.route) + intent.circumstances.size
+    if len(intent.found) > MAX_CACHED_FOUND or text > MAX_CACHED_TEXT:
         return None
     return (
         caller.spiffe_id,
