@@ -11,7 +11,8 @@ import pytest
 
 from remit.detect import Label
 from remit.gateway.decisions import flows
-from remit.policy.link import Raise
+from remit.policy.link import Raise, Reserve
+from remit.tasks import Budget
 from tests.decisions.test_flow import CATALOGUE, HEARD, POLICIES, call, mine
 from tests.decisions.world import EVALUATIONS, ME, World, snapshot, world
 
@@ -43,6 +44,19 @@ def test_what_was_done_in_a_task_was_done_in_each_part_of_it(here: World) -> Non
     here.put(tasks=(mine(), *(replace(mine(), id=f"p{n}", parent="t1", token_sha256=f"{n:064}") for n in range(3))))
     assert here.decision(in_task("p0")) is True
     assert [here.decision(in_task(name)) for name in ("p1", "t1", "p0", "p2")] == [False] * 4
+
+
+def test_what_is_done_does_not_stand_in_its_own_way(here: World) -> None:
+    here.put(tasks=(mine(budget=Budget(calls=9)),))
+
+    def reserve(_: Any) -> dict[str, Any]:
+        """Something else comes in force while the budget is asked for."""
+        here.zone.put(replace(here.zone.snapshot, epoch=here.zone.snapshot.epoch + 1))
+        return {"amount": {"calls": 1}, "left": {}}
+
+    here.answers[Reserve] = reserve
+    assert [here.decision(in_task("t1")) for _ in range(2)] == [True, False]
+    assert here.records()[-1]["rule"] == "once"
 
 
 def test_who_was_launched_for_a_task_does_not_leave_its_mark_by_naming_another(here: World) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 from remit.errors import AttestationError, ProtocolError, RemitError, StateError
@@ -20,6 +20,36 @@ from remit.policy.observing import not_enforced
 from remit.policy.permit import ApprovalNeededError
 
 Answer = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Doing:
+    """One question that is being decided. `done` is what counts as done by it alone, and doesn't stand in its way."""
+
+    said: Evaluation
+    caller: Caller
+    question: Asked
+    decisions: Decisions
+    done: frozenset[str] = frozenset()
+
+    def anew(self) -> Intent:
+        """The same question, as all is by now."""
+        intent = asked(self.said, self.caller, self.decisions).intent
+        so = intent.circumstances
+        if so.flow is None or not self.done:
+            return intent
+        before = tuple(name for name in so.flow.did if name not in self.done)
+        return replace(intent, circumstances=replace(so, flow=replace(so.flow, did=before)))
+
+    def does(self) -> None:
+        """Later policies of this task read that it was done."""
+        if self.question.task is None:
+            return
+        thing = self.question.intent.thing
+        flow = self.decisions.flow(self.question.task)
+        before = frozenset(flow.done)
+        flow.did(self.question.intent.action.value, *([thing.id] if thing is not None else []))
+        self.done = frozenset(flow.done) - before
 
 
 async def evaluate(body: Mapping[str, Any], caller: Caller, decisions: Decisions) -> Answer:
@@ -69,18 +99,13 @@ async def _decision(said: Evaluation, caller: Caller, decisions: Decisions) -> A
         return _denied(error, call)
     call.resource = question.intent.resource
     try:
-        anew = partial(_intent, said, caller, decisions)
-        does = partial(_done, question, decisions)
+        doing = _Doing(said, caller, question, decisions)
         intent, shown = question.intent, _shown(said)
-        permit = await decide(intent, zone, call, by=caller, anew=anew, does=does, value=shown)
+        permit = await decide(intent, zone, call, by=caller, anew=doing.anew, does=doing.does, value=shown)
         await raise_for_source(question, decisions)
     except (RefusedError, ProtocolError, StateError) as error:
         return _denied(error, call)
     return {"decision": True, "context": _allowed(permit, call, zone.snapshot.observing)}
-
-
-def _intent(said: Evaluation, caller: Caller, decisions: Decisions) -> Intent:
-    return asked(said, caller, decisions).intent
 
 
 def _shown(said: Evaluation) -> Answer:
@@ -91,13 +116,6 @@ def _shown(said: Evaluation) -> Answer:
         "resource": {"type": said.resource.type, "id": said.resource.id, "properties": said.resource.properties},
         "context": {key: said.context[key] for key in DECIDED_BY if key in said.context},
     }
-
-
-def _done(question: Asked, decisions: Decisions) -> None:
-    """Later policies of this task read that it was done."""
-    if question.task is not None:
-        thing = question.intent.thing
-        decisions.flow(question.task).did(question.intent.action.value, *([thing.id] if thing is not None else []))
 
 
 def _allowed(permit: Permit, call: Call, observing: bool) -> Answer:
