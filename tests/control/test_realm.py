@@ -170,8 +170,9 @@ def test_a_token_is_kept_nowhere(world: World, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("actions", "seconds", "said"),
     [
-        (("disclos",), 60.0, "`disclos` is not an action"),
-        ((), 60.0, "is not an action"),
+        (("disclos",), 60.0, "`disclos` is no action"),
+        ((), 60.0, "`` is no action"),
+        (("register_tool",), 60.0, "`register_tool` is no part of any task"),
         (("infer",), 0.0, "more than 0 seconds"),
         (("infer",), 8 * 86400.0, "at most 7 days"),
     ],

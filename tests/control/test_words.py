@@ -95,7 +95,7 @@ def test_what_was_said_goes_with_its_task(speaking: Speaking) -> None:
 def test_no_more_is_kept_than_there_is_room_for(speaking: Speaking) -> None:
     task = speaking.begin()
     for text in ("", " \n", "x" * (MOST_CHARACTERS + 1)):
-        with pytest.raises(UsageError, match="a text has 16,384 characters at most|there are no words"):
+        with pytest.raises(UsageError, match=r"a text has 16,384 characters at most|there are no words"):
             speaking.say(task.id, text)
     for _ in range(MOST_OF_TASK // MOST_CHARACTERS):
         speaking.say(task.id, "x" * MOST_CHARACTERS)

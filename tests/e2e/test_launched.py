@@ -147,7 +147,7 @@ def test_what_exited_while_control_was_dead_has_no_task_when_it_is_back(remit: R
 def test_what_can_t_be_run_has_no_task(remit: Remit, tmp_path: Path) -> None:
     for words, problem in (
         (("--allow", "infer", "--", "no-such-program"), "`no-such-program` is no program here"),
-        (("--allow", "fly", "--", "true"), "`fly` is not an action"),
+        (("--allow", "fly", "--", "true"), "`fly` is no action"),
         (("--allow", "infer", "--for", "soon", "--", "true"), "`soon` is not a duration"),
     ):
         done = run(remit, *words)

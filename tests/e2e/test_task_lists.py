@@ -68,7 +68,7 @@ def test_a_profile_is_in_force_as_soon_as_it_loads_and_the_last_good_ones_stay(r
     mine = remit.state / "policies/profiles/mine.toml"
     mine.write_text(MINE)
     within(5, lambda: "no profile `mine`" not in refused(remit, "--profile", "mine", "--for", "1h"))
-    assert "lasts 600 seconds at most" in refused(remit, "--profile", "mine", "--for", "1h")
+    assert "lasts 10m at most" in refused(remit, "--profile", "mine", "--for", "1h")
     task, _ = start(remit, "--profile", "mine", "--for", "1m")
     assert (task["actions"], task["budget"]) == (["infer", "list"], {"calls": 50})
     mine.write_text(MINE.replace("seconds", "secconds"))

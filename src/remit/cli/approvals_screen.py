@@ -15,9 +15,10 @@ def shown(one: dict[str, Any]) -> Iterator[str]:
     yield from _line("asked", _clock(one["asked"]) + (f", by {one['calls']} calls" if one["calls"] > 1 else ""))
     yield from _line("for", ", ".join(one["for"]))
     ends = f" until {_clock(one['task_ends'])}" if one["task_ends"] else ""
-    yield from _line("task", f"{one['task']}{ends}   {one['purpose']}" if one["task"] else "none")
+    yield from _line("task", f"{one['task']}{ends}   {one['purpose']}".rstrip() if one["task"] else "none")
     if one["by"]:
-        yield from _line(one["state"], f"by {one['by']} ({one['extent']}) {one['why']}")
+        extent = "" if one["state"] == "denied" else f" ({one['extent']})"
+        yield from _line("answered", f"{one['state']} by {one['by']}{extent}{': ' if one['why'] else ''}{one['why']}")
     matter = one.get("matter")
     if matter is not None:
         yield from _matter(one, matter)

@@ -44,4 +44,13 @@ def _error(answer: Any) -> RemitError:
     if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
         said = answer["error"]
         return AnsweredError(said["message"], hint=said.get("hint", ""), exit_code=int(said.get("exit_code", 1)))
-    return UsageError(f"control could not take the request: {json.dumps(answer)}")
+    return UsageError(f"control could not take the request: {_misfit(answer)}")
+
+
+def _misfit(answer: Any) -> str:
+    """What of it was no good, by the first of the complaints of who checked its shape."""
+    complaints = answer.get("detail") if isinstance(answer, dict) else None
+    if not isinstance(complaints, list) or not complaints:
+        return json.dumps(answer)
+    where, why = complaints[0]["loc"], complaints[0]["msg"]
+    return f"`{where[-1]}`: {why[:1].lower()}{why[1:]}"

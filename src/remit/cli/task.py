@@ -57,7 +57,9 @@ def start(
     agent: Annotated[
         str, typer.Option(metavar="NAME", help="The one workload that may use it, if not any of theirs.")
     ] = "",
-    pid: Annotated[int | None, typer.Option(metavar="PID", help="A process of theirs, with which it ends.")] = None,
+    pid: Annotated[
+        int | None, typer.Option(min=1, metavar="PID", help="A process of theirs, with which it ends.")
+    ] = None,
     json: JsonOption = False,
     state: StateOption = None,
 ) -> None:
@@ -85,6 +87,10 @@ def start(
     typer.echo(f"task {task['id']} may {', '.join(task['actions'])} on {on} until {until(task)}", err=True)
     for head, text in listed(task):
         typer.echo(f"  {head}: {text}", err=True)
+    if task["present"] and answer["presence"] != "here":
+        typer.echo(
+            "  nobody is known to be there: until they are, its calls are refused (docs/presence.md)", err=True
+        )
     say_if_weak(task["proof"])
     if answer["pending"]:
         typer.echo("  not every gateway has taken it yet", err=True)

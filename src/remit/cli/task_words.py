@@ -16,7 +16,8 @@ def listed(task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     said = any(task[key] for key in ("profile", "tools", "destinations", "budget", "present"))
     if not said and task["ceiling"] == "restricted":
         return
-    yield "profile", task["profile"]
+    if task["profile"]:
+        yield "profile", task["profile"]
     yield "tools", ", ".join(tool(one) for one in task["tools"]) or "none"
     yield "data", f"up to {task['ceiling']}"
     yield "may go to", ", ".join(task["destinations"]) or "nowhere"

@@ -96,14 +96,16 @@ class TaskDesk:
         await self._launches.watch(task)
         settled = await self._deliver(self._realm.snapshot())
         door = self._doors.get(self._realm.workloads[task.on].name, {})
-        return {"task": task_rows.public(task.to_dict()), "token": token, "door": door, "pending": not settled}
+        there = self._realm.presence.get(human.name, "unknown")
+        begun = {"task": task_rows.public(task.to_dict()), "token": token, "door": door, "presence": there}
+        return {**begun, "pending": not settled}
 
     async def extend(self, who: Visitor, task_id: str, seconds: float | None, budget: Budget) -> dict[str, Any]:
         """Let a task of theirs last longer or spend more, never more than its profile: whoever asks proves it."""
         who.check_not_governed()
         task = self._governed(who, task_id)
         if seconds is None and not budget.to_dict():
-            raise UsageError("nothing is extended", hint="say how long it is to last, or what it may spend in all")
+            raise UsageError("nothing is extended", hint="`--for 2h` from now on, or `--calls 500` in all")
         asked = Shown.of(task=task_id, on=str(task.on), seconds=seconds, budget=budget.to_dict())
         proof = await self._proving.require(who, Act.TASK_EXTEND, asked)
         profile = self._profile(task.profile)

@@ -11,6 +11,7 @@ from remit.errors import NotFoundError, UsageError
 from remit.identity import SpiffeId
 from remit.inventory import Human
 from remit.inventory.lifecycle import LifecycleError, standing
+from remit.policy.intent import Action
 from remit.tasks import Budget, Reach, Task
 from remit.tasks.declaration import ACTIONS
 from remit.tasks.delegation import with_what_was_cut
@@ -21,6 +22,7 @@ from remit.tasks.token import mint
 PARTS_KEPT: Final = 3600.0  # seconds
 OVER: Final = "its time is over"
 CUT_FROM_IT: Final = "the task that it was cut from has ended"
+_NAMED: Final = frozenset(action.value for action in Action)
 LATE: Final = "it ended while the log took nothing, or with what it was cut from"
 
 
@@ -165,9 +167,9 @@ class Tasking:
         """Whether there are such actions and such a workload; raises UsageError or LifecycleError."""
         unknown = [action for action in actions if action not in ACTIONS]
         if unknown or not actions:
-            raise UsageError(
-                f"`{unknown[0] if unknown else ''}` is not an action", hint=f"actions are {', '.join(ACTIONS)}"
-            )
+            named = unknown[0] if unknown else ""
+            none = "is no part of any task" if named in _NAMED else "is no action"
+            raise UsageError(f"`{named}` {none}", hint=f"a task's actions are {', '.join(ACTIONS)}")
         workload = self._book.workloads.get(on)
         if workload is None:
             raise UsageError(f"`{on}` is no workload that is in force here")

@@ -50,8 +50,10 @@ class Words:
 
     def _check_room(self, task: Task, text: str) -> None:
         self._forget()
-        if not text.strip() or len(text) > MOST_CHARACTERS:
-            raise UsageError(f"a text has 1 to {MOST_CHARACTERS:,} characters", hint="say it in several")
+        if not text.strip():
+            raise UsageError("there are no words to keep", hint="give them behind the task, or on stdin")
+        if len(text) > MOST_CHARACTERS:
+            raise UsageError(f"a text has {MOST_CHARACTERS:,} characters at most", hint="say it in several")
         if self._sizes.get(task.id, 0) + len(text) > MOST_OF_TASK:
             raise UsageError(f"no more than {MOST_OF_TASK:,} characters are kept for a task", hint="start another")
         if sum(self._sizes.values()) + len(text) > MOST_OF_ALL:

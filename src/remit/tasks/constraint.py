@@ -184,7 +184,7 @@ def _scalar(value: Any, key: str) -> Scalar:
 
 def _several(value: object, key: str) -> tuple[Any, ...]:
     if not isinstance(value, tuple) or not 0 < len(value) <= MOST_BOUNDS:
-        raise ValueError(f"`{key}` is a list of 1 to {MOST_BOUNDS} entries")
+        raise ValueError(f'`{key}` is a list of 1 to {MOST_BOUNDS} entries, such as `{key} = ["…"]`')
     return value
 
 

@@ -13,6 +13,7 @@ from remit.tasks.task import Task
 
 USUAL_SECONDS: Final = 1800.0
 CALL: Final = "call_tool"
+_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,10 @@ def terms(asked: Narrowing, seconds: float | None, purpose: str, profile: Profil
     """
     reach = asked.alone() if profile is None else of_a_profile.of(profile, asked)
     if not reach.actions:
-        raise UsageError("no action is named", hint="say what the task may do, or name its profile")
+        raise UsageError(
+            "no action is named",
+            hint="`--allow infer,list` says what the task may do, `--profile NAME` names a template",
+        )
     if asked.tools and CALL not in reach.actions:
         raise UsageError(
             "tools are listed, and the task may not call any", hint=f"it needs `{CALL}` among its actions"
@@ -93,5 +97,12 @@ def _check_life(seconds: float, profile: Profile | None) -> None:
     if not 0 < seconds <= MAX_SECONDS:
         raise UsageError("a task lasts more than 0 seconds and at most 7 days", hint="for example `--for 30m`")
     if profile is not None and seconds > profile.seconds:
-        most = f"lasts {profile.seconds:,} seconds at most, not {seconds:,.0f}"
-        raise WiderError("seconds", f"a task of the profile `{profile.name}` {most}")
+        raise WiderError(
+            "seconds", f"a task of the profile `{profile.name}` lasts {_length(profile.seconds)} at most"
+        )
+
+
+def _length(seconds: int) -> str:
+    """As people write it, in the largest unit that leaves no rest."""
+    size, unit = next(one for one in _UNITS if seconds % one[0] == 0)
+    return f"{seconds // size:,}{unit}"
