@@ -313,6 +313,17 @@ def test_people_are_not_asked_without_end(tmp_path: Path) -> None:
     world.store.close()
 
 
+def test_what_is_agreed_to_for_a_task_keeps_nobody_from_asking(world: Asking) -> None:
+    async def body() -> None:
+        world.task()
+        for number in range(9):
+            first = await world.asked(task="t-1", binding=f"{number:064x}")
+            await world.yes(first, extent=Extent.TASK)
+        assert "approval" in await world.ask(task="t-1", binding=f"{0:064x}")
+
+    run(body)
+
+
 def test_what_is_agreed_to_again_and_again_belongs_in_a_profile(world: Asking) -> None:
     from remit.control.approval_limits import suggestion
 

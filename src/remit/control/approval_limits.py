@@ -12,6 +12,7 @@ from remit.tasks.approval_request import RequestState
 HOUR: Final = 3600.0
 MAX_OPEN: Final = 64  # requests that wait at once; each holds at most 256 KiB of arguments
 MAX_OPEN_OF_ONE: Final = 8  # of one caller
+MAX_AGREED: Final = 256  # requests that were agreed to and not used up: some are good for as long as their task
 MAX_WAITING: Final = 64  # calls for the same answer
 SUGGEST_AFTER: Final = 3  # equal in action and thing, agreed to within what is kept
 _AGREED: Final = frozenset({RequestState.APPROVED, RequestState.SPENT})
@@ -39,12 +40,14 @@ class QuietLimits:
     def denied(self, binding: str, now: float) -> bool:
         return now < self._denied.get(binding, 0.0)
 
-    def check(self, matter: Matter, waiting: Sequence[Matter], now: float) -> None:
-        """Counts one more request of this caller; raises QuietError when it is one too many."""
+    def check(self, matter: Matter, waiting: Sequence[Matter], agreed: int, now: float) -> None:
+        """Counts one more request of this caller beside those that wait; raises QuietError for one too many."""
         who = (matter.workload, matter.human)
         of_one = sum((one.workload, one.human) == who for one in waiting)
         if len(waiting) >= MAX_OPEN or of_one >= MAX_OPEN_OF_ONE:
             raise QuietError(f"{of_one} other requests of this caller wait for people already")
+        if agreed >= MAX_AGREED:
+            raise QuietError(f"{agreed} requests are agreed to and not used up yet")
         self._forget(now)
         asked = self._asked.setdefault(who, deque())
         if len(asked) >= self._per_hour:

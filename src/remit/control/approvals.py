@@ -152,7 +152,10 @@ class Approvals(Requests):
 
     async def _begin(self, key: str, matter: Matter) -> ApprovalRequest:
         now = self._realm.clock()
-        self._quiet.check(matter, [live.matter for live in self._live.values()], self._steady())
+        waiting = [
+            live.matter for one, live in self._live.items() if self._requests[one].state is RequestState.PENDING
+        ]
+        self._quiet.check(matter, waiting, len(self._live) - len(waiting), self._steady())
         hands = hands_of(matter, self._realm)
         task = self._realm.tasks.get(matter.task or "")
         if matter.task is not None and (task is None or not task.live(now)):
