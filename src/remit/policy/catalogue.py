@@ -20,7 +20,7 @@ MAX_THINGS: Final = 10_000
 MAX_ID: Final = 512  # characters
 _KINDS: Final = {kind.value.lower(): kind for kind in NAMED}
 _COMMON: Final[Mapping[str, type]] = {"owner": str, "environment": str, "label": str}
-_OWN: Final[Mapping[ThingKind, Mapping[str, type]]] = {
+OWN: Final[Mapping[ThingKind, Mapping[str, type]]] = {
     ThingKind.TOOL: {"server": str, "side_effects": bool, "classes": dict},
     ThingKind.SOURCE: {"trusted": bool},
     ThingKind.DESTINATION: {"clearance": str, "internal": bool},
@@ -65,7 +65,7 @@ def _thing(file: PolicyFile, kind_name: str, named: str, row: Any) -> Thing:
         raise _wrong(file, named, f"`{kind_name}.{named}` is a table", f'write `[{kind_name}."{named}"]` above it')
     if not 0 < len(named) <= MAX_ID or named == UNKNOWN:
         raise _wrong(file, named, f"`{named[:40]}` can't be a name", f"1 to {MAX_ID} characters, not `{UNKNOWN}`")
-    known = {**_COMMON, **_OWN[kind]}
+    known = {**_COMMON, **OWN[kind]}
     for key, value in row.items():
         if key not in known:
             raise _wrong(file, key, f"`{kind_name}.{named}.{key}` means nothing", _near(key, known))
@@ -73,7 +73,7 @@ def _thing(file: PolicyFile, kind_name: str, named: str, row: Any) -> Thing:
             raise _wrong(file, key, f"`{kind_name}.{named}.{key}` must be a {_TYPES[known[key]]}")
         if key in {"label", "clearance"} and value not in RANKS:
             raise _wrong(file, key, f"`{value}` is no label", "labels are " + ", ".join(RANKS))
-    own: dict[str, Any] = {key: value for key, value in row.items() if key in _OWN[kind]}
+    own: dict[str, Any] = {key: value for key, value in row.items() if key in OWN[kind]}
     if "clearance" in own:
         own["clearance"] = RANKS[own["clearance"]]
     if "facts" in own:
