@@ -87,6 +87,16 @@ def test_another_person_who_approves_says_yes(world: Desked) -> None:
     run(body)
 
 
+def test_who_asked_for_the_same_later_does_not_answer_it(world: Desked) -> None:
+    async def body() -> None:
+        first = await world.asked()
+        assert await world.asked(uids=[1000, 1001]) == first, "by another login, through the same account"
+        with pytest.raises(ApprovalError, match="asked for it"):
+            await world.say(ADMIN, first)
+
+    run(body)
+
+
 BENEATH = {"parents": (Ancestor(9, "sudo"), Ancestor(8, "bash"))}
 
 

@@ -146,7 +146,9 @@ class Approvals(Requests):
             request = self._requests.get(self._of.get(key, ""))
             if request is None or not request.open or self._ended(request) is not None:
                 return await self._begin(key, matter)
-            self._quiet.check_waiting(self._live[request.id].waiting)
+            live = self._live[request.id]
+            self._quiet.check_waiting(live.waiting)
+            live.hands = live.hands.joined(hands_of(matter, self._realm))  # whoever asks for the same asks
             self._requests[request.id] = again = request.again()
             return again
 

@@ -24,6 +24,10 @@ class Hands:
     uids: frozenset[int]
     beneath: frozenset[int] = field(default=frozenset())
 
+    def joined(self, other: "Hands") -> "Hands":
+        """Both as one."""
+        return Hands(self.names | other.names, self.uids | other.uids, self.beneath | other.beneath)
+
     @property
     def uids_that_tell(self) -> frozenset[int]:
         return self.uids | (self.beneath - {ROOT})
