@@ -63,7 +63,7 @@ class Control:
         caller = dataclasses.replace(curl(), task=within)
         assert caller.process is not None
         caller = dataclasses.replace(caller, process=dataclasses.replace(caller.process, task=launched))
-        so = circumstances_of(caller, self.zone.snapshot, NOW)
+        so = circumstances_of(caller, self.zone.engine, NOW)
         found = tuple((f"rule-{label}", label) for label in labels)
         return dataclasses.replace(intent(action, caller), found=found, circumstances=so)
 
@@ -111,7 +111,7 @@ def test_a_program_that_was_launched_for_a_task_is_part_of_it_without_its_token(
     control = Control(MINE, OTHER, BOBS)
     assert control.comes(control.asks(None, "t-1"), BROUGHT) == FlowFacts(0, True)
     assert control.comes(control.asks("t-2", "t-1", Label.INTERNAL)) == FlowFacts(1, True)
-    assert [one.task for one in control.asked] == ["t-1", "t-1", "t-2"]
+    assert [one.task for one in control.asked] == ["t-1", "t-2", "t-1"]
     assert control.comes(control.asks("t-3", "t-3"), BROUGHT) is None, "another person's task is none of theirs"
 
 

@@ -189,7 +189,7 @@ def test_what_came_into_the_task_while_people_read_has_to_be_seen_by_them(
     begun = task("infer")
     world.put(snapshot(ASKS, tasks=[begun]))
     world.caller = replace(world.caller, task=begun.id)
-    asked = {"caller": world.caller, "circumstances": circumstances_of(world.caller, world.zone.snapshot, NOW)}
+    asked = {"caller": world.caller, "circumstances": circumstances_of(world.caller, world.zone.engine, NOW)}
     world.meanwhile = lambda: world.put(snapshot(ASKS, tasks=[replace(begun, **meanwhile)], epoch=2))
     if not meanwhile:
         assert world.permitted(**asked).policies

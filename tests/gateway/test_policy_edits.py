@@ -112,7 +112,7 @@ def test_a_call_is_judged_again_when_the_hour_is_another(hour: int, goes_on: boo
     cuts: list[str] = []
     call = Call.begin(LLAMA, NOW, 0.0, cuts.append)
     here.live.add(call)
-    asked = replace(intent(), circumstances=circumstances_of(intent().caller, here.snapshot, NOW))
+    asked = replace(intent(), circumstances=circumstances_of(intent().caller, here.engine, NOW))
     call.may(here.engine.decide(call.asks(asked), NOW, call.id))
     call.recorded = True
     here.sweep()
@@ -151,7 +151,7 @@ def test_a_call_is_judged_again_when_its_person_leaves_or_the_endpoint_is_anothe
     cuts: list[str] = []
     call = Call.begin(LLAMA, NOW, 0.0, cuts.append)
     here.live.add(call)
-    asked = replace(intent(), circumstances=circumstances_of(intent().caller, here.snapshot, NOW))
+    asked = replace(intent(), circumstances=circumstances_of(intent().caller, here.engine, NOW))
     call.may(here.engine.decide(call.asks(asked), NOW, call.id))
     call.recorded = True
     here.put(replace(here.snapshot, epoch=3, **change))
@@ -164,7 +164,7 @@ def test_without_control_nobody_is_known_to_be_there() -> None:
     cuts: list[str] = []
     call = Call.begin(LLAMA, NOW, 0.0, cuts.append)
     here.live.add(call)
-    asked = replace(intent(), circumstances=circumstances_of(intent().caller, here.snapshot, NOW))
+    asked = replace(intent(), circumstances=circumstances_of(intent().caller, here.engine, NOW))
     call.may(here.engine.decide(call.asks(asked), NOW, call.id))
     call.recorded = True
     here.without_control()

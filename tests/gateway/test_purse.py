@@ -260,7 +260,8 @@ def test_without_control_nothing_of_a_budget_begins_and_what_has_none_goes_on(tm
             free = control.world.begin(Budget(), "t-2")
             one = control.linked[0]
             one.questions.control_gone()
-            zone: Any = SimpleNamespace(questions=one.questions, snapshot=SimpleNamespace(tasks=(limited, free)))
+            known = {one.id: one for one in (limited, free)}
+            zone: Any = SimpleNamespace(questions=one.questions, engine=SimpleNamespace(task=known.get))
             ask = an_ask()
             for task in (None, "t-2", "t-gone"):
                 call = Call.begin(LLAMA, 0.0, 0.0, lambda _: None)

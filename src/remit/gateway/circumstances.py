@@ -6,31 +6,31 @@ from collections.abc import Collection
 from typing import Final
 
 from remit.identity import Caller
-from remit.policy import Circumstances, FlowFacts, Moment, Snapshot
+from remit.policy import Circumstances, Engine, FlowFacts, Moment
 from remit.policy.thing import RANKS
 from remit.tasks import Task
 
 _MINUTE: Final = 60
 
 
-def circumstances_of(caller: Caller, snapshot: Snapshot, now: float) -> Circumstances:
+def circumstances_of(caller: Caller, engine: Engine, now: float) -> Circumstances:
     """At `now` (Unix seconds). Of whom nothing is known to be so, nothing is."""
     return Circumstances(
         moment=moment_at(now),
-        presence=snapshot.presence.get(caller.human, "unknown"),
-        facts=snapshot.facts,
-        flow=flow_of(tasks_of(caller, snapshot)),
+        presence=engine.snapshot.presence.get(caller.human, "unknown"),
+        facts=engine.snapshot.facts,
+        flow=flow_of(tasks_of(caller, engine)),
         chain=caller.chain,
     )
 
 
-def tasks_of(caller: Caller, snapshot: Snapshot) -> tuple[Task, ...]:
+def tasks_of(caller: Caller, engine: Engine) -> tuple[Task, ...]:
     """Whose flow a call is part of: the task that came with it, and the one that its caller was launched for."""
     launched_for = caller.process.task if caller.process is not None else None
     if caller.task is None and launched_for is None:
         return ()
-    named = {caller.task, launched_for}
-    its_own = (task for task in snapshot.tasks if task.id in named and task.human == caller.human)
+    named = (engine.task(one) for one in dict.fromkeys((caller.task, launched_for)))
+    its_own = [task for task in named if task is not None and task.human == caller.human]
     return tuple(task for task in its_own if task.id == launched_for or task.held_by(caller.spiffe_id))
 
 

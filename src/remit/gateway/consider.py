@@ -139,7 +139,7 @@ async def consider(caller: Caller, ask: Ask, peer: Peer | None, zone: Zone, now:
         stream=ask.asked.stream,
         found=ask.scan.found,
         body_sha256=hashlib.sha256(ask.request.body).digest() if ask.request.body else NO_BODY,
-        circumstances=circumstances_of(caller, zone.snapshot, now),
+        circumstances=circumstances_of(caller, zone.engine, now),
     )
 
 

@@ -30,7 +30,7 @@ async def with_what_came_in(intent: Intent, ask: Ask, zone: Zone) -> Intent:
 
     Raises WithoutControlError, and RefusedError where what comes back would be above its task's ceiling.
     """
-    tasks = tasks_of(intent.caller, zone.snapshot)
+    tasks = tasks_of(intent.caller, zone.engine)
     if not tasks:
         return intent
     mark = Mark()
@@ -42,14 +42,14 @@ async def with_what_came_in(intent: Intent, ask: Ask, zone: Zone) -> Intent:
     _check_ceilings(tasks, intent, ask)
     if not risen:
         return intent
-    so = replace(intent.circumstances, flow=flow_of(tasks_of(intent.caller, zone.snapshot)))
+    so = replace(intent.circumstances, flow=flow_of(tasks_of(intent.caller, zone.engine)))
     return replace(intent, circumstances=so)
 
 
 async def raise_for_answer(intent: Intent, ask: Ask, zone: Zone) -> None:
     """Before anything is forwarded: what comes back may be as sensitive as its server is meant for."""
     if intent.action not in TELLS_LITTLE:
-        await _raise(tasks_of(intent.caller, zone.snapshot), Mark().raised(ask.workload.label), zone)
+        await _raise(tasks_of(intent.caller, zone.engine), Mark().raised(ask.workload.label), zone)
 
 
 async def kept(questions: Questions, task: Task, mark: Mark) -> bool:

@@ -73,7 +73,7 @@ def _refused(needed: ApprovalNeededError, rule: str, why: str) -> RefusedError:
 
 def _matter(intent: Intent, value: Any, needed: ApprovalNeededError, zone: Zone, wait: float | None) -> Matter:
     caller, so = intent.caller, intent.circumstances
-    task = next((task for task in zone.snapshot.tasks if task.id == caller.task), None)
+    task = zone.engine.task(caller.task)
     process = caller.process
     uids = () if process is None else (process.uid, *(() if process.login_uid is None else (process.login_uid,)))
     arguments, size = _arguments(intent, value, needed, zone)

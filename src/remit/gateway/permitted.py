@@ -38,7 +38,7 @@ async def permitted(intent: Intent, ask: Ask, peer: Peer, zone: Zone, call: Call
     caller = await every_holder(peer, caller, zone) if intent.caller.exhaustive else caller
     _check_same_server(intent, ask, zone, call)
     # 3
-    so = circumstances_of(caller, zone.snapshot, now)
+    so = circumstances_of(caller, zone.engine, now)
     intent = call.asks(replace(intent, caller=caller, circumstances=so))
     return intent, zone.engine.decide(intent, now, call.id, call.approval)
 

@@ -26,7 +26,7 @@ async def afford(call: Call, ask: Ask, zone: Zone) -> Ask:
     """
     if call.task is None:
         return ask
-    task = next((one for one in zone.snapshot.tasks if one.id == call.task), None)
+    task = zone.engine.task(call.task)
     if task is None or task.budget == UNLIMITED:  # one that is over by now doesn't begin: `Zone.check_current`
         return ask
     return await Purse(zone.questions).take(call, ask, task)

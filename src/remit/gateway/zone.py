@@ -136,7 +136,7 @@ class Zone:
         if call.intent is None or call.permit is None:
             return False
         now = self.clock()
-        intent = replace(call.intent, circumstances=circumstances_of(call.intent.caller, self.snapshot, now))
+        intent = replace(call.intent, circumstances=circumstances_of(call.intent.caller, self.engine, now))
         try:
             permit = self.engine.decide(intent, now, call.id, _begun(call.approval, intent))
         except RefusedError:
@@ -146,7 +146,7 @@ class Zone:
     def check_current(self, permit: Permit, call: Call) -> None:
         """Raises RefusedError when what was permitted ended while it was being written down."""
         now = self.clock()
-        task = next((task for task in self.snapshot.tasks if task.id == call.task), None)
+        task = self.engine.task(call.task)
         task_over = call.task is not None and (task is None or not task.live(now))
         gone = self.workload(call.resource) is None or self.engine.idle(call.resource, call.caller) is not None
         if task_over or gone or now >= permit.expires:

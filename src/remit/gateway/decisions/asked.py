@@ -63,7 +63,7 @@ def asked(said: Evaluation, caller: Caller, decisions: Decisions) -> Asked:
     # 2
     on = _on(said, caller, decisions)
     # 3
-    so = circumstances_of(acts, zone.snapshot, zone.clock())
+    so = circumstances_of(acts, zone.engine, zone.clock())
     so = replace(so, zone=zone.name, access=on.access, destination=on.destination)
     so = so if task is None else _with_flow(so, on, task, decisions, _classes(said, on, caller, decisions))
     # 4

@@ -133,7 +133,7 @@ def of_point(by: Caller, start: Start) -> Start:
 def still(permit: Permit, zone: Zone, call: Call, anew: Callable[[], Intent]) -> None:
     """Raises StateError when what it was permitted by ended, or was edited, while it was being written down."""
     now = zone.clock()
-    task = next((one for one in zone.snapshot.tasks if one.id == call.task), None) if call.task else None
+    task = zone.engine.task(call.task)
     over = call.task is not None and (task is None or not task.live(now))
     gone = now >= permit.expires or zone.engine.idle(call.resource, call.caller) is not None
     if over or gone or not _permits_still(permit, zone, call, anew):

@@ -41,8 +41,8 @@ class Decisions:
 
     def task(self, named: str | None) -> Task | None:
         """The live task of that id."""
-        now = self.zone.clock()
-        return next((one for one in self.zone.snapshot.tasks if one.id == named and one.live(now)), None)
+        task = self.zone.engine.task(named)
+        return task if task is not None and task.live(self.zone.clock()) else None
 
     def flow(self, task: Task) -> Flow:
         """What flowed through it, and what its person said: to it, or to what it was cut from.

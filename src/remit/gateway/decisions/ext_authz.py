@@ -127,13 +127,13 @@ class ExtAuthz:
         check_model(intent, ask.workload, call.id)
         # 4
         owner_s_cache_only(ask, caller)
-        check_countable(caller, zone.snapshot)
+        check_countable(caller, zone.engine)
         return intent, ask
 
     def _anew(self, intent: Intent) -> Intent:
         """The same, as all is by now."""
         zone = self._zone
-        return replace(intent, circumstances=circumstances_of(intent.caller, zone.snapshot, zone.clock()))
+        return replace(intent, circumstances=circumstances_of(intent.caller, zone.engine, zone.clock()))
 
     def _turned_away(self, asked: Request, error: RemitError) -> Any:
         """What never became a call: counted, as are peers of the gateway that can't be identified."""

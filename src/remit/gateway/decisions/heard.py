@@ -15,6 +15,7 @@ from remit.policy.thing import Thing, ThingKind
 from remit.tasks import Task
 
 USER: Final = "user"  # text in the user's role, which nobody vouches for
+KEYS: Final = ("task", "source", "text", "entries")
 MAX_ENTRIES: Final = 10_000
 
 
@@ -26,6 +27,9 @@ async def heard(body: Mapping[str, Any], caller: Caller, decisions: Decisions) -
     3. the mark is kept by control before this is answered: what was heard can't be unheard by a dead worker
     4. where its words are looked up when a tool is called
     """
+    for key in body:
+        if key not in KEYS:  # a `source` that is mistyped would make a stranger's text a user's
+            raise ProtocolError(f"`{key}` means nothing here", hint="it has " + ", ".join(f"`{one}`" for one in KEYS))
     # 1
     task = _task(body, caller, decisions)
     # 2

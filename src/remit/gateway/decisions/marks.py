@@ -36,7 +36,7 @@ async def raise_for_source(asked: Asked, decisions: Decisions) -> None:
 
 
 async def _raise(asked: Asked, mark: Mark, decisions: Decisions) -> bool:
-    tasks = {task.id: task for task in tasks_of(asked.intent.caller, decisions.zone.snapshot)}
+    tasks = {task.id: task for task in tasks_of(asked.intent.caller, decisions.zone.engine)}
     if asked.task is not None:
         tasks[asked.task.id] = asked.task
     try:

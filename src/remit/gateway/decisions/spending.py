@@ -13,7 +13,7 @@ from remit.tasks.budget import NOTHING
 
 async def one_call(call: Call, zone: Zone) -> None:
     """Spend it; raises RefusedError where none is left, WithoutControlError while nobody can say."""
-    task = next((one for one in zone.snapshot.tasks if one.id == call.task), None) if call.task else None
+    task = zone.engine.task(call.task)
     if task is None or task.budget.calls is None:
         return
     purse, one = Purse(zone.questions), Spent(calls=1)

@@ -9,7 +9,7 @@ from remit.gateway.circumstances import tasks_of
 from remit.gateway.consider import Ask
 from remit.gateway.strict_json import read
 from remit.identity import Caller
-from remit.policy import Intent, Permit, Snapshot, Treatment
+from remit.policy import Engine, Intent, Permit, Treatment
 
 JSON_TYPES: Final = frozenset({"application/json", "application/json;charset=utf-8"})
 _CACHE: Final = frozenset({"cache_prompt", "cache_salt"})  # what keeps callers out of each other's prompt cache
@@ -86,9 +86,9 @@ def check_unmasked(intent: Intent, permit: Permit) -> None:
         )
 
 
-def check_countable(caller: Caller, snapshot: Snapshot) -> None:
+def check_countable(caller: Caller, engine: Engine) -> None:
     """Raises UncountedError for a task whose budget only who reads the answer can keep it to."""
-    for task in tasks_of(caller, snapshot):
+    for task in tasks_of(caller, engine):
         if any(limit is not None for limit in (task.budget.tokens, task.budget.bytes, task.budget.seconds)):
             raise UncountedError(
                 f"task {task.id} limits what an answer may use, and answers are not seen here",
