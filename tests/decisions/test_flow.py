@@ -157,6 +157,13 @@ def test_a_secret_that_is_heard_raises_the_mark(start: Start) -> None:
     assert hear(here, "key AKIA" + "Z7Q4M2XPLW5TJ6RC", source="user")["high"] == "confidential"
 
 
+def test_what_is_mistyped_makes_no_stranger_s_text_a_user_s(start: Start) -> None:
+    here = start(ME)
+    said = here.post(HEARD, {"task": "t1", "sorce": "vault", "text": "eve@bad.example"})
+    assert (said.status, said.body["error"]) == (400, "`sorce` means nothing here")
+    assert here.decision(call(to="bob@maple.example")) is True
+
+
 def test_the_mark_that_control_keeps_counts_here(start: Start) -> None:
     from remit.detect import Label
 

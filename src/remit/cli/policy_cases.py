@@ -48,7 +48,9 @@ def _case_files(where: Path) -> "list[CaseFile]":
 
     paths = sorted(path for path in where.iterdir() if path.name.endswith(SUFFIX) and path.name[0] != ".")
     if not paths:
-        raise UsageError(f"no case is in `{where}`", hint=f"cases are files named `*{SUFFIX}`: see docs/policy.md")
+        raise UsageError(
+            f"no case is in `{where}`", hint=f"cases are files named `*{SUFFIX}`: see docs/policy-tools.md"
+        )
     return [case_file(path.name, read_text(path)) for path in paths]
 
 

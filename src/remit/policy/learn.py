@@ -7,6 +7,7 @@ let through, such as break-glass, nor what was ended for being refused later.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from remit.policy.explain import printable
@@ -127,7 +128,7 @@ def _permit(number: int, key: tuple[str, str, str], seen: _Seen) -> str:
     lines = [
         *_why(seen),
         f'@id("learned-{number}-{slug}")',
-        f'@reason("observed {len(seen.rows)} times")',
+        f'@reason("observed {"once" if len(seen.rows) == 1 else f"{len(seen.rows):,} times"}")',
         *([f'@approval("{seen.approver}")'] if seen.approver else []),
         *(f'@on_{label.value}("{"mask" if label.value in seen.labels else "refuse"}")' for label in LABELS),
         "permit (",
@@ -144,7 +145,8 @@ def _why(seen: _Seen) -> list[str]:
     """The rows that justify it."""
     rows = sorted(seen.rows)
     shown = [*rows[:ROWS], *(rows[-1:] if len(rows) > ROWS else [])]
-    times = f"// {len(rows)} calls, t {rows[0][0]:.0f} to {rows[-1][0]:.0f}: "
+    calls = "1 call" if len(rows) == 1 else f"{len(rows):,} calls"
+    times = f"// {calls}, {_moment(rows[0][0])} to {_moment(rows[-1][0])}: "
     ids = ", ".join(_comment(one) for _, one in shown)
     found = (
         "" if not seen.labels else f"\n// found in them: {', '.join(_comment(one) for one in sorted(seen.labels))}"
@@ -183,3 +185,10 @@ def _head(learned: int, refused: int, skipped: int, unlisted: int) -> str:
 def _comment(text: str) -> str:
     """Within one line of a comment."""
     return printable(text)[:80]
+
+
+def _moment(t: float) -> str:
+    try:
+        return datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OSError, OverflowError, ValueError):  # a record may say any number
+        return f"t {t:.0f}"
