@@ -37,6 +37,12 @@ MAXIMA: list[tuple[tuple[str, str], dict[str, Any], dict[str, Any]]] = [
     (("ollama", "/api/chat"), {"options": {"seed": 1}}, {"options": {"seed": 1, "num_predict": 100}}),
     (("ollama", "/api/generate"), {"options": {"num_predict": -2}}, {"options": {"num_predict": 100}}),
     (("ollama", "/api/generate"), {"options": {"num_predict": 9}}, {"options": {"num_predict": 9}}),
+    (("ollama", "/api/chat"), {"max_tokens": 7}, {"max_tokens": 7, "options": {"num_predict": 100}}),
+    (("ollama", "/api/chat"), {"num_predict": 7}, {"num_predict": 7, "options": {"num_predict": 100}}),
+    (CHAT, {"options": {"max_tokens": 7}}, {"options": {"max_tokens": 7}, "max_tokens": 100}),
+    (CHAT, {"num_predict": 7}, {"num_predict": 7, "max_tokens": 100}),
+    (("openai", "/v1/responses"), {"max_tokens": 7}, {"max_tokens": 7, "max_output_tokens": 100}),
+    (("openai", "/v1/completions"), {"max_completion_tokens": 7}, {"max_completion_tokens": 7, "max_tokens": 100}),
 ]
 
 
@@ -71,7 +77,10 @@ def test_the_longest_answer_is_by_whichever_name_allows_most(body: dict[str, Any
         (CHAT, {"n": 3}, 3),
         (CHAT, {"n": 3, "best_of": 5}, 5),
         (CHAT, {"n": 0}, 1),
-        (CHAT, {"n": "3"}, 1),
+        (CHAT, {"n": "3"}, 3),
+        (CHAT, {"n": 3.0}, 3),
+        (CHAT, {"n": "some"}, 1),
+        (CHAT, {"n": None}, 1),
         (("openai", "/v1/completions"), {"prompt": ["a", "b"], "n": 2}, 4),
         (("openai", "/v1/completions"), {"prompt": []}, 1),
         (("openai", "/v1/embeddings"), {"n": 3}, 0),

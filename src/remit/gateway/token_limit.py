@@ -12,7 +12,8 @@ from remit.gateway.routes import Route
 
 UNNAMED: Final = 16_384  # of an answer whose request names no maximum: longer than what servers' users set by hand
 
-# By operation, where the maximum is written if the request has none; OPTIONS: in Ollama's object of that name.
+# By operation, where the maximum is written if the request has none that its server reads. What is called `num_predict`
+# is in Ollama's object OPTIONS.
 _WRITTEN: Final[Mapping[str, str]] = {
     "anthropic.messages": "max_tokens",
     "llamacpp.completion": "n_predict",
@@ -24,6 +25,7 @@ _WRITTEN: Final[Mapping[str, str]] = {
     "openai.responses": "max_output_tokens",
 }
 OPTIONS: Final = "options"
+_AS_GOOD: Final[Mapping[str, str]] = {"openai.chat": "max_completion_tokens"}  # read there, too
 # Under whichever of these a server looks: llama.cpp takes its own name before OpenAI's in the same request.
 _NAMES: Final = (
     "max_completion_tokens",
@@ -42,7 +44,7 @@ def answers(route: Route, body: Mapping[str, Any]) -> int:
     if route.operation not in _WRITTEN:
         return 0
     prompts = body.get("prompt")
-    each = [value for name in _TIMES if type(value := body.get(name)) is int]
+    each = [_number(body.get(name)) for name in _TIMES]
     return max([1, *each]) * (max(1, len(prompts)) if type(prompts) is list else 1)
 
 
@@ -60,7 +62,7 @@ def held_to(route: Route, body: Mapping[str, Any], most: int) -> dict[str, Any]:
     found = list(_maxima(held))
     for holder, name, value in found:
         holder[name] = min(value, most) if _is_maximum(value) else most
-    if not found:
+    if not _has_maximum(route, held):  # one by another server's name is none to this one
         _write(held, _WRITTEN[route.operation], most)
     if route.operation in _COUNTED and body.get("stream") is True:
         told = body.get("stream_options")
@@ -78,6 +80,22 @@ def _maxima(body: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any]]:
     for holder in (body, body.get(OPTIONS)):
         if isinstance(holder, dict):
             yield from [(holder, name, holder[name]) for name in _NAMES if name in holder]
+
+
+def _has_maximum(route: Route, body: Mapping[str, Any]) -> bool:
+    name = _WRITTEN[route.operation]
+    if name == "num_predict":
+        said = body.get(OPTIONS)
+        return type(said) is dict and name in said
+    return name in body or _AS_GOOD.get(route.operation, name) in body
+
+
+def _number(value: Any) -> int:
+    """As a server may read it that takes `3.0` and `"3"` for 3; 1 for what is none to any."""
+    try:
+        return int(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return 1
 
 
 def _is_maximum(value: Any) -> bool:
