@@ -13,8 +13,8 @@ from remit.detect import Label
 from remit.gateway.decisions import flows
 from remit.policy.link import Raise, Reserve
 from remit.tasks import Budget
-from tests.decisions.test_flow import CATALOGUE, HEARD, POLICIES, call, mine
-from tests.decisions.world import EVALUATIONS, ME, World, snapshot, world
+from tests.decisions.test_flow import CATALOGUE, HEARD, POLICIES, TOKEN, call, mine
+from tests.decisions.world import EVALUATION, EVALUATIONS, ME, World, snapshot, world
 
 
 def pid_start(pid: int) -> tuple[int, int]:
@@ -59,19 +59,47 @@ def test_what_is_done_does_not_stand_in_its_own_way(here: World) -> None:
     assert here.records()[-1]["rule"] == "once"
 
 
+def launched(**changed: Any) -> Any:
+    """The task that this very process was launched for."""
+    return replace(mine(), id="t0", token_sha256="0" * 64, launched=pid_start(os.getpid()), **changed)
+
+
 def test_who_was_launched_for_a_task_does_not_leave_its_mark_by_naming_another(here: World) -> None:
-    me = pid_start(os.getpid())
-    here.put(tasks=(mine(), replace(mine(), id="t0", token_sha256="0" * 64, launched=me, high=Label.RESTRICTED)))
-    assert here.decision(in_task("t1", "mail/read")) is False
+    here.put(tasks=(mine(), launched(high=Label.RESTRICTED)))
+    assert here.decision(in_task("t1", "mail/read"), authorization=f"Bearer {TOKEN}") is False
     assert here.records()[-1]["rule"] == "not-after-the-vault"
 
 
 def test_what_comes_along_is_in_the_task_that_its_caller_was_launched_for(here: World) -> None:
-    here.put(tasks=(mine(), replace(mine(), id="t0", token_sha256="0" * 64, launched=pid_start(os.getpid()))))
+    here.put(tasks=(mine(), launched()))
     secret = {**call("mail/read", body="AKIA" + "Z7Q4M2XPLW5TJ6RC")}
     del secret["context"]["task"]
     here.decision(secret)
     assert [(one.task, one.high) for one in here.told if isinstance(one, Raise)] == [("t0", "confidential")]
+
+
+def test_what_was_launched_for_a_task_is_no_enforcement_point(here: World) -> None:
+    assert here.post(EVALUATION, in_task("t1")).status == 200
+    here.put(tasks=(mine(), launched()))
+    assert here.post(EVALUATION, in_task("t1")).status == 403
+    heard = here.post(HEARD, {"task": "t1", "source": "contacts", "entries": ["eve@bad.example"]})
+    assert heard.status == 403
+
+
+def test_others_names_are_not_found_out(here: World) -> None:
+    here.put(tasks=(launched(),))
+    about = [
+        ("workload", "llama"),
+        ("workload", "nobody"),
+        ("workload", "spiffe://"),
+        ("human", "bob"),
+        ("human", "\n"),
+    ]
+    asked = [{**call(), "subject": {"type": kind, "id": name}} for kind, name in about]
+    replies = [here.post(EVALUATION, body) for body in asked]
+    assert {(one.status, one.body["error"]) for one in replies} == {
+        (403, "only a registered enforcement point may ask about others")
+    }
 
 
 def test_what_is_forgotten_for_want_of_room_may_have_been_anything(

@@ -12,8 +12,8 @@ from remit.gateway.routes import Route
 
 UNNAMED: Final = 16_384  # of an answer whose request names no maximum: longer than what servers' users set by hand
 
-# By operation, where the maximum is written if the request has none that its server reads. What is called `num_predict`
-# is in Ollama's object OPTIONS.
+# By operation, where the maximum is written if the request has none that its server reads; OPTIONS: in Ollama's
+# object of that name.
 _WRITTEN: Final[Mapping[str, str]] = {
     "anthropic.messages": "max_tokens",
     "llamacpp.completion": "n_predict",

@@ -34,8 +34,13 @@ class Decisions:
         self._names: tuple[str, tuple[str, ...]] = ("", ())
 
     def is_point(self, caller: Caller) -> bool:
-        """Whether this is an enforcement point whose word about others is taken: active, and known beyond doubt."""
+        """Whether this is an enforcement point whose word about others is taken: active, and known beyond doubt.
+
+        Not what was launched for a task, whoever's it is: an agent decides nothing about its own work.
+        """
         if caller.spiffe_id not in self.points or not caller.exhaustive or caller.task is not None:
+            return False
+        if caller.process is not None and caller.process.task is not None:
             return False
         return self.zone.engine.idle(caller.spiffe_id, caller) is None
 
