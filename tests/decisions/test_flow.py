@@ -1,5 +1,7 @@
 """What came into a task decides about its tools: told over the native endpoint, with a mark that control keeps."""
 
+import asyncio
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -162,6 +164,31 @@ def test_what_is_mistyped_makes_no_stranger_s_text_a_user_s(start: Start) -> Non
     said = here.post(HEARD, {"task": "t1", "sorce": "vault", "text": "eve@bad.example"})
     assert (said.status, said.body["error"]) == (400, "`sorce` means nothing here")
     assert here.decision(call(to="bob@maple.example")) is True
+
+
+def test_a_secret_among_entries_raises_the_mark(start: Start) -> None:
+    here = start(ME)
+    assert hear(here, entries=["bob", "AKIA" + "Z7Q4M2XPLW5TJ6RC"], source="contacts")["high"] == "confidential"
+
+
+def test_others_have_their_turn_while_entries_are_taken_in(start: Start) -> None:
+    here = start(ME)
+    turns: list[float] = []
+
+    async def turn() -> None:
+        while True:
+            await asyncio.sleep(0)
+            turns.append(time.monotonic())
+
+    beside = asyncio.run_coroutine_threadsafe(turn(), here.loop)
+    while not turns:
+        time.sleep(0.001)
+    begun = time.monotonic()
+    hear(here, entries=[f"someone{n}@maple.example " * 20 for n in range(2_000)], source="contacts")
+    ended = time.monotonic()
+    beside.cancel()
+    within = [begun, *(at for at in turns if begun < at < ended), ended]
+    assert max(b - a for a, b in itertools.pairwise(within)) < (ended - begun) / 3
 
 
 def test_the_mark_that_control_keeps_counts_here(start: Start) -> None:

@@ -42,7 +42,7 @@ async def heard(body: Mapping[str, Any], caller: Caller, decisions: Decisions) -
     if len(entries) > MAX_ENTRIES:
         raise ProtocolError(f"more than {MAX_ENTRIES} entries", status=413)
     # 3
-    mark = _mark(source, origin, text, decisions)
+    mark = _mark(source, origin, [text, *entries], decisions)
     try:
         await kept(decisions.zone.questions, task, mark)
     except StateError as error:
@@ -52,8 +52,7 @@ async def heard(body: Mapping[str, Any], caller: Caller, decisions: Decisions) -
     flow.mark = flow.mark.raised(mark)
     if text:
         await decisions.hear(task, text, origin)
-    flow.listed(entries, origin)
-    decisions.flows.grown(task.id)
+    await decisions.listed(task, entries, origin)
     return {"task": task.id, "origin": origin.value, "high": flow.mark.high.value, "untrusted": flow.mark.untrusted}
 
 
@@ -81,9 +80,9 @@ def _source(body: Mapping[str, Any], caller: Caller, decisions: Decisions) -> tu
     return source, Origin.TRUSTED if trusted else Origin.UNTRUSTED
 
 
-def _mark(source: Thing | None, origin: Origin, text: str, decisions: Decisions) -> Mark:
+def _mark(source: Thing | None, origin: Origin, texts: list[str], decisions: Decisions) -> Mark:
     """As sensitive as its source, and as what is found in it."""
     mark = Mark() if source is None else Mark().raised(Label(source.label))
-    for _, label in decisions.zone.scrubber.request(text).found:
+    for _, label in decisions.zone.scrubber.request(texts).found:
         mark = mark.raised(label)
     return mark.raised(Label.UNTRUSTED) if origin is Origin.UNTRUSTED else mark
