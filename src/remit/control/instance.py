@@ -12,7 +12,7 @@ from remit.errors import StateError
 from remit.identity.disk_hints import hint
 from remit.identity.plain_file import read_plain
 
-STARTING_SECONDS: Final = 5.0
+STARTING_SECONDS: Final = 10.0
 MAX_RUN_FILE_BYTES: Final = 64 << 10
 
 
