@@ -131,11 +131,14 @@ def test_only_its_person_gets_in_and_everybody_reads_why(opened: Opened) -> None
     assert status["emergency"]
     assert status["break_glass"]["open"]["reason"] == REASON
     assert any(event["event"] == "emergency" for event in holding.events)
+    told = here.run("status")
+    assert told.returncode == 0, told.stderr
+    assert f"BREAK-GLASS for {person()}" in told.stdout
 
 
 def test_it_changes_nothing_else(opened: Opened) -> None:
     here, holding = opened
-    before = {path: path.read_bytes() for path in (here.state / "policies").iterdir()}
+    before = {path: path.read_bytes() for path in (here.state / "policies").rglob("*") if path.is_file()}
     server = next(one for one in holding.events if one["event"] == "ready")["guarded"][0]["name"]
     for command in (
         ("task", "start", server, "--allow", "infer"),

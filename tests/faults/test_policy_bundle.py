@@ -65,9 +65,13 @@ def test_what_is_signed_comes_in_force_what_is_not_or_is_older_never_does(remit:
     assert chat(port).status == 200
     before = json.loads(remit.run("policy", "show", "--json").stdout)
     assert (before["signed"], before["set"]) == ("signed by house, serial 7", status_of(remit)["policies"]["set"])
+    assert f"{bundle}   set " in (shown := remit.run("status").stdout)
+    assert "   signed by house, serial 7\n" in shown
+    assert (remit.ready["policies"]["dir"], remit.ready["policies"]["signed"]) == (str(bundle), before["signed"])
     put(bundle, NEWER)
     in_force = remit.event("policy", 10)
     assert in_force["warning"] == ""
+    assert "   signed by house, serial 8\n" in remit.run("status").stdout
     assert chat(port).status == 403
     for other, why in (
         (pack([STARTER], 7, KEY, PRIVATE.sign), "older than 8"),

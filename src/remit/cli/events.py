@@ -38,7 +38,8 @@ def _ready(event: dict[str, Any]) -> None:
     for server in event["guarded"]:
         _how_to_call(server, several=len(event["guarded"]) > 1)
     OUT.print()
-    line("policies", escape(event["policies"]["dir"]))
+    policies = event["policies"]
+    line("policies", escape("   ".join(filter(None, (policies["dir"], policies["signed"])))))
     print_not_enforced(event)
     line("log", escape(event["audit"]["dir"]))
     line("watch", "remit audit tail -f          [cyan]ask[/]  remit whois :8080".replace(":8080", _ask(event)))

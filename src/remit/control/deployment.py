@@ -26,8 +26,8 @@ class Deployment:
     api: str
 
     @classmethod
-    def of(cls, places: Places, owner: str) -> "Deployment":
-        """This process's."""
+    def of(cls, places: Places, owner: str, bundle: str = "") -> "Deployment":
+        """This process's; `bundle` is the signed one that policies come from, where that is no directory."""
         return cls(
             version=__version__,
             pid=os.getpid(),
@@ -36,7 +36,7 @@ class Deployment:
             uid=os.getuid(),
             state=str(places.state),
             shared=places.shared,
-            policies=str(places.policies),
+            policies=bundle or str(places.policies),
             audit_dir=str(places.audit),
             audit_key=str(places.audit / "audit.pub"),
             workload_api=str(places.workload_api_socket),

@@ -26,8 +26,22 @@ from remit.identity import PeerCredentials
 from remit.inventory import Workload
 from remit.inventory.binding import standing_of
 from remit.persons.break_glass import BreakGlassError, check_none_open
+from remit.policy.observing import said
 
 TEXT: Final = "none: this is an emergency instance, which issues nothing"
+# What `remit status` shows of a whole instance and this one has none of.
+NONE_HERE: Final[dict[str, Any]] = {
+    "registered": [],
+    "tasks": [],
+    "sessions": [],
+    "closed": [],
+    "conflicts": [],
+    "duties": [],
+    "decisions": {},
+    "presence": {},
+    "approvals": 0,
+    "would_refuse": {"number": 0, "most": []},
+}
 
 
 class EmergencyDesk:
@@ -75,12 +89,17 @@ class EmergencyDesk:
             "guarded": [
                 self._row(one) for one in realm.workloads.values() if one.server and reach.sees(one.owner, one.uid)
             ],
-            "registered": [],
             "unseen": self._guards.unseen,
-            "policies": {"dir": "built in", "set": realm.policies.digest, "files": [], "warning": ""},
+            "policies": {
+                "dir": "built in",
+                "signed": "",
+                "set": realm.policies.digest,
+                "files": [],
+                "warning": "",
+                **said(False),
+            },
+            **NONE_HERE,
             "break_glass": self.glass.standing(),
-            "tasks": [],
-            "sessions": [],
             "workers": {zone: worker.child.pid for zone, worker in self._workers.live.items()},
             "audit": {
                 "dir": self._deployment.audit_dir,

@@ -55,7 +55,7 @@ def open_desk(
         realm, Registering(realm, settings.environment, launches.observe), workers.deliver, proving
     )
     sessions = Sessions(realm, LoginProvider(settings.login) if settings.login.issuer else None)
-    deployment = Deployment.of(places, governance.owner.name)
+    deployment = Deployment.of(places, governance.owner.name, settings.policy.bundle)
     asked = ApprovalDesk(realm, approvals, proving, settings.approvals, launches.observe, break_glass.alone)
     survey = Survey(
         realm=realm,

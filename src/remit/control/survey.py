@@ -157,8 +157,10 @@ class Survey:
 
     def policies(self) -> dict[str, Any]:
         policies = self.realm.policies
+        bundle = policies.bundle
         return {
             "dir": self.deployment.policies,
+            "signed": f"signed by {bundle['signer']}, serial {bundle['serial']}" if bundle else "",
             "set": policies.digest,
             "files": [file.name for file in policies.files],
             "warning": policies.warning,
