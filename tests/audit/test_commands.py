@@ -71,12 +71,14 @@ def test_tail_says_what_amounts_are_of_and_what_was_asked_and_nothing_of_nothing
         ("approval.asked", {"summary": asked, "needed": "owner"}),
         ("policy.loaded", {"bundle": nobody}),
     ]
+    log.record_sync(replace(act("token.refused", ""), facts={}), b"x")
     for what, facts in acts:
         log.record_sync(replace(act(what, "it"), facts=facts), b"x")
     book.close(log)
     lines = [line.split("control    ")[1] for line in run(book, "tail").stdout.splitlines() if "control " in line]
     by = "it by p-1234567890abcdef"
     assert lines == [
+        "token.refused by p-1234567890abcdef",
         f"task.started {by}  budget 5,000 calls, 30 tokens",
         f"approval.asked {by}  summary call_tool mail/send  needed owner",
         f"policy.loaded {by}",

@@ -85,8 +85,9 @@ def _refusals(row: dict[str, Any]) -> tuple[str, str]:
 def _act(row: dict[str, Any]) -> tuple[str, str]:
     told = ((name, _fact(name, value)) for name, value in row["facts"].items() if value is not None)
     facts = "  ".join(f"{name} {text}" for name, text in told if text)
-    by = f" by {row['person']}" if row["person"] else ""
-    return "control", f"{row['what']} {_fact('', row['subject'])}{by}" + (f"  {facts}" if facts else "")
+    by = f"by {row['person']}" if row["person"] else ""
+    head = " ".join(filter(None, (row["what"], _fact("", row["subject"]), by)))
+    return "control", head + (f"  {facts}" if facts else "")
 
 
 def _header(row: dict[str, Any]) -> tuple[str, str]:

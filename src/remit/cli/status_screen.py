@@ -19,8 +19,8 @@ def print_status(status: dict[str, Any]) -> None:
     line("grade", f"{status['grade']} {escape(status['grade_why'])}", "yellow")
     OUT.print(f"           → {escape(status['raises'])}")
     policies = status["policies"]
-    signed = f"   {policies['signed']}" if policies["signed"] else ""
-    line("policies", f"{escape(policies['dir'])}   set {short(policies['set'])}{escape(signed)}")
+    signed = f"   {escape(policies['signed'])}" if policies.get("signed") else ""  # an older Remit may run still
+    line("policies", f"{escape(policies['dir'])}   set {short(policies['set'])}{signed}")
     if policies["warning"]:
         line("policy", f"a newer edit is NOT in force: {escape(policies['warning'])}", "red")
     print_not_enforced(status)
