@@ -7,7 +7,7 @@ import pytest
 from remit.detect import Label
 from remit.errors import UsageError
 from remit.tasks import Budget, Constraint, Narrowing, ToolGrant, WiderError
-from remit.tasks.asked import MAX_LISTED, check_size, listed, narrowing_of
+from remit.tasks.asked import MAX_EXPRESSIONS, MAX_LISTED, check_size, listed, narrowing_of
 from remit.tasks.narrowing import Reach, narrowed
 from remit.tasks.tool_part import ToolPart
 
@@ -102,3 +102,20 @@ def test_lists_that_no_snapshot_should_carry_are_refused() -> None:
     long = Reach(("call_tool",), tuple(ToolGrant("x" * 500 + str(at)) for at in range(MAX_LISTED // 500)))
     with pytest.raises(UsageError, match="is longer than"):
         check_size(long)
+
+
+def with_expressions(first: int, number: int) -> list[dict[str, Any]]:
+    bounds = {f"a{at}": {"matches": f"x{at}"} for at in range(first, first + number)}
+    return [{"tool": f"t{first}", "arguments": bounds}]
+
+
+def test_so_many_expressions_are_compiled_at_once_and_no_more() -> None:
+    """Each takes up to 3 ms, on the event loop of control."""
+    narrowing_of({"tools": [*with_expressions(0, 16), *with_expressions(16, MAX_EXPRESSIONS - 16)]})
+    with pytest.raises(UsageError, match="more than 32 conditions"):
+        narrowing_of({"tools": [*with_expressions(0, 16), *with_expressions(16, MAX_EXPRESSIONS - 15)]})
+
+
+def test_an_expression_that_takes_much_memory_is_none() -> None:
+    with pytest.raises(UsageError, match="no RE2 expression"):
+        narrowing_of({"tools": [{"tool": "t", "arguments": {"a": {"matches": r"\pL{40}"}}}]})

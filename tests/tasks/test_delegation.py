@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.identity import SpiffeId
-from remit.tasks import Session, Task
+from remit.tasks import Constraint, Session, Task, ToolGrant
 from remit.tasks.delegation import (
     MAX_CHAIN,
     MAX_PARTS,
@@ -132,6 +132,16 @@ def test_a_workload_s_own_task_is_no_person_s() -> None:
     assert not task.of_a_person
     assert task.chain == (AGENTS[0], AGENTS[1])
     assert not part(Wanted(), AGENTS[2], task).of_a_person
+
+
+def test_expressions_take_room_once_each() -> None:
+    def tools(at: int) -> tuple[ToolGrant, ...]:
+        return (ToolGrant("t", (("a", Constraint(matches=f"x{at}")),)),)
+
+    same = [replace(PARENT, id=f"t-{number}", parent="t-1", tools=tools(0)) for number in range(600)]
+    check_room("ada", same, NOW)
+    with pytest.raises(DelegationError, match="list as many"):
+        check_room("ada", [replace(one, tools=tools(at)) for at, one in enumerate(same)], NOW)
 
 
 def test_one_person_s_live_parts_have_a_most_and_nobody_else_s_count() -> None:

@@ -12,6 +12,7 @@ from remit.tasks.narrowing import Narrowing, Reach
 from remit.tasks.tool_part import ToolPart
 
 KEYS: Final = ("tools", "ceiling", "destinations", "budget", "present")
+MAX_EXPRESSIONS: Final = 32  # asked for at once: each takes up to 3 ms to compile, while nobody else has a turn
 MAX_LISTED: Final = 32_768  # characters of a task's tools and destinations as JSON: they fit a record of the log
 
 
@@ -50,6 +51,12 @@ def check_size(reach: Reach) -> None:
         )
 
 
+def expressions(reach: Reach) -> frozenset[str]:
+    """The expressions in its conditions: each is compiled once, wherever it is in force."""
+    bounds = (bound for grant in reach.tools for _, bound in grant.constraints)
+    return frozenset(bound.matches for bound in bounds if bound.matches is not None)
+
+
 def listed(reach: Reach) -> int:
     """How long its tools and destinations are, in characters of JSON."""
     if not reach.tools and not reach.destinations:
@@ -60,7 +67,15 @@ def listed(reach: Reach) -> int:
 def _tools(rows: Any) -> tuple[ToolPart, ...]:
     if not isinstance(rows, list) or len(rows) > MAX_TOOLS:
         raise Misfit(("tools",), f"`tools` must be a list, at most {MAX_TOOLS}")
+    if sum(map(_expressions, rows)) > MAX_EXPRESSIONS:
+        raise Misfit(("tools",), f"more than {MAX_EXPRESSIONS} conditions are `matches`", "say some by `one_of`")
     return tuple(_tool(row) for row in rows)
+
+
+def _expressions(row: Any) -> int:
+    bounds = row.get("arguments") if isinstance(row, dict) else None
+    each = bounds.values() if isinstance(bounds, dict) else ()
+    return sum(isinstance(bound, dict) and "matches" in bound for bound in each)
 
 
 def _tool(row: Any) -> ToolPart:

@@ -1,5 +1,6 @@
 """What the value of one argument may be. Pure, and strict: a value that may be read in two ways is not within."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -17,7 +18,8 @@ MOST_ITEMS: Final = 256  # of a list: a longer one is not looked through, and no
 MOST_TEXT: Final = 65_536  # characters that an expression is put to
 MOST_EXPRESSION: Final = 1_024  # characters
 MOST_BOUNDS: Final = 256  # entries of one condition
-EXPRESSION_MEMORY: Final = 1 << 20  # bytes that one compiled expression may take
+EXPRESSION_MEMORY: Final = 1 << 17  # bytes that one compiled expression may take; as many take 3 ms to compile
+MOST_COMPILED: Final = 512  # expressions kept: parts of a task have the same ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +168,19 @@ class Expression:
     def parse(cls, text: object, key: str) -> "Expression":
         if not isinstance(text, str) or len(text) > MOST_EXPRESSION:
             raise ValueError(f"`{key}` is an expression of up to {MOST_EXPRESSION:,} characters")
-        options = re2.Options()
-        options.log_errors = False
-        options.max_mem = EXPRESSION_MEMORY
-        options.never_capture = True
         try:
-            return cls(text, re2.compile(text.encode(), options))
+            return cls(text, _compiled(text))
         except (re2.error, UnicodeEncodeError) as error:
             raise ValueError(f"`{key}` is no RE2 expression: {error}") from error
+
+
+@functools.lru_cache(MOST_COMPILED)
+def _compiled(text: str) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = EXPRESSION_MEMORY
+    options.never_capture = True
+    return re2.compile(text.encode(), options)
 
 
 def _scalar(value: Any, key: str) -> Scalar:

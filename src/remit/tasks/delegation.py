@@ -6,7 +6,7 @@ from typing import Final
 
 from remit.errors import RemitError, UsageError
 from remit.identity import SpiffeId
-from remit.tasks.asked import check_size, listed
+from remit.tasks.asked import check_size, expressions, listed
 from remit.tasks.budget import NOTHING
 from remit.tasks.narrowing import AS_IT_WAS, Narrowing, Reach, WiderError, narrowed
 from remit.tasks.session import Session
@@ -15,6 +15,7 @@ from remit.tasks.task import WORKLOAD, Task
 MAX_CHAIN: Final = 5  # a person's agent, its agent, and so on: nobody can answer for more
 MAX_PARTS: Final = 1_000  # of one person, live at once: each is in every Snapshot
 MAX_PARTS_LISTED: Final = 4 << 20  # characters that the parts of one person list together: a Snapshot has 16 MiB
+EXPRESSION_WEIGHT: Final = 8_192  # of these, for each expression: compiled it takes ten times that in every process
 MAX_SECONDS: Final = 3600.0  # of an access token: its key is kept no longer once it signs no more
 
 UNAVAILABLE: Final = "temporarily_unavailable"  # RFC 6749 4.1.2.1: the same may be had later
@@ -144,7 +145,8 @@ def check_room(human: str, tasks: Iterable[Task], now: float) -> None:
     parts = [one for one in tasks if one.human == human and (one.parent or not one.of_a_person) and one.live(now)]
     if len(parts) >= MAX_PARTS:
         raise _no_room(f"{MAX_PARTS:,} parts are live for {human}, which is the most at once")
-    if sum(listed(one.reach) for one in parts) >= MAX_PARTS_LISTED:
+    compiled = frozenset[str]().union(*(expressions(one.reach) for one in parts))
+    if sum(listed(one.reach) for one in parts) + EXPRESSION_WEIGHT * len(compiled) >= MAX_PARTS_LISTED:
         raise _no_room(f"the parts that are live for {human} list as many tools as there may be at once")
 
 
