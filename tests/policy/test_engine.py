@@ -262,7 +262,7 @@ def answers(snap: Snapshot, principal: SpiffeId, human: str) -> dict[str, str]:
 
 def test_permissions_say_yes_no_or_needs_approval_and_by_which_policy() -> None:
     mine = {"infer": "yes", "embed": "yes", "list": "yes", "health": "yes"}
-    task_only = {"administer": "needs approval", "disclose": "needs approval"}
+    task_only = {"administer": "within a task", "disclose": "within a task"}
     assert answers(snapshot(), sid("user", "ada"), "ada") == {**mine, **task_only}
     assert answers(snapshot(), BOT, "bob") == {**dict.fromkeys(mine, "no"), **task_only}
     assert set(answers(snapshot(), sid("agent", "gone"), "ada").values()) == {"no"}

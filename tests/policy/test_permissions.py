@@ -29,3 +29,12 @@ def test_it_is_asked_with_whoever_is_there_and_of_this_endpoint() -> None:
     there = dataclasses.replace(snap, presence={"ada": "here"}, facts=("disk-encrypted",))
     assert infers(there, Moment()) == "yes"
     assert infers(dataclasses.replace(there, presence={"bob": "here"}), Moment()) == "no"
+
+
+def test_what_somebody_must_agree_to_is_told_from_what_takes_a_task() -> None:
+    asked = '@id("asked") @approval("owner") permit (principal, action == Action::"disclose", resource);'
+    tasked = '@id("tasked") permit (principal, action == Action::"administer", resource) when { context has task };'
+    told = permissions(InForce(snapshot(asked + tasked)), sid("user", "ada"), "ada", LLAMA, NOW)
+    assert told[Action.DISCLOSE].answer == "needs approval"
+    assert told[Action.ADMINISTER].answer == "within a task"
+    assert told[Action.INFER].answer == "no"

@@ -52,7 +52,12 @@ def _alike(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return groups
 
 
-_ANSWERS: Final = {"yes": "", "needs approval": "only within a task: ", "no": "never: "}
+_ANSWERS: Final = {
+    "yes": "",
+    "needs approval": "only once somebody agreed: ",
+    "within a task": "only within a task: ",
+    "no": "never: ",
+}
 
 
 def _permissions(row: dict[str, Any], *, of_a_server: bool) -> list[str]:

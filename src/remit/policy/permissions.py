@@ -11,12 +11,12 @@ from remit.policy.mode import Approver
 from remit.policy.permit import PolicyRef
 from remit.policy.question import Question, in_a_task, in_general
 
-Answer = Literal["yes", "no", "needs approval"]
+Answer = Literal["yes", "no", "needs approval", "within a task"]
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """What a caller may do, by which policies. `needs approval`: somebody's, or a live task that names the action."""
+    """What a caller may do, by which policies. `needs approval`: somebody's; `within a task`: one that names it."""
 
     answer: Answer
     policies: tuple[PolicyRef, ...]
@@ -47,5 +47,5 @@ def _permission(in_force: InForce, question: Question) -> Permission:
         return Permission("yes" if verdict.approver is Approver.NOBODY else "needs approval", verdict.refs)
     tasked = in_force.ask(in_a_task(question))
     if tasked.allowed:
-        return Permission("needs approval", tasked.refs)
+        return Permission("within a task", tasked.refs)
     return Permission("no", verdict.refs)
