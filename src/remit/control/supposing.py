@@ -22,6 +22,7 @@ from remit.policy.supposed import ON, Supposed, question_of
 from remit.tasks import Task
 
 MAX_GIVEN: Final = 8_192  # characters
+_WHATEVER: Final = {NOT_ACTIVE, OUTSIDE_TASK, NOBODY_THERE}  # whatever policies say: no fact that they read helps
 _YOURS: Final = "`remit status` lists what is yours"
 
 
@@ -42,7 +43,7 @@ def can(
         question = replace(question, task=task_fact(task, listed) if task.of_a_person else None)
     answer = _not_active(in_force, question) or held or _answer(in_force, question, listed=listed)
     name = question.thing.name if question.thing is not None else _name(in_force, question)
-    told = answer.outcome is Outcome.REFUSED and answer is not held
+    told = answer.outcome is Outcome.REFUSED and answer.rule not in _WHATEVER
     lacking = missing(question, name, in_force.ask) if told else None
     return {
         **answer.to_json(),
