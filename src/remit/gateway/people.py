@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any, Final
 
 from remit.errors import ProtocolError, StateError
+from remit.gateway.prompt_cache import DROPPED
 from remit.gateway.said import said
 from remit.gateway.zone import Zone
 from remit.policy import Approval, ApprovalNeededError, Approver, Intent, RefusedError
@@ -20,7 +21,7 @@ UNAVAILABLE: Final = "unavailable"
 _HINTS: Final = {
     "denied": "ask whoever said no; the same is not asked again for a while",
     "timed-out": "nobody answered: that is no refusal by a person; ask again when somebody is there",
-    "quiet": "wait until those that are asked already are answered",
+    "quiet": "wait: until what is asked already is answered, or for an hour",
     "over": "ask again, as it is now",
     "too-long": "nobody could read all of it before they agree: send it in parts",
     UNAVAILABLE: "nothing goes on without an answer; ask whoever runs remit on this machine",
@@ -130,7 +131,7 @@ def _destination(intent: Intent, zone: Zone) -> dict[str, Any] | None:
 
 def _arguments(intent: Intent, value: Any, needed: ApprovalNeededError, zone: Zone) -> tuple[str, int]:
     """What would be sent, whole, with secrets masked; refused where nobody could read it all."""
-    value = intent.arguments if intent.arguments is not None else value
+    value = intent.arguments if intent.arguments is not None else _without_keys(value)
     if isinstance(value, bytes):
         text, size = f"{len(value)} bytes that are no text, sha256 {hashlib.sha256(value).hexdigest()}", len(value)
     elif value is None:
@@ -141,6 +142,13 @@ def _arguments(intent: Intent, value: Any, needed: ApprovalNeededError, zone: Zo
     if len(text) > MAX_SHOWN:
         raise _refused(needed, "too-long", f"its arguments have more than {MAX_SHOWN} characters")
     return text, size
+
+
+def _without_keys(value: Any) -> Any:
+    """Without what keeps this caller's prompts apart from others' in the server's memory: nobody else's to see."""
+    if not isinstance(value, dict):
+        return value
+    return {name: field for name, field in value.items() if name not in DROPPED}
 
 
 def _masked(text: str, zone: Zone) -> str:
