@@ -89,7 +89,9 @@ class World:
 
     def permitted(self, **changed: Any) -> Permit:
         asked = replace(intent(), **changed)
-        ask: Any = SimpleNamespace(forward={"messages": ["hello"], "cache_salt": "5a17"}, request=request(), workload=workload(LLAMA))
+        ask: Any = SimpleNamespace(
+            forward={"messages": ["hello"], "cache_salt": "5a17"}, request=request(), workload=workload(LLAMA)
+        )
         peer: Any = None
 
         async def go() -> Permit:
