@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from remit.cli.approvals_screen import shown as on_screen
 from remit.control.approval_desk import ApprovalDesk
 from remit.control.roles import NotAdmittedError, Reach, Role
 from remit.control.visitor import Visitor
@@ -272,6 +273,20 @@ def test_where_others_could_answer_nobody_confirms_their_own(tmp_path: Path) -> 
 
     run(body)
     world.store.close()
+
+
+def test_what_a_person_said_stays_theirs_whatever_became_of_it(world: Desked) -> None:
+    async def body() -> None:
+        first = await world.asked()
+        await world.say(ADMIN, first, why="it is theirs")
+        answered = "  answered     approved by p-bob (once): it is theirs"
+        assert answered in list(on_screen(world.desk.shown(ADMIN, first)))
+        world.later(3600)
+        await world.approvals.look()
+        told = list(on_screen(world.desk.shown(ADMIN, first)))
+        assert told[-2:] == [answered, "  expired      nobody came for the answer in time"]
+
+    run(body)
 
 
 def test_who_asked_may_take_it_back_and_an_approver_may_refuse_it(world: Desked) -> None:

@@ -16,14 +16,25 @@ def shown(one: dict[str, Any]) -> Iterator[str]:
     yield from _line("for", ", ".join(one["for"]))
     ends = f" until {_clock(one['task_ends'])}" if one["task_ends"] else ""
     yield from _line("task", f"{one['task']}{ends}   {one['purpose']}".rstrip() if one["task"] else "none")
-    if one["by"]:
-        extent = "" if one["state"] == "denied" else f" ({one['extent']})"
-        yield from _line("answered", f"{one['state']} by {one['by']}{extent}{': ' if one['why'] else ''}{one['why']}")
+    yield from _answer(one)
     matter = one.get("matter")
     if matter is not None:
         yield from _matter(one, matter)
     if one["suggestion"]:
         yield from _line("instead", one["suggestion"])
+
+
+def _answer(one: dict[str, Any]) -> Iterator[str]:
+    """Who said what; and what became of it since, which is nobody's answer."""
+    gone = one["state"] == "withdrawn"
+    if one["by"]:
+        extent = "" if one["answer"] == "denied" else f" ({one['extent']})"
+        why = f": {one['why']}" if one["why"] and not gone else ""
+        yield from _line("answered", f"{one['answer']} by {one['by']}{extent}{why}")
+    if gone:
+        yield from _line("withdrawn", one["why"])
+    if one["state"] == "expired":
+        yield from _line("expired", "nobody came for the answer in time" if one["by"] else "nobody answered in time")
 
 
 def _matter(one: dict[str, Any], matter: dict[str, Any]) -> Iterator[str]:

@@ -43,6 +43,13 @@ def row(request: ApprovalRequest, live: Live | None, realm: Realm) -> dict[str, 
     }
 
 
+def _answer(request: ApprovalRequest) -> str:
+    """What the person said who answered, whatever became of it since; empty where nobody did."""
+    if not request.by or request.state is RequestState.DENIED:
+        return "denied" if request.by else ""
+    return "self-confirmed" if request.self_confirmed else "approved"
+
+
 def whole(
     request: ApprovalRequest, live: Live | None, realm: Realm, others: Iterable[ApprovalRequest]
 ) -> dict[str, Any]:
@@ -51,6 +58,7 @@ def whole(
     shown = {
         **row(request, live, realm),
         "extent": request.extent.value,
+        "answer": _answer(request),
         "why": request.why,
         "proof": request.proof,
         "expires": request.expires,
