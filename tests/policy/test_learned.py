@@ -1,12 +1,15 @@
 """What is learned of calls in their circumstances, and what observing and approvals are to replay and learn."""
 
 import dataclasses
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from remit.policy import Action, Engine, Intent, PolicyFile, RefusedError
 from remit.policy.circumstances import Arguments, Circumstances, FlowFacts, Moment
-from remit.policy.learn import learn
+from remit.policy.learn import _moment, learn
 from remit.policy.permit import APPROVAL_NEEDED
 from remit.policy.thing import ThingKind
 from tests.policy.test_replay import ALL, ASKS, CATALOGUED, NAMES, decided, replay
@@ -85,3 +88,15 @@ def test_what_was_only_observed_counts_as_what_policies_said() -> None:
         told = replay(policies).all([row])
         assert (told.same, told.built_in) == (1, 0), observed
         assert learn([row], NAMES, TD).policies == (not observed)
+
+
+@given(st.integers(0, 253_402_300_799))
+def test_moments_are_as_the_calendar_has_them(t: int) -> None:
+    """The policy engine reads no clock, and imports nothing that has one."""
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=t)
+    assert _moment(t) == at.isoformat().replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize("t", [-1.0, 253_402_300_800.0, float("inf"), float("nan")])
+def test_what_is_no_moment_is_told_as_the_number_that_it_is(t: float) -> None:
+    assert _moment(t) == f"t {t:.0f}"

@@ -7,7 +7,6 @@ let through, such as break-glass, nor what was ended for being refused later.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from remit.policy.explain import printable
@@ -23,6 +22,7 @@ MAX_LEARNED: Final = 2_000
 ROWS: Final = 3
 OWNER, APPROVER = Approver.OWNER.word, Approver.APPROVER.word
 SELF_CONFIRMED: Final = "self-confirmed"  # by its owner; of what was approved it isn't on record whose it had to be
+_YEAR_10000: Final = 253_402_300_800  # in Unix seconds
 _UNLISTED: Final = f"::{quoted(UNKNOWN)}"
 _WORD: Final = re.compile(r"[^A-Za-z0-9]+")
 
@@ -188,7 +188,12 @@ def _comment(text: str) -> str:
 
 
 def _moment(t: float) -> str:
-    try:
-        return datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (OSError, OverflowError, ValueError):  # a record may say any number
+    if not 0 <= t < _YEAR_10000:  # a record may say any number
         return f"t {t:.0f}"
+    days, seconds = divmod(int(t), 86_400)
+    era, day = divmod(days + 719_468, 146_097)  # 400 years from 1 March 0000, so that a leap day is a year's last
+    year = (day - day // 1_460 + day // 36_524 - day // 146_096) // 365
+    day -= 365 * year + year // 4 - year // 100
+    month = (5 * day + 2) // 153
+    date = f"{era * 400 + year + month // 10:04}-{(month + 2) % 12 + 1:02}-{day - (153 * month + 2) // 5 + 1:02}"
+    return f"{date}T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}Z"
