@@ -78,6 +78,13 @@ def test_what_comes_along_is_in_the_task_that_its_caller_was_launched_for(here: 
     assert [(one.task, one.high) for one in here.told if isinstance(one, Raise)] == [("t0", "confidential")]
 
 
+def test_what_somebody_hears_is_in_the_task_that_they_were_launched_for(here: World) -> None:
+    here.put(tasks=(mine(), launched()))
+    heard = {"task": "t1", "source": "vault", "text": "the minutes"}
+    assert here.post(HEARD, heard, authorization=f"Bearer {TOKEN}").status == 200
+    assert sorted(one.task for one in here.told if isinstance(one, Raise)) == ["t0", "t1"]
+
+
 def test_what_was_launched_for_a_task_is_no_enforcement_point(here: World) -> None:
     assert here.post(EVALUATION, in_task("t1")).status == 200
     here.put(tasks=(mine(), launched()))

@@ -6,6 +6,7 @@ from typing import Any, Final
 from remit.detect import Label
 from remit.errors import ProtocolError, StateError
 from remit.flow import Mark, Origin
+from remit.gateway.circumstances import tasks_of
 from remit.gateway.consider import WithoutControlError
 from remit.gateway.decisions.about import NotYoursError
 from remit.gateway.decisions.decisions import Decisions
@@ -44,7 +45,8 @@ async def heard(body: Mapping[str, Any], caller: Caller, decisions: Decisions) -
     # 3
     mark = _mark(source, origin, [text, *entries], decisions)
     try:
-        await kept(decisions.zone.questions, task, mark)
+        for one in (task, *(one for one in tasks_of(caller, decisions.zone.engine) if one.id != task.id)):
+            await kept(decisions.zone.questions, one, mark)
     except StateError as error:
         raise WithoutControlError(f"what came into the task can't be kept: {error}", status=503) from error
     # 4
