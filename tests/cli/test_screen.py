@@ -7,6 +7,7 @@ import pytest
 
 from remit.cli import complain
 from remit.cli.screen import ERR, OUT, table
+from remit.cli.status_screen import print_asked_at
 from remit.errors import StateError
 
 HOSTILE = "\x1b]0;title\x07 \x9b31m \x7f\u202e backwards"
@@ -33,3 +34,12 @@ def test_lines_stay_lines_and_colours_colours() -> None:
 
 def test_both_ways_out_are_screens() -> None:
     assert type(OUT) is type(ERR)
+
+
+def test_each_door_of_the_decisions_names_the_page_on_it(capsys: pytest.CaptureFixture[str]) -> None:
+    doors = {"authzen_tcp": "http://127.0.0.1:7390", "ext_authz_unix": "/run/remit/envoy.sock"}
+    print_asked_at({"decisions": doors})
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["asked", "at", "http://127.0.0.1:7390", "(docs/authzen.md)"],
+        ["asked", "at", "/run/remit/envoy.sock", "(docs/envoy.md)"],
+    ]

@@ -7,7 +7,7 @@ from typing import Any, Final
 from rich.markup import escape
 
 from remit.cli.screen import ERR, OUT, line, print_instance, short, verbs
-from remit.cli.status_screen import print_closed, print_not_enforced
+from remit.cli.status_screen import print_asked_at, print_closed, print_not_enforced
 
 
 def print_event(event: dict[str, Any]) -> None:
@@ -41,6 +41,7 @@ def _ready(event: dict[str, Any]) -> None:
     policies = event["policies"]
     line("policies", escape("   ".join(filter(None, (policies["dir"], policies["signed"])))))
     print_not_enforced(event)
+    print_asked_at(event)
     line("log", escape(event["audit"]["dir"]))
     line("watch", "remit audit tail -f          [cyan]ask[/]  remit whois :8080".replace(":8080", _ask(event)))
     line("stop", "Ctrl-C")

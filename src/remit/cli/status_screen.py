@@ -109,8 +109,14 @@ def _handed_out(status: dict[str, Any]) -> None:
         line("sessions", f"{one['id']} of {escape(one['human'])} until {_moment(one['expires'])}")
     if status["tokens"]:
         line("tokens", f"{status['tokens']}/token   (docs/delegation.md)")
-    for door in status.get("decisions", {}).values():
-        line("asked at", f"{escape(door)}   (docs/authzen.md)")
+    print_asked_at(status)
+
+
+def print_asked_at(status: dict[str, Any]) -> None:
+    """Where enforcement points ask for decisions, and the page on how."""
+    for name, door in status.get("decisions", {}).items():
+        page = "envoy" if name.startswith("ext_authz") else "authzen"
+        line("asked at", f"{escape(door)}   (docs/{page}.md)")
 
 
 def _model(model: dict[str, Any]) -> None:
