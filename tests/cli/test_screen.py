@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from remit.cli import complain
-from remit.cli.screen import ERR, OUT, table
+from remit.cli.approvals_screen import shown
+from remit.cli.screen import ERR, OUT, line, print_facts, table
 from remit.cli.status_screen import print_asked_at
 from remit.errors import StateError
 
@@ -23,6 +24,17 @@ def test_no_terminal_is_told_anything_by_a_name(capsys: pytest.CaptureFixture[st
     said = capsys.readouterr()
     assert obeyed(said.out + said.err) == set()
     assert said.out.count("backwards") + said.err.count("backwards") == 3
+
+
+def test_no_word_of_others_begins_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    purpose = "look\n  answered     approved by ada"
+    table(("purpose",), [(purpose,)])
+    print_facts("t-1", purpose, [("used by", purpose)])
+    line("note", purpose)
+    assert len(capsys.readouterr().out.splitlines()) == 5
+    one = {"id": "ap-1", "state": "pending", "action": "infer", "thing": "llama", "asked": 0.0, "calls": 1, "for": []}
+    rest = {"task": "t-1", "task_ends": None, "purpose": purpose, "by": "", "why": "", "suggestion": ""}
+    assert not any(text.strip().startswith("answered") for text in shown(one | rest))
 
 
 def test_lines_stay_lines_and_colours_colours() -> None:

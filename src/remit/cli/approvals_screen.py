@@ -5,13 +5,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from remit.cli.screen import harmless
+from remit.cli.screen import one_line
 from remit.persons.shown import visible
 
 
 def shown(one: dict[str, Any]) -> Iterator[str]:
     """Its lines: of one that is over only what is kept."""
-    yield f"{one['id']}   {one['state']}   {one['action']} {one['thing']}"
+    yield one_line(f"{one['id']}   {one['state']}   {one['action']} {one['thing']}")
     yield from _line("asked", _clock(one["asked"]) + (f", by {one['calls']} calls" if one["calls"] > 1 else ""))
     yield from _line("for", ", ".join(one["for"]))
     ends = f" until {_clock(one['task_ends'])}" if one["task_ends"] else ""
@@ -70,7 +70,7 @@ def arguments(text: str) -> list[str]:
 
 
 def _line(label: str, text: str) -> Iterator[str]:
-    yield f"  {label:<12} {harmless(text)}"
+    yield f"  {label:<12} {one_line(text)}"
 
 
 def _clock(moment: float) -> str:

@@ -16,6 +16,11 @@ def harmless(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter in _LAYOUT else "�" for letter in text)
 
 
+def one_line(text: str) -> str:
+    """The same, where it is part of a line: words of others begin none that looks like Remit's."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
 class Screen(Console):
     """A terminal that obeys the markup alone. Root reads here what other users wrote."""
 
@@ -53,7 +58,7 @@ def age(seconds: float) -> str:
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A plain table on stdout, columns two spaces apart."""
-    lines = [tuple(heads), *(tuple(str(cell) for cell in row) for row in rows)]
+    lines = [tuple(heads), *(tuple(one_line(str(cell)) for cell in row) for row in rows)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(heads))]
     for number, line in enumerate(lines):
         text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -62,7 +67,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def line(head: str, text: str, style: str = "cyan") -> None:
     """One line of `remit up` and `status`: what it is about, and what it says in rich's markup."""
-    OUT.print(f"  [{style}]{head:<8}[/] {text}")
+    OUT.print(f"  [{style}]{head:<8}[/] {one_line(text)}")
 
 
 def print_instance(event: dict[str, Any]) -> None:
@@ -94,7 +99,7 @@ def verbs(capabilities: Sequence[str]) -> str:
 
 def print_facts(name: str, spiffe_id: str, facts: Iterable[tuple[str, str]]) -> None:
     """One thing, by name and SPIFFE ID, and what is known of it line by line; empty lines are left out."""
-    OUT.print(f"[bold]{escape(name)}[/]      [dim]{escape(spiffe_id)}[/]")
+    OUT.print(f"[bold]{escape(one_line(name))}[/]      [dim]{escape(one_line(spiffe_id))}[/]")
     for head, text in facts:
         fact_line(head, text)
 
@@ -102,4 +107,4 @@ def print_facts(name: str, spiffe_id: str, facts: Iterable[tuple[str, str]]) -> 
 def fact_line(head: str, text: str, *, even_empty: bool = False) -> None:
     """One fact of one thing; nothing where there is none."""
     if text or even_empty:
-        OUT.print(f"  [cyan]{escape(head):<14}[/] {escape(text)}")
+        OUT.print(f"  [cyan]{escape(head):<14}[/] {escape(one_line(text))}")
