@@ -35,7 +35,7 @@ def said(principal: str, *, by: SpiffeId | None = None, authority: Authority = A
     message = check()
     message.attributes.source.principal = principal
     if by is not None:
-        leaf = authority.issue_x509(by, time.time(), 600).chain[0]
+        leaf = authority.issue_x509(by, Clock.now, 600).chain[0]
         message.attributes.source.certificate = quote(ssl.DER_cert_to_PEM_cert(leaf))
     return read_check(message)
 
