@@ -126,9 +126,9 @@ def test_it_may_be_less_and_never_more(asked: Asked) -> None:
 
 
 def test_a_profile_that_is_not_there_is_named_with_those_that_are(asked: Asked) -> None:
-    said = refused(UsageError, asked, replace(MAIL, profile="coden"))
+    said = refused(NotFoundError, asked, replace(MAIL, profile="coden"))
     assert said == "there is no profile `coden` (profiles here: coding, mail-assistant, read-only-research)"
-    assert "there is no profile `../coding`" in refused(UsageError, asked, replace(MAIL, profile="../coding"))
+    assert "there is no profile `../coding`" in refused(NotFoundError, asked, replace(MAIL, profile="../coding"))
     assert "no action is named" in refused(UsageError, asked, Beginning(on="llama-8080", part=Narrowing()))
 
 

@@ -9,7 +9,7 @@ from remit.control.realm import Realm
 from remit.control.roles import Reach, Role
 from remit.control.this_hour import moment_at
 from remit.detect import Label
-from remit.errors import UsageError
+from remit.errors import NotFoundError, UsageError
 from remit.policy.in_force import InForce
 from remit.policy.intent import Action
 from remit.policy.missing import missing
@@ -29,12 +29,12 @@ _YOURS: Final = "`remit status` lists what is yours"
 def can(
     realm: Realm, in_force: InForce, reach: Reach, supposed: Supposed, task_id: str, now: float
 ) -> dict[str, Any]:
-    """Outcome, what decides, and of a refusal what would allow it. Raises UsageError and NotAdmittedError."""
+    """Outcome, what decides, and of a refusal what would allow it. Raises as `question_of`, and NotAdmittedError."""
     _check_seen(in_force, reach, supposed)
     try:
         question = _as_it_is(question_of(in_force, _by_now(supposed, now)), realm, supposed.given)
-    except UsageError as error:
-        raise error if reach.role is not Role.PERSON else UsageError(str(error), hint=_YOURS) from None
+    except (NotFoundError, UsageError) as error:
+        raise error if reach.role is not Role.PERSON else type(error)(str(error), hint=_YOURS) from None
     listed, held = True, None
     if task_id:
         task = _task(realm, reach, question, task_id, now)
@@ -109,11 +109,11 @@ def _check_seen(in_force: InForce, reach: Reach, supposed: Supposed) -> None:
 
 
 def _task(realm: Realm, reach: Reach, question: Question, task_id: str, now: float) -> Task:
-    """A running task of theirs; raises UsageError."""
+    """A running task of theirs; raises NotFoundError."""
     task = realm.tasks.get(task_id)
     theirs = task is not None and task.human == question.human and task.held_by(question.principal)
     if task is None or not theirs or not task.live(now) or not reach.sees(task.human):
-        raise UsageError(f"no task `{task_id}` of theirs is running", hint="`remit task list` has them")
+        raise NotFoundError(f"no task `{task_id}` of theirs is running", hint="`remit task list` has them")
     return task
 
 

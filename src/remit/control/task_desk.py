@@ -149,14 +149,14 @@ class TaskDesk:
         return task
 
     def _profile(self, name: str) -> Profile | None:
-        """The profile of that name that is in force; raises UsageError with those that are."""
+        """The profile of that name that is in force; raises NotFoundError with those that are."""
         if not name:
             return None
         files = {file.name: file for file in self._realm.policies.files if is_profile(file.name)}
         file = files.get(f"{PLACE}{name}{SUFFIX}")
         if file is None:
             there = ", ".join(one.removeprefix(PLACE).removesuffix(SUFFIX) for one in sorted(files)) or "none"
-            raise UsageError(f"there is no profile `{name}`", hint=f"profiles here: {there}")
+            raise NotFoundError(f"there is no profile `{name}`", hint=f"profiles here: {there}")
         return profiles_of([file])[name]
 
     def _theirs(self, who: Visitor, name: str) -> Workload:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from remit.errors import UsageError
+from remit.errors import NotFoundError, UsageError
 from remit.policy.in_force import InForce
 from remit.policy.known import Known, known, only_tables
 from remit.policy.outcome import Answer, Outcome
@@ -96,7 +96,7 @@ def _tried(in_force: InForce, cases: tuple[Case, ...]) -> Iterable[Tried]:
     for case in cases:
         try:
             yield Tried(case, answer(in_force, case.supposed))
-        except UsageError as error:
+        except (NotFoundError, UsageError) as error:
             yield Tried(case, None, f"{error}" + (f"; {error.hint}" if error.hint else ""))
 
 

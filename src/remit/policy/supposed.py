@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from remit.detect import Label
-from remit.errors import RemitError, UsageError
+from remit.errors import NotFoundError, RemitError, UsageError
 from remit.identity import Proof, SpiffeId
 from remit.inventory import Workload
 from remit.policy.access import Access
@@ -46,7 +46,7 @@ class Supposed:
 
 
 def answer(in_force: InForce, supposed: Supposed) -> Answer:
-    """What the policies say to it; raises UsageError for what can't be asked."""
+    """What the policies say to it; raises UsageError for what can't be asked, NotFoundError for names."""
     question = question_of(in_force, supposed)
     labels = [label for label in Label if label.value in question.found_labels]
     return answer_of(in_force.ask(question), labels)
@@ -74,7 +74,7 @@ def _asked(
     if what != UNKNOWN and thing.id == UNKNOWN and ON[action] is not ThingKind.TASK:
         listed = frozenset(name for kind, name in in_force.world.things if kind is ON[action])
         hint = _near(what, listed) if listed else f"`{UNKNOWN}` stands for all that it doesn't list"
-        raise UsageError(f"the catalogue lists no {ON[action].value.lower()} `{what}`", hint=hint)
+        raise NotFoundError(f"the catalogue lists no {ON[action].value.lower()} `{what}`", hint=hint)
     at = SpiffeId.of(in_force.world.trust_domain)
     # a thing has no models and no server of its own: the rest is as of any well-known call
     return Question(
@@ -98,7 +98,7 @@ def _who(in_force: InForce, who: str) -> tuple[SpiffeId, Workload | None, str]:
     people = frozenset(human.name for human in in_force.snapshot.humans)
     if who not in people:
         names = people | {one.name for one in in_force.world.workloads.values()}
-        raise UsageError(f"nobody is called `{who}`", hint=_near(who, names))
+        raise NotFoundError(f"nobody is called `{who}`", hint=_near(who, names))
     try:
         return SpiffeId.of(in_force.world.trust_domain, USER, who), None, who
     except RemitError as error:
@@ -109,7 +109,7 @@ def _workload(in_force: InForce, what: str) -> Workload:
     found = _named(in_force, what)
     if found is None:
         names = frozenset(one.name for one in in_force.world.workloads.values())
-        raise UsageError(f"no workload is called `{what}`", hint=_near(what, names))
+        raise NotFoundError(f"no workload is called `{what}`", hint=_near(what, names))
     return found
 
 
