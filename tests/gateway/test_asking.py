@@ -60,3 +60,16 @@ def test_without_control_nothing_is_answered() -> None:
         assert told == [raised(1)]
 
     asyncio.run(alone())
+
+
+def test_what_comes_too_late_is_given_back_by_who_asked() -> None:
+    async def too_late() -> list[dict[str, object]]:
+        questions = Questions(lambda _: None)
+        given_back: list[dict[str, object]] = []
+        with pytest.raises(StateError, match="did not answer within"):
+            await questions.ask(raised, 0.01, given_back.append)
+        for _ in range(2):
+            questions.answered(Answer(1, {"amount": {"calls": 1}}))
+        return given_back
+
+    assert asyncio.run(too_late()) == [{"amount": {"calls": 1}}]

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +14,8 @@ from remit.config import GatewaySettings, Places
 from remit.control.gateway_link import GatewayLink
 from remit.control.own_log import OwnLog
 from remit.control.workers import Worker
-from remit.errors import RemitError
-from remit.gateway.asking import Questions
+from remit.errors import RemitError, StateError
+from remit.gateway.asking import Late, Questions
 from remit.gateway.call import Call
 from remit.gateway.consider import Ask, WithoutControlError
 from remit.gateway.dialects import DIALECTS, Asked
@@ -23,10 +23,11 @@ from remit.gateway.message import Request
 from remit.gateway.purse import Purse, afford
 from remit.gateway.routes import match, profile
 from remit.policy import RefusedError
-from remit.policy.link import Answer
+from remit.policy.link import Answer, Asking, FromWorker, Settle
 from remit.redaction.scrubber import NOTHING as NOTHING_FOUND
 from remit.sandbox.channel import Channel
 from remit.tasks import Budget, Spent, Task
+from remit.tasks.budget import NOTHING
 from tests.control.test_realm import LLAMA
 from tests.control.test_spending import Process, Spenders
 from tests.policy.worlds import curl
@@ -338,3 +339,25 @@ def test_a_worker_that_settles_more_than_it_holds_is_none_of_ours(tmp_path: Path
             assert control.world.left() == {"calls": 4}
 
     asyncio.run(go())
+
+
+class Hasty(Questions):
+    """Waits for nobody."""
+
+    async def ask(
+        self, made: Callable[[int], Asking], seconds: float = 0.0, late: Late | None = None
+    ) -> dict[str, Any]:
+        return await super().ask(made, min(seconds, 0.01), late)
+
+
+def test_what_control_gives_too_late_goes_back_to_it() -> None:
+    async def too_late() -> list[FromWorker]:
+        told: list[FromWorker] = []
+        questions = Hasty(told.append)
+        with pytest.raises(StateError, match="did not answer within"):
+            await Purse(questions).asked("t-1", Spent(calls=1))
+        questions.answered(Answer(1, {"amount": {"calls": 1}, "left": {}}))
+        return told
+
+    *_, last = asyncio.run(too_late())
+    assert last == Settle("t-1", NOTHING.to_dict(), Spent(calls=1).to_dict())

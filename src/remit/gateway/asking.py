@@ -8,7 +8,10 @@ from typing import Any, Final
 from remit.errors import StateError
 from remit.policy.link import Answer, Asking, FromWorker, Withdrawn
 
+MOST_LATE: Final = 1_024  # questions that nobody waits for any more, and that may be answered yet
 ANSWER_SECONDS: Final = 10.0  # control answers from memory and one write to its disk; people take longer: see `ask`
+
+Late = Callable[[dict[str, Any]], None]
 
 
 class Questions:
@@ -18,12 +21,15 @@ class Questions:
         self.tell = tell
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._late: dict[int, Late] = {}
         self._gone = False
 
-    async def ask(self, made: Callable[[int], Asking], seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+    async def ask(
+        self, made: Callable[[int], Asking], seconds: float = ANSWER_SECONDS, late: Late | None = None
+    ) -> dict[str, Any]:
         """The answer. Raises StateError when control is gone, or says nothing for so long.
 
-        Who stops waiting withdraws the question: nothing is kept for an answer that nobody takes.
+        Who stops waiting withdraws the question; `late` takes an answer that was on its way by then.
         """
         if self._gone:
             raise _gone()
@@ -37,6 +43,10 @@ class Questions:
                 answered = True
                 return answer
         except TimeoutError:
+            if late is not None:
+                self._late[number] = late
+                if len(self._late) > MOST_LATE:  # the oldest was withdrawn in time, and is answered by nobody
+                    del self._late[next(iter(self._late))]
             raise StateError(f"control did not answer within {seconds:g} s", hint="try again") from None
         finally:
             del self._waiting[number]
@@ -44,10 +54,12 @@ class Questions:
                 self.tell(Withdrawn(number))
 
     def answered(self, answer: Answer) -> None:
-        """Control's answer came; one that nobody waits for any more is dropped."""
+        """Control's answer came; one that nobody waits for any more goes to `late`, if anywhere."""
         waiting = self._waiting.get(answer.ask)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer.what)
+        elif (late := self._late.pop(answer.ask, None)) is not None:
+            late(answer.what)
 
     def control_gone(self) -> None:
         """Nobody answers any more."""

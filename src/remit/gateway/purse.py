@@ -73,7 +73,11 @@ class Purse:
 
     async def asked(self, task: str, wanted: Spent) -> dict[str, Any]:
         """Control's answer. What comes when nobody waits for it any more goes back."""
-        asking = asyncio.ensure_future(self._questions.ask(lambda number: Reserve(number, task, wanted.to_dict())))
+        asking = asyncio.ensure_future(
+            self._questions.ask(
+                lambda number: Reserve(number, task, wanted.to_dict()), late=partial(self._give_back, task)
+            )
+        )
         try:
             answer = await asyncio.shield(asking)
         except asyncio.CancelledError:
@@ -85,7 +89,10 @@ class Purse:
 
     def _unwanted(self, task: str, asking: "asyncio.Future[dict[str, Any]]") -> None:
         if not asking.cancelled() and asking.exception() is None:
-            self._settle_any(task, Spent(**asking.result().get("amount", {})))
+            self._give_back(task, asking.result())
+
+    def _give_back(self, task: str, answer: Mapping[str, Any]) -> None:
+        self._settle_any(task, Spent(**answer.get("amount", {})))
 
     def _settle_any(self, task: str, back: Spent) -> None:
         if back != NOTHING:
