@@ -11,7 +11,8 @@ from remit.gateway.asking import Questions
 from remit.gateway.call import Call
 from remit.gateway.circumstances import circumstances_of
 from remit.gateway.zone import Zone
-from remit.policy import Engine
+from remit.inventory import LifeState
+from remit.policy import Engine, RefusedError
 from tests.policy.worlds import LLAMA, NOW, intent, snapshot
 
 PERMIT = '@id("use") {} permit(principal, action, resource);'
@@ -170,3 +171,17 @@ def test_without_control_nobody_is_known_to_be_there() -> None:
     here.without_control()
     assert cuts
     assert here.snapshot.presence == {}
+
+
+def test_what_was_not_permitted_yet_is_told_that_its_server_is_not_active() -> None:
+    """It comes to the same: what is asked of a server that is suspended is refused, at whatever moment it came."""
+    here = zone(LETS)
+    begun, early = (Call.begin(LLAMA, NOW, 0.0, lambda _: None) for _ in range(2))
+    begun.may(here.engine.decide(begun.asks(intent()), NOW, begun.id))
+    here.live.update({begun, early})
+    suspended = [
+        replace(one, state=LifeState.SUSPENDED) if one.spiffe_id == LLAMA else one for one in here.snapshot.workloads
+    ]
+    here.put(snapshot(LETS, workloads=suspended, epoch=2))
+    rules = [one.cut_by.rule for one in (begun, early) if isinstance(one.cut_by, RefusedError)]
+    assert rules == ["remit:ended-meanwhile", "remit:not-active"]

@@ -1,7 +1,10 @@
 """Why a call under way is cut short: told to its caller while nothing of the reply is out yet."""
 
 from remit.errors import ProtocolError
+from remit.inventory import Workload
+from remit.inventory.lifecycle import standing
 from remit.policy import RefusedError
+from remit.policy.refusal import NOT_ACTIVE
 
 ENDED_MEANWHILE = "remit:ended-meanwhile"
 
@@ -18,6 +21,16 @@ def not_guarded() -> NotGuardedError:
         "this server is no longer guarded: it has ended, or Remit let it go",
         status=503,
         hint="try again once it runs; its owner sees it in `remit status`",
+    )
+
+
+def idle_already(decision_id: str, idle: Workload) -> RefusedError:
+    """For what was never permitted: it came to, or from, a workload that isn't active."""
+    return RefusedError(
+        standing(idle),
+        decision_id=decision_id,
+        rule=NOT_ACTIVE,
+        hint=f"ask the owner, {idle.owner}" if idle.owner else "ask whoever runs remit on this machine",
     )
 
 

@@ -11,7 +11,7 @@ from remit.credentials import Broker
 from remit.gateway.asking import Questions
 from remit.gateway.call import Call
 from remit.gateway.circumstances import circumstances_of, moment_at
-from remit.gateway.cut_short import ended, not_guarded
+from remit.gateway.cut_short import ended, idle_already, not_guarded
 from remit.gateway.not_enforced import NotEnforced
 from remit.gateway.upstream import Upstream
 from remit.gateway.upstream_connection import Timeouts
@@ -93,7 +93,8 @@ class Zone:
             elif self.workload(call.resource) is None:
                 call.cut(not_guarded())
             elif (idle := self.engine.idle(call.resource, call.caller)) is not None:
-                call.cut(ended(call.id, f"{idle.name} is {idle.state}"))
+                over = ended(call.id, f"{idle.name} is {idle.state}")
+                call.cut(over if call.permit is not None else idle_already(call.id, idle))
             elif self._of_an_emergency_over(call, now):
                 call.cut(ended(call.id, "break-glass is closed"))
             elif self._launched_for_what_is_over(call.caller):
