@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,12 @@ class Asking(World):
 
     def recorded(self) -> list[str]:
         return [what for what, *_ in self.acts if what.startswith("approval.")]
+
+
+def run(body: Callable[[], Awaitable[None]]) -> None:
+    """A test's own loop, bounded."""
+
+    async def go() -> None:
+        await asyncio.wait_for(body(), 20)
+
+    asyncio.run(go())

@@ -1,8 +1,7 @@
 """Who may say yes: a person with a proof of exactly what was shown, who is not who asked, by any name or hand."""
 
-import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from remit.inventory import Human, Kind, Workload
 from remit.persons import Kind as ProofKind
 from remit.persons import ProofNeededError, ProofRefusedError
 from remit.tasks.approval_request import ApprovalError, Extent
-from tests.control.approval_world import MATTER, Asking
+from tests.control.approval_world import MATTER, Asking, run
 from tests.control.test_proving import Door, offering, visitor
 from tests.control.test_realm import a_server
 
@@ -68,13 +67,6 @@ def world(tmp_path: Path) -> Iterator[Desked]:
     world = Desked(tmp_path, single_operator=False)
     yield world
     world.store.close()
-
-
-def run(body: Callable[[], Awaitable[None]]) -> None:
-    async def go() -> None:
-        await asyncio.wait_for(body(), 20)
-
-    asyncio.run(go())
 
 
 def test_another_person_who_approves_says_yes(world: Desked) -> None:

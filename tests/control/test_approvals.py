@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 from remit.control.realm import PoliciesInForce
 from remit.errors import AuditError, NotFoundError, ProtocolError, StateError
 from remit.tasks.approval_request import ApprovalError, Extent, RequestState
-from tests.control.approval_world import MATTER, NOW, Asking
+from tests.control.approval_world import MATTER, NOW, Asking, run
 
 OTHER = hashlib.sha256(b"another").hexdigest()
 
@@ -22,13 +22,6 @@ def world(tmp_path: Path) -> Iterator[Asking]:
     world = Asking(tmp_path)
     yield world
     world.store.close()
-
-
-def run(body: Callable[[], Awaitable[None]]) -> None:
-    async def go() -> None:
-        await asyncio.wait_for(body(), 20)
-
-    asyncio.run(go())
 
 
 def test_what_is_agreed_to_is_spent_by_the_call_and_is_good_for_no_second_one(world: Asking) -> None:
